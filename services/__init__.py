@@ -1,0 +1,1 @@
+"""The services of the plant and the chassis that they share."""
