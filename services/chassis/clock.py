@@ -1,0 +1,34 @@
+"""Instants and time-ordered ids; what orders or expires uses the database's clock, not this one (REL-85)."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+from uuid import UUID
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that reads like something else
+
+
+def utc_now() -> datetime:
+    """The present instant by this machine, aware, UTC; for logs and measurements only."""
+    return datetime.now(UTC)
+
+
+def uuid7() -> UUID:
+    """A time-ordered UUID of version 7 (RFC 9562); the order is a hint only (REL-85)."""
+    milliseconds = time.time_ns() // 1_000_000
+    return UUID(
+        int=(milliseconds << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | secrets.randbits(62)
+    )
+
+
+def new_id() -> str:
+    """A time-ordered id of 16 lower-case letters and digits: 45 bits of milliseconds, 30 of chance.
+
+    The first character is a letter, so that the id is also a DNS label and a subject token.
+    """
+    number = ((time.time_ns() // 1_000_000) & ((1 << 45) - 1)) << 30 | secrets.randbits(30)
+    text = ""
+    for _ in range(15):
+        number, digit = divmod(number, 32)
+        text = _ALPHABET[digit] + text
+    return "r" + text

@@ -1,0 +1,224 @@
+"""What is wrong with a request, from its descriptor alone: required fields, field rules, decimals, dates.
+
+Fields that the server sets are cleared on input (AIP-203). All violations are collected, so that a caller
+mends them at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import protovalidate
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from services.chassis import wire
+from services.chassis.faults import FieldInvalid
+
+_REQUIRED = field_behavior_pb2.REQUIRED
+_OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
+
+Violation = tuple[str, str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    descriptor: FieldDescriptor
+    name: str
+    required: bool
+    output_only: bool
+    message: bool
+    repeated: bool
+    kind: str
+
+
+@cache
+def _fields(descriptor: Descriptor) -> tuple[_Field, ...]:
+    found = []
+    for field in descriptor.fields:
+        behaviours = wire.behaviours(field)
+        message = field.message_type is not None and not field.message_type.GetOptions().map_entry
+        found.append(
+            _Field(
+                field,
+                field.name,
+                _REQUIRED in behaviours,
+                _OUTPUT_ONLY in behaviours,
+                message,
+                field.is_repeated,
+                field.message_type.full_name if field.message_type is not None else "",
+            )
+        )
+    return tuple(found)
+
+
+def changes(descriptor: Descriptor) -> bool:
+    """Whether a request changes something: it then carries a request_id (AIP-155)."""
+    return "request_id" in descriptor.fields_by_name
+
+
+@cache
+def masked_field(descriptor: Descriptor) -> str:
+    """The resource field that an update request's mask speaks of; empty for other requests."""
+    if "update_mask" not in descriptor.fields_by_name:
+        return ""
+    return next(
+        field.name
+        for field in descriptor.fields
+        if field.message_type is not None and field.name != "update_mask" and not field.is_repeated
+    )
+
+
+def check(request: Message) -> None:
+    """Clear what the server sets, then refuse what breaks a rule of the contract with FieldInvalid."""
+    violations = list(problems(request))
+    if violations:
+        raise FieldInvalid.of(violations)
+
+
+def problems(request: Message) -> Iterator[Violation]:
+    """(field path, rule, value) of each broken rule, in the order of the fields."""
+    resource = masked_field(request.DESCRIPTOR)
+    _clear(request)
+    seen: set[str] = set()
+    for path, rule, value in _walk(request, "", resource):
+        seen.add(path)
+        yield path, rule, value
+    for violation in protovalidate.collect_violations(request):
+        path = _path(violation)
+        if path in seen or (resource and _unset_in_update(request, resource, path)):
+            continue
+        yield path, violation.proto.message or violation.proto.rule_id, ""
+    if changes(request.DESCRIPTOR):
+        text: str = request.request_id  # type: ignore[attr-defined]
+        if "request_id" not in seen and not _is_uuid(text):
+            yield "request_id", "must be a UUID of version 4, 5 or 7", text
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _path(violation: Any) -> str:
+    parts: list[str] = []
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        part = element.field_name
+        subscript = getattr(element, "subscript", None)
+        if subscript is not None and getattr(subscript, "field", "") == "index":
+            part += f"[{subscript.value}]"
+        parts.append(part)
+    return ".".join(parts)
+
+
+def _clear(message: Message) -> None:
+    for field in _fields(message.DESCRIPTOR):
+        if field.output_only:
+            message.ClearField(field.name)  # type: ignore[arg-type]
+        elif field.message:
+            if field.repeated:
+                for item in getattr(message, field.name):
+                    _clear(item)
+            elif message.HasField(field.name):  # type: ignore[arg-type]
+                _clear(getattr(message, field.name))
+
+
+def _walk(message: Message, prefix: str, masked: str) -> Iterator[Violation]:
+    for field in _fields(message.DESCRIPTOR):
+        path = prefix + field.name
+        value = getattr(message, field.name)
+        if field.required and not field.output_only and _empty(message, field, value):
+            yield path, "is required", ""
+            continue
+        if not field.message:
+            continue
+        if field.name == masked and not prefix:
+            yield from _walk_masked(message, field, path)
+        elif field.repeated:
+            for index, item in enumerate(value):
+                yield from _message(item, field.kind, f"{path}[{index}]")
+        elif message.HasField(field.name):  # type: ignore[arg-type]
+            yield from _message(value, field.kind, path)
+
+
+def _walk_masked(message: Message, field: _Field, path: str) -> Iterator[Violation]:
+    """In an update only what is present or named by the mask has to be there."""
+    resource = getattr(message, field.name)
+    paths = set(message.update_mask.paths)  # type: ignore[attr-defined]
+    for violation in _message(resource, field.kind, path):
+        inner = violation[0].removeprefix(path + ".")
+        named = "*" in paths or inner.split("[")[0] in paths
+        if violation[1] != "is required" or named or "." in inner:
+            yield violation
+
+
+def _unset_in_update(request: Message, resource: str, path: str) -> bool:
+    parts = path.split(".")
+    if parts[0] != resource or len(parts) < 2:
+        return False
+    paths = set(request.update_mask.paths)  # type: ignore[attr-defined]
+    name = parts[1].split("[")[0]
+    if "*" in paths or name in paths:
+        return False
+    present = {field.name for field, _ in getattr(request, resource).ListFields()}
+    return name not in present
+
+
+def _empty(message: Message, field: _Field, value: Any) -> bool:
+    if field.repeated:
+        return len(value) == 0
+    if field.descriptor.has_presence:
+        return not message.HasField(field.name)  # type: ignore[arg-type]
+    if field.descriptor.enum_type is not None:
+        return bool(value == 0)
+    return value in ("", b"")  # a number or a bool that is 0 may be meant
+
+
+def _message(value: Message, kind: str, path: str) -> Iterator[Violation]:
+    try:
+        if kind == wire.QUANTITY:
+            wire.decimal_of(value.value, f"{path}.value")  # type: ignore[attr-defined]
+        elif kind == wire.DECIMAL:
+            wire.decimal_of(value.value, f"{path}.value")  # type: ignore[attr-defined]
+            return
+        elif kind == wire.MONEY:
+            yield from _money(value, path)
+            return
+        elif kind == wire.DATE:
+            yield from _date(value, path)
+            return
+        elif kind == wire.TIMESTAMP:
+            value.ToDatetime()  # type: ignore[attr-defined]
+            return
+    except FieldInvalid as fault:
+        for field, rule in fault.fields:
+            yield field, rule, fault.metadata.get("value", "")
+        return
+    except (ValueError, OverflowError):
+        yield path, "must be an instant between the years 1 and 9999", ""
+        return
+    yield from _walk(value, path + ".", "")
+
+
+def _money(value: Any, path: str) -> Iterator[Violation]:
+    code = value.currency_code
+    if len(code) != 3 or not code.isascii() or not code.isalpha() or not code.isupper():
+        yield f"{path}.currency_code", "must be an ISO 4217 code such as EUR", code
+    if not -999_999_999 <= value.nanos <= 999_999_999 or value.units * value.nanos < 0:
+        yield f"{path}.nanos", "must lie between -999999999 and 999999999 with the sign of units", value.nanos
+    if abs(value.units) >= 10**12:
+        yield f"{path}.units", "has at most 12 digits", value.units
+
+
+def _date(value: Any, path: str) -> Iterator[Violation]:
+    try:
+        date(value.year, value.month, value.day)
+    except ValueError:
+        given = f"{value.year}-{value.month}-{value.day}"
+        yield path, "must be a calendar day with year, month and day", given
