@@ -24,9 +24,14 @@ class Fault(Exception):
     code: ClassVar[int] = code_pb2.UNKNOWN
     text: ClassVar[str] = ""
     reason: ClassVar[str] = "FAULT"
+    constraint: ClassVar[str] = ""
+    by_constraint: ClassVar[dict[str, type["Fault"]]] = {}
+    """Faults that stand for a database constraint's violation; made with constraint= and detail=."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        if vars(cls).get("constraint"):
+            Fault.by_constraint[cls.constraint] = cls
         if "reason" not in vars(cls):
             cls.reason = _reason(cls.__name__)[:63]
 

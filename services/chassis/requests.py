@@ -57,8 +57,15 @@ def _fields(descriptor: Descriptor) -> tuple[_Field, ...]:
 
 
 def changes(descriptor: Descriptor) -> bool:
-    """Whether a request changes something: it then carries a request_id (AIP-155)."""
-    return "request_id" in descriptor.fields_by_name
+    """Whether a request changes something: it, or each entry of a batch, carries a request_id (AIP-155)."""
+    if "request_id" in descriptor.fields_by_name:
+        return True
+    entries = descriptor.fields_by_name.get("requests")
+    return (
+        entries is not None
+        and entries.message_type is not None
+        and "request_id" in entries.message_type.fields_by_name
+    )
 
 
 @cache
@@ -93,7 +100,7 @@ def problems(request: Message) -> Iterator[Violation]:
         if path in seen or (resource and _unset_in_update(request, resource, path)):
             continue
         yield path, violation.proto.message or violation.proto.rule_id, ""
-    if changes(request.DESCRIPTOR):
+    if "request_id" in request.DESCRIPTOR.fields_by_name:
         text: str = request.request_id  # type: ignore[attr-defined]
         if "request_id" not in seen and not _is_uuid(text):
             yield "request_id", "must be a UUID of version 4, 5 or 7", text

@@ -47,7 +47,7 @@ def canonical(value: Decimal) -> str:
 
 
 def decimal_of(text: str, field: str = "value", *, whole: int = 12, places: int = 6) -> Decimal:
-    """Decimal of plain decimal text; FieldInvalid beyond `whole` digits before or `places` after the point."""
+    """Decimal of plain text; FieldInvalid beyond `whole` digits before or `places` after the point."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -280,4 +280,3 @@ __all__ = [
     "amount_of", "behaviours", "canonical", "date_message", "decimal_of", "fill", "json_of", "money",
     "python_of", "quantity", "to_date", "values_for",
 ]  # fmt: skip
-

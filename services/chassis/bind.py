@@ -1,0 +1,196 @@
+"""A plain class <-> an rpc service, by descriptor; the start fails where they differ.
+
+A class bears the rpc service's name and has one coroutine per rpc in snake_case. Unary methods take
+(request, unit); a server stream is an async generator (request, unit); a client stream or a stream both ways
+takes (requests, open_unit) and opens a unit per message.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import structlog
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from services.chassis import access
+from services.chassis.command import Call, Commands, complete
+from services.chassis.faults import Fault, Internal, grpc_code
+from services.chassis.idempotency import StoredRefusal
+
+log = structlog.get_logger("rpc")
+
+REPLAY = (("x-idempotent-replay", "true"),)
+
+
+def snake(name: str) -> str:
+    """WorkOrderService -> work_order_service."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def rpc_services(package: str) -> list[ServiceDescriptor]:
+    """All rpc services of a proto package, found among its generated modules."""
+    root = importlib.import_module(package)
+    found: dict[str, ServiceDescriptor] = {}
+    for module in pkgutil.iter_modules(root.__path__):
+        if module.name.endswith("_pb2"):
+            descriptor = importlib.import_module(f"{package}.{module.name}").DESCRIPTOR
+            found.update({service.full_name: service for service in descriptor.services_by_name.values()})
+    return [found[name] for name in sorted(found)]
+
+
+def implementations(folder: ModuleType, services: Iterable[ServiceDescriptor]) -> dict[str, object]:
+    """One object per rpc service, found in the modules of an `api` folder by its class name."""
+    wanted = {service.name: service for service in services}
+    found: dict[str, object] = {}
+    for module in pkgutil.iter_modules(folder.__path__):
+        for name, kind in vars(importlib.import_module(f"{folder.__name__}.{module.name}")).items():
+            if inspect.isclass(kind) and name in wanted and kind.__module__.startswith(folder.__name__):
+                found[wanted[name].full_name] = kind()
+    missing = sorted(service.full_name for service in wanted.values() if service.full_name not in found)
+    if missing:
+        raise TypeError(f"no class in {folder.__name__} for {', '.join(missing)}")
+    return found
+
+
+def bind(service: ServiceDescriptor, implementation: object, commands: Commands) -> grpc.GenericRpcHandler:
+    """Handlers for an rpc service; TypeError names methods that are missing or unknown."""
+    wanted = {snake(method.name): method for method in service.methods}
+    have = {
+        name
+        for name, member in vars(type(implementation)).items()
+        if not name.startswith("_")
+        and (inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member))
+    }
+    if have != set(wanted):
+        missing, unknown = sorted(set(wanted) - have), sorted(have - set(wanted))
+        raise TypeError(f"{service.full_name}: missing {missing}, unknown {unknown}")
+    handlers: dict[str, Any] = {}
+    for name, method in wanted.items():
+        access.scope_of(method)
+        handlers[method.name] = _handler(method, getattr(implementation, name), commands)
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+def _handler(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
+    request_kind = message_factory.GetMessageClass(method.input_type)
+    response_kind = message_factory.GetMessageClass(method.output_type)
+    make: Any
+    if method.client_streaming:
+        if method.server_streaming:
+            make, call = grpc.stream_stream_rpc_method_handler, _both_ways(method, body, commands)
+        else:
+            make, call = grpc.stream_unary_rpc_method_handler, _client_stream(method, body, commands)
+    elif method.server_streaming:
+        make, call = grpc.unary_stream_rpc_method_handler, _server_stream(method, body, commands)
+    else:
+        make, call = grpc.unary_unary_rpc_method_handler, _unary(method, body, commands)
+    return make(call, request_kind.FromString, response_kind.SerializeToString)
+
+
+def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
+    async def call(request: Message, context: Any) -> Message:
+        async def work() -> Message:
+            reply = await commands.run(method, request, _call(context), body)
+            if reply.replayed:
+                context.set_trailing_metadata(REPLAY)
+            return reply.message
+
+        return await _guarded(method, context, commands.service, work)
+
+    return call
+
+
+def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
+    kind = message_factory.GetMessageClass(method.output_type)
+
+    async def call(requests: AsyncIterator[Message], context: Any) -> Message:
+        async def work() -> Message:
+            return await complete(kind(), await body(requests, commands.opener(method, _call(context))))
+
+        return await _guarded(method, context, commands.service, work)
+
+    return call
+
+
+def _server_stream(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
+    async def call(request: Message, context: Any) -> None:
+        async def work() -> None:
+            async for message in commands.stream(method, request, _call(context), body):
+                await context.write(message)
+
+        await _guarded(method, context, commands.service, work)
+
+    return call
+
+
+def _both_ways(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
+    kind = message_factory.GetMessageClass(method.output_type)
+
+    async def call(requests: AsyncIterator[Message], context: Any) -> None:
+        async def work() -> None:
+            async for result in body(requests, commands.opener(method, _call(context))):
+                await context.write(await complete(kind(), result))
+
+        await _guarded(method, context, commands.service, work)
+
+    return call
+
+
+def _call(context: Any) -> Call:
+    metadata = dict(context.invocation_metadata() or ())
+    scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
+    peer = str(context.peer() or "")
+    return Call(
+        token=token.strip() if scheme.lower() == "bearer" else "",
+        timeout=context.time_remaining(),
+        traceparent=str(metadata.get("traceparent", "")),
+        ip=peer.rpartition(":")[0].partition(":")[2],
+    )
+
+
+async def _guarded(
+    method: MethodDescriptor, context: Any, service: str, work: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Run the work; answer a fault as its status, a defect as INTERNAL without its details; log one line."""
+    begin = time.perf_counter()
+    metadata = dict(context.invocation_metadata() or ())
+    request = str(metadata.get("x-request-id", "")) or uuid4().hex
+    status: status_pb2.Status | None = None
+    with structlog.contextvars.bound_contextvars(request=request, method=method.full_name):
+        try:
+            return await work()
+        except StoredRefusal as refusal:
+            status = refusal.status
+            await _abort(context, status, REPLAY)
+        except Fault as fault:
+            status = fault.status(f"{service}.plantops")
+            await _abort(context, status)
+        except Exception:
+            log.exception("defect")
+            status = Internal(request=request).status(f"{service}.plantops")
+            await _abort(context, status)
+        finally:
+            log.info(
+                "request",
+                code=grpc_code(status.code if status is not None else 0).name,
+                message=status.message if status is not None else "",
+                duration_ms=round((time.perf_counter() - begin) * 1000, 2),
+            )
+
+
+async def _abort(context: Any, status: status_pb2.Status, extra: tuple[tuple[str, str], ...] = ()) -> None:
+    await context.abort(
+        grpc_code(status.code),
+        status.message,
+        (("grpc-status-details-bin", status.SerializeToString()), *extra),
+    )

@@ -1,0 +1,401 @@
+"""What stands around a unit of work: identity, permission, checks, replay, one transaction, retries, commit.
+
+    call -> who -> may they -> is the request well formed -> was it answered before -> method in a savepoint
+         -> rows, audit, outbox, stored answer -> COMMIT -> reply
+
+A serialization clash retries the whole unit with a fresh session, never a statement (REL-50). The commit is
+shielded from cancellation, so that a passed deadline leaves no half-known outcome (REL-74).
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm.exc import StaleDataError
+
+from services.chassis import access, requests
+from services.chassis.batch import BatchAnswer
+from services.chassis.config import ServiceConfig
+from services.chassis.faults import (
+    Conflict,
+    DeadlineExceeded,
+    DependencyUnavailable,
+    Fault,
+    Overloaded,
+    RequestInProgress,
+    ResourceExists,
+)
+from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash
+from services.chassis.query import Page
+from services.chassis.unit import Context, Unit
+from services.chassis.wire import fill
+
+if TYPE_CHECKING:
+    from services.chassis.inbox import Envelope
+
+R = TypeVar("R")
+
+ATTEMPTS = 5
+CLASHES = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock timeout: the whole unit is tried again."""
+LOST = ("08", "57P01", "57P02", "57P03")
+"""The connection or server went away: tried again only where the idempotency row makes it safe (REL-52)."""
+
+_BEGIN = text("""
+    select now(), set_config('statement_timeout', :timeout, true), set_config('app.sites', :sites, true)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What came over the wire beside the request."""
+
+    token: str = ""
+    timeout: float | None = None
+    traceparent: str = ""
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The response and whether it is a stored one (`x-idempotent-replay`)."""
+
+    message: Message
+    replayed: bool = False
+
+
+class Commands:
+    """Runs units of work for one service."""
+
+    def __init__(
+        self,
+        service: str,
+        config: ServiceConfig,
+        sessions: async_sessionmaker[AsyncSession],
+        identify: Callable[[str], Awaitable[access.Claims]],
+        wake: Callable[[], None],
+    ) -> None:
+        self.service = service
+        self.config = config
+        self.sessions = sessions
+        self.identify = identify
+        self.wake = wake
+        self.page_token_key = config.page_token_key.get_secret_value().encode()
+
+    # --- calls ----------------------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        method: MethodDescriptor,
+        request: Message,
+        call: Call,
+        body: Callable[[Any, Unit], Awaitable[Any]],
+    ) -> Reply:
+        """Run one call as one unit of work and give its reply."""
+        claims = await self.identify(call.token)
+        limit = self.config.default_deadline_seconds if call.timeout is None else call.timeout
+        ends = time.monotonic() + limit
+        try:
+            async with asyncio.timeout(limit):
+                return await self._retried(
+                    ends,
+                    lambda: self._once(method, request, call, claims, ends, body),
+                    safe=requests.changes(request.DESCRIPTOR),
+                    request=request,
+                )
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"The deadline of {limit:g} s passed; ask again with the same request_id.", limit=f"{limit:g}"
+            ) from None
+
+    async def _once(
+        self,
+        method: MethodDescriptor,
+        request: Message,
+        call: Call,
+        claims: access.Claims,
+        ends: float,
+        body: Callable[[Any, Unit], Awaitable[Any]],
+    ) -> Reply:
+        async with self.sessions() as session:
+            now = await self._begin(session, ends)
+            caller = await access.load_caller(session, claims, self.config)
+            access.check(caller, method, request)
+            requests.check(request)
+            unit = Unit(session, self._context(caller, method, request, call), now)
+            try:
+                return await self._answer(unit, method, request, body)
+            finally:
+                unit.close()
+
+    async def _answer(
+        self,
+        unit: Unit,
+        method: MethodDescriptor,
+        request: Message,
+        body: Callable[[Any, Unit], Awaitable[Any]],
+    ) -> Reply:
+        response = message_factory.GetMessageClass(method.output_type)()
+        ledger: Ledger | None = None
+        key = unit.request_id
+        if key is not None and requests.changes(request.DESCRIPTOR):
+            ledger = Ledger(unit.session, unit.principal, method.full_name)
+            before = (await ledger.claim([(key, request_hash(request))]))[key]
+            if isinstance(before, Fault):
+                raise before
+            if before is not None:
+                return Reply(before.into(response), replayed=True)
+        try:
+            async with unit.session.begin_nested() if ledger is not None else _nothing():
+                message = await self._effect(unit, response, request, body)
+        except Fault as fault:
+            if ledger is None or key is None or fault.code not in STORED_CODES:
+                raise
+            status = fault.status(unit.context.domain)
+            await ledger.store([(key, Answer(fault.code, status.SerializeToString()))])
+            await self._commit(unit.session)
+            raise
+        if ledger is not None and key is not None:
+            await ledger.store([(key, Answer(code_pb2.OK, message.SerializeToString()))])
+        await self._commit(unit.session)
+        if unit.emitted:
+            self.wake()
+        return Reply(message)
+
+    async def _effect(
+        self, unit: Unit, response: Message, request: Message, body: Callable[[Any, Unit], Awaitable[Any]]
+    ) -> Message:
+        try:
+            result = await body(request, unit)
+            await unit.write()
+        except IntegrityError as error:
+            raise _named(error) from error
+        return await complete(response, result)
+
+    async def _begin(self, session: AsyncSession, ends: float | None, sites: str = "") -> datetime:
+        milliseconds = 30_000 if ends is None else max(1, min(30_000, int((ends - time.monotonic()) * 1000)))
+        row = (await session.execute(_BEGIN, {"timeout": str(milliseconds), "sites": sites})).one()
+        now: datetime = row[0]
+        return now
+
+    async def _retried(
+        self,
+        ends: float | None,
+        once: Callable[[], Awaitable[R]],
+        *,
+        safe: bool,
+        request: Message | None = None,
+    ) -> R:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await once()
+            except (DBAPIError, StaleDataError) as error:
+                state = sqlstate(error)
+                again = state in CLASHES or (safe and state.startswith(LOST))
+                pause = random.uniform(0, 0.02 * 2**attempt)
+                late = ends is not None and time.monotonic() + pause >= ends
+                if not again or attempt == ATTEMPTS or late:
+                    raise self._given_up(error, state, request) from error
+                await asyncio.sleep(pause)
+            except PoolTimeout as error:
+                raise Overloaded(limit="the number of database connections") from error
+            except OSError as error:
+                raise DependencyUnavailable(dependency="the database") from error
+        raise AssertionError("unreachable")
+
+    def _given_up(self, error: Exception, state: str, request: Message | None) -> Exception:
+        if state == "55P03" and getattr(request, "request_id", ""):
+            return RequestInProgress(request_id=request.request_id)  # type: ignore[union-attr]
+        if state in CLASHES:
+            return Conflict(sqlstate=state)
+        if state.startswith(LOST) or isinstance(error, InterfaceError):
+            return DependencyUnavailable(dependency="the database")
+        if state == "57014":  # query_canceled: the statement timeout is the deadline
+            return TimeoutError()
+        return error
+
+    async def _commit(self, session: AsyncSession) -> None:
+        commit = asyncio.ensure_future(session.commit())
+        try:
+            await asyncio.shield(commit)
+        except asyncio.CancelledError:
+            await commit
+            raise
+
+    def _context(
+        self, caller: access.Caller, method: MethodDescriptor | None, request: Message | None, call: Call
+    ) -> Context:
+        return Context(
+            service=self.service,
+            caller=caller,
+            method=method,
+            request=request,
+            traceparent=call.traceparent,
+            ip=call.ip,
+            page_token_key=self.page_token_key,
+        )
+
+    # --- streams --------------------------------------------------------------------------------------------
+
+    async def stream(
+        self,
+        method: MethodDescriptor,
+        request: Message,
+        call: Call,
+        body: Callable[[Any, Unit], AsyncIterator[Any]],
+    ) -> AsyncIterator[Message]:
+        """Run a reading server stream in one unit; each row is filled into the response message."""
+        claims = await self.identify(call.token)
+        kind = message_factory.GetMessageClass(method.output_type)
+        async with self.sessions() as session:
+            ends = None if call.timeout is None else time.monotonic() + call.timeout
+            now = await self._begin(session, ends)
+            caller = await access.load_caller(session, claims, self.config)
+            access.check(caller, method, request)
+            requests.check(request)
+            unit = Unit(session, self._context(caller, method, request, call), now)
+            try:
+                async for item in body(request, unit):
+                    yield await complete(kind(), item)
+            finally:
+                unit.close()
+
+    def opener(self, method: MethodDescriptor, call: Call) -> Callable[[Message], Any]:
+        """`open_unit` for a client stream: a unit per message, with the same checks and replay as a call."""
+
+        @asynccontextmanager
+        async def open_unit(request: Message) -> AsyncIterator[Unit]:
+            claims = await self.identify(call.token)
+            async with self.sessions() as session:
+                now = await self._begin(session, None)
+                caller = await access.load_caller(session, claims, self.config)
+                access.check(caller, method, request)
+                requests.check(request)
+                unit = Unit(session, self._context(caller, method, request, call), now)
+                try:
+                    await self._in_stream(unit, method, request)
+                    yield unit
+                    await self._end_in_stream(unit, method)
+                except IntegrityError as error:
+                    raise _named(error) from error
+                finally:
+                    unit.close()
+            if unit.emitted:
+                self.wake()
+
+        return open_unit
+
+    async def _in_stream(self, unit: Unit, method: MethodDescriptor, request: Message) -> None:
+        if unit.request_id is None or not requests.changes(request.DESCRIPTOR):
+            return
+        ledger = Ledger(unit.session, unit.principal, method.full_name)
+        before = (await ledger.claim([(unit.request_id, request_hash(request))]))[unit.request_id]
+        if isinstance(before, Fault):
+            raise before
+        if before is not None:
+            unit.replayed = before.into(message_factory.GetMessageClass(method.output_type)())
+
+    async def _end_in_stream(self, unit: Unit, method: MethodDescriptor) -> None:
+        if unit.replayed is None:
+            await unit.write()
+            if unit.answered is not None and unit.request_id is not None:
+                kind = message_factory.GetMessageClass(method.output_type)
+                message = await complete(kind(), unit.answered)
+                unit.answered = message
+                ledger = Ledger(unit.session, unit.principal, method.full_name)
+                answer = Answer(code_pb2.OK, message.SerializeToString())
+                await ledger.store([(unit.request_id, answer)])
+        await self._commit(unit.session)
+
+    # --- listeners and jobs ---------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def open_unit(
+        self, *, caller: access.Caller | None = None, event: "Envelope | None" = None, correlation: str = ""
+    ) -> AsyncIterator[Unit]:
+        """A unit for a listener or a job; it acts as `services/<name>` and commits at the end (SEC-5)."""
+        async with self.sessions() as session:
+            now = await self._begin(session, None)
+            context = Context(
+                service=self.service,
+                caller=caller or access.service_caller(self.service),
+                event=event,
+                traceparent=event.traceparent if event is not None else "",
+                page_token_key=self.page_token_key,
+            )
+            unit = Unit(session, context, now)
+            if correlation:
+                unit.correlate(correlation)
+            try:
+                yield unit
+                await unit.write()
+                await self._commit(session)
+            finally:
+                unit.close()
+        if unit.emitted:
+            self.wake()
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+async def complete(response: Message, result: object) -> Message:
+    """The response message of what a method returned: message, page, batch answer, row or nothing."""
+    if isinstance(result, BatchAnswer):
+        return await result.batch.finish(result.kind)  # type: ignore[no-any-return]
+    if isinstance(result, Message):
+        if result.DESCRIPTOR is not response.DESCRIPTOR:
+            raise TypeError(f"{response.DESCRIPTOR.full_name} expected, not {result.DESCRIPTOR.full_name}")
+        return result
+    if isinstance(result, Page):
+        field = next(field for field in response.DESCRIPTOR.fields if field.is_repeated)
+        target = getattr(response, field.name)
+        for row in result.rows:
+            fill(target.add(), row)
+        response.next_page_token = result.next_page_token  # type: ignore[attr-defined]
+        return response
+    return response if result is None else fill(response, result)
+
+
+def sqlstate(error: BaseException) -> str:
+    """SQLSTATE of a database error; a stale version counts as a serialization failure; "" if there is none."""
+    if isinstance(error, StaleDataError):
+        return "40001"
+    origin = getattr(error, "orig", error)
+    for candidate in (origin, getattr(origin, "__cause__", None)):
+        state = getattr(candidate, "sqlstate", None)
+        if state:
+            return str(state)
+    return "08006" if getattr(error, "connection_invalidated", False) else ""
+
+
+def _named(error: IntegrityError) -> Exception:
+    """The fault that a constraint stands for; a taken unique value is ResourceExists, others are defects."""
+    cause = getattr(error.orig, "__cause__", None)
+    constraint = getattr(cause, "constraint_name", "") or ""
+    detail = getattr(cause, "detail", "") or ""
+    fault = Fault.by_constraint.get(constraint)
+    if fault is not None:
+        return fault(constraint=constraint, detail=detail)
+    if sqlstate(error) == "23505":
+        value = detail.partition("=(")[2].partition(")")[0] or constraint
+        return ResourceExists(resource=value)
+    return error
+
+
+__all__ = ["Call", "Commands", "Reply", "complete", "sqlstate"]

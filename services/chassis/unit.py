@@ -1,0 +1,355 @@
+"""One command, one unit of work: what a method sees of caller, time, rows and events.
+
+The unit never commits; what stands around it (command.py) does. Rows that change are audited, events go to
+the outbox in the same transaction (REL-1), and whatever a method does can be done again by a retry.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from sqlalchemy import Executable, Result, Select, event, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.chassis import access, audit, clock, outbox, query
+from services.chassis.batch import Batch
+from services.chassis.faults import EtagMismatch, Fault, FieldInvalid, ResourceNotFound
+from services.chassis.idempotency import Ledger
+from services.chassis.query import Page
+from services.chassis.requests import changes, problems
+from services.chassis.resource import ResourceColumns, key_of
+from services.chassis.wire import behaviours, values_for
+
+if TYPE_CHECKING:
+    from services.chassis.inbox import Envelope
+
+T = TypeVar("T", bound=ResourceColumns)
+X = TypeVar("X")
+E = TypeVar("E", bound=Message)
+
+_FIXED = {field_behavior_pb2.IMMUTABLE, field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a unit belongs to: the service, and the call, event or job that opened it."""
+
+    service: str
+    caller: access.Caller
+    method: MethodDescriptor | None = None
+    request: Message | None = None
+    event: "Envelope | None" = None
+    traceparent: str = ""
+    ip: str = ""
+    page_token_key: bytes = b""
+
+    @property
+    def domain(self) -> str:
+        """Domain of ErrorInfo."""
+        return f"{self.service}.plantops"
+
+    @property
+    def action(self) -> str:
+        """What the audit says was done: the permission of the rpc, the event, or the job."""
+        if self.method is not None:
+            return access.scope_of(self.method)
+        return self.event.type if self.event is not None else f"{self.service}.job"
+
+
+class Unit:
+    """One unit of work, opened and committed outside of the method that uses it."""
+
+    def __init__(self, session: AsyncSession, context: Context, now: datetime) -> None:
+        self.session = session
+        self.context = context
+        self.now = now
+        self.caller = context.caller
+        self.event = context.event
+        self.correlation = context.event.correlation if context.event is not None else ""
+        self.reason = _reason(context.request)
+        request_id = getattr(context.request, "request_id", "")
+        self.request_id: UUID | None = UUID(request_id) if request_id else None
+        self._changing = (
+            context.event is not None
+            or context.method is None
+            or (context.request is not None and changes(context.request.DESCRIPTOR))
+        )
+        self._audited: dict[str, audit.Record] = {}
+        self._events: list[outbox.OutboxRow] = []
+        self._batches: list[Batch[Any]] = []
+        self.replayed: Message | None = None
+        self.answered: object | None = None
+        event.listen(session.sync_session, "before_flush", self._before_flush)
+
+    # --- rows ---------------------------------------------------------------------------------------------
+
+    async def find(self, model: type[T], name: str, *, lock: bool | None = None) -> T | None:
+        """The row of that name, or None; locked for update in a unit that changes something."""
+        statement = select(model).where(model.name == name)  # type: ignore[arg-type]
+        if self._changing if lock is None else lock:
+            statement = statement.with_for_update(of=model)
+        row = (await self.session.execute(statement)).scalars().one_or_none()
+        if row is not None and row.correlation and not self.correlation:
+            self.correlation = row.correlation
+        return row
+
+    async def get(self, model: type[T], name: str, *, etag: str = "", lock: bool | None = None) -> T:
+        """The row of that name; ResourceNotFound, or EtagMismatch when an etag is given and stale (REL-67)."""
+        row = await self.find(model, name, lock=lock)
+        if row is None:
+            raise ResourceNotFound(resource=name)
+        if etag and etag != row.etag:
+            raise EtagMismatch(resource=name, etag=etag, current=row.etag)
+        return row
+
+    async def get_many(
+        self, model: type[T], names: Iterable[str], *, lock: bool | None = None
+    ) -> dict[str, T]:
+        """Rows by name in one statement, locked in name order (REL-51); unknown names are missing."""
+        wanted = sorted(set(names))
+        if not wanted:
+            return {}
+        statement = select(model).where(model.name.in_(wanted)).order_by(model.name)  # type: ignore
+        if self._changing if lock is None else lock:
+            statement = statement.with_for_update(of=model)
+        return {row.name: row for row in (await self.session.execute(statement)).scalars()}
+
+    async def all(self, statement: Select[tuple[X]]) -> Sequence[X]:
+        """All rows of a select."""
+        return (await self.session.execute(statement)).scalars().all()
+
+    async def first(self, statement: Select[tuple[X]]) -> X | None:
+        """First row of a select, or None."""
+        return (await self.session.execute(statement)).scalars().first()
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+        """Run a statement in the unit's transaction."""
+        return await self.session.execute(statement, parameters)
+
+    async def flush(self) -> None:
+        """Write pending rows now, so that the database's checks speak here."""
+        await self.session.flush()
+
+    async def list(
+        self, model: type[T], request: Any, *conditions: Any, parent_column: Any = None
+    ) -> Page[T]:
+        """One page of rows: parent, filter, order and token of the request; one query, keyset (PERF-10).
+
+        `parent_column` holds the parent's name where it is not the site.
+        """
+        statement = select(model).where(*conditions)
+        parent: str = getattr(request, "parent", "")
+        if parent_column is not None and not parent.endswith("/-"):
+            statement = statement.where(parent_column == parent)
+        elif parent == "sites/-":
+            sites = self.caller.sites(self.context.action)
+            if sites is not None:
+                statement = statement.where(model.site.in_(sorted(sites)))  # type: ignore[union-attr]
+        elif parent.startswith("sites/"):
+            statement = statement.where(model.site == parent.split("/")[1])  # type: ignore[arg-type]
+        return await query.fetch(
+            self.session,
+            model,
+            self._listed(),
+            request,
+            statement,
+            principal=f"{self.caller.name} {self.context.method.full_name if self.context.method else ''}",
+            key=self.context.page_token_key,
+        )
+
+    def _listed(self) -> Descriptor:
+        assert self.context.method is not None
+        return next(
+            field.message_type
+            for field in self.context.method.output_type.fields
+            if field.is_repeated and field.message_type is not None
+        )
+
+    def add(self, row: T) -> T:
+        """Add a new resource; a taken name is ResourceExists when the unit is written."""
+        if row.site is None and row.name.startswith("sites/") and row.name.count("/") > 1:
+            row.site = row.name.split("/")[1]
+        if not row.correlation and self.correlation and self.correlation != row.name:
+            row.correlation = self.correlation
+        row.create_time = row.update_time = self.now
+        self.session.add(row)
+        return row
+
+    def update(
+        self, row: T, message: Message, mask: FieldMask | None = None, *, only: Iterable[str] = ()
+    ) -> T:
+        """Copy masked fields (AIP-134): no mask = the fields present, `*` = all that may be set."""
+        names = _masked(message, mask)
+        fixed = {name for name in names if _immutable(message.DESCRIPTOR.fields_by_name[name])}
+        if only:
+            _refuse_beyond(names, set(only) | fixed, message.DESCRIPTOR.name)
+        for name, value in values_for(type(row), message, names).items():
+            if getattr(row, name) == value:
+                continue
+            if name in fixed:
+                raise FieldInvalid(field=name, rule="cannot be changed after creation", value=value)
+            setattr(row, name, value)
+        return row
+
+    def new_name(self, parent: str, collection: str, wanted_id: str = "") -> str:
+        """Name of a new resource under its parent ("" for a flat one); the id is made here unless wanted."""
+        path = f"{collection}/{wanted_id or clock.new_id()}"
+        return f"{parent}/{path}" if parent else path
+
+    # --- events and audit -----------------------------------------------------------------------------------
+
+    def correlate(self, name: str) -> None:
+        """Say which chain this unit belongs to; events of the unit inherit it."""
+        self.correlation = name
+
+    def emit(self, *events: Message, correlation: str = "", also: Iterable[str] = ()) -> None:
+        """Tell others: events go to the outbox with the state (REL-1). `also` names further chains."""
+        for message in events:
+            key, unordered = key_of(message.DESCRIPTOR)
+            aggregate: str = getattr(message, key)
+            chain = correlation or self.correlation or aggregate
+            self._events.append(
+                outbox.OutboxRow(
+                    event=message,
+                    event_id=clock.uuid7(),
+                    aggregate=aggregate,
+                    aggregate_version=0 if unordered else message.version,  # type: ignore[attr-defined]
+                    unordered=unordered,
+                    site=aggregate.split("/")[1] if aggregate.startswith("sites/") else "",
+                    correlation=chain,
+                    also=tuple(sorted({name for name in also if name and name != chain})),
+                    actor=self._actor,
+                    causation=self.event.event_id if self.event is not None else None,
+                    occurred_at=self.now,
+                    traceparent=self.context.traceparent,
+                )
+            )
+
+    def recorrelate(self, name: str) -> None:
+        """Move the events emitted so far in this unit to a chain that was found to be their root."""
+        self.correlation = name
+        for index, row in enumerate(self._events):
+            self._events[index] = row.in_chain(name)
+
+    @property
+    def _actor(self) -> str:
+        if self.event is not None and self.event.actor:
+            return self.event.actor
+        return self.caller.name
+
+    def audit(
+        self,
+        name: str,
+        action: str,
+        before: dict[str, Any] | None,
+        after: dict[str, Any] | None,
+        version: int = 0,
+    ) -> None:
+        """Record a set-based change; resource rows are recorded by themselves (SEC-47)."""
+        known = self._audited.get(name)
+        self._audited[name] = audit.merge(
+            known, audit.record(self, name, action or self.context.action, version, before, after)
+        )
+
+    def _before_flush(self, session: Any, flush_context: object, instances: object) -> None:
+        for row in [*session.new, *session.dirty]:
+            new = row in session.new
+            if not isinstance(row, ResourceColumns) or not (new or session.is_modified(row)):
+                continue
+            if row.create_time is None:
+                row.create_time = self.now
+            row.update_time = self.now
+            before, after = audit.changes(row)
+            self.audit(row.name, "", before, after, 1 if new else row.version + 1)
+
+    # --- batches --------------------------------------------------------------------------------------------
+
+    async def batch(self, requests: Sequence[E]) -> Batch[E]:
+        """The entries of a batch call, with their keys claimed and bad or foreign ones refused (SEC-16)."""
+        assert self.context.method is not None
+        ledger = Ledger(self.session, self.principal, f"{self.context.method.full_name}#entry")
+        batch = Batch(self.context.domain, ledger, requests)
+        refused: dict[int, Fault] = {}
+        home = access.site_of(self.context.request) if self.context.request is not None else None
+        for index, entry in enumerate(requests):
+            found = list(problems(entry))
+            site = access.site_of(entry)
+            if found:
+                refused[index] = FieldInvalid.of(found)
+            elif site is not None and site != home and not self.caller.may(self.context.action, site):
+                refused[index] = access.denied(self.context.action)
+        await batch.claim(refused)
+        self._batches.append(batch)
+        return batch
+
+    @property
+    def principal(self) -> str:
+        """Who a request id belongs to: the device for a scanner, else the caller (REL-59)."""
+        return self.caller.device or self.caller.name
+
+    def answer(self, result: object) -> None:
+        """In a stream: the answer to the message that this unit was opened for."""
+        self.answered = result
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    async def write(self) -> None:
+        """Write rows, audit and outbox; called once before the commit."""
+        await self.session.flush()
+        await audit.write(self.session, list(self._audited.values()))
+        await outbox.write(self.session, self.context.service, self._events)
+
+    @property
+    def emitted(self) -> bool:
+        """Whether this unit told anything: the relay is then woken after the commit."""
+        return bool(self._events)
+
+    def close(self) -> None:
+        """Forget the session."""
+        event.remove(self.session.sync_session, "before_flush", self._before_flush)
+
+
+def _reason(request: Message | None) -> str:
+    for name in ("reason", "reason_code", "override_reason"):
+        value = getattr(request, name, "")
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def _masked(message: Message, mask: FieldMask | None) -> list[str]:
+    descriptor = message.DESCRIPTOR
+    paths = list(mask.paths) if mask is not None else []
+    if paths == ["*"]:
+        return [field.name for field in descriptor.fields if not _fixed(field)]
+    if not paths:
+        return [field.name for field, _ in message.ListFields() if not _fixed(field)]
+    names: list[str] = []
+    for path in paths:
+        name = path.split(".")[0]
+        field = descriptor.fields_by_name.get(name)
+        if field is None:
+            raise FieldInvalid(field="update_mask", rule=f"{descriptor.name} has no field {path}", value=path)
+        if _immutable(field) or not _fixed(field):
+            names.append(name)
+    return names
+
+
+def _refuse_beyond(names: Iterable[str], allowed: set[str], kind: str) -> None:
+    for name in names:
+        if name not in allowed:
+            raise FieldInvalid(field=name, rule=f"is not changed by an update of {kind}")
+
+
+def _immutable(field: FieldDescriptor) -> bool:
+    return field_behavior_pb2.IMMUTABLE in behaviours(field)
+
+
+def _fixed(field: FieldDescriptor) -> bool:
+    return bool(behaviours(field) & _FIXED) or field.name == "etag"
