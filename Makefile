@@ -1,0 +1,98 @@
+# Plantops: every target is listed by `make help`.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+PROTOS := $(shell find protos -name '*.proto') protos/build.py
+WORKERS ?= 2
+SERVICES := maintenance materials procurement
+
+.DEFAULT_GOAL := help
+
+##@ Begin
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.installed ## Make .venv with everything that the locks name, and compile the protos
+
+.PHONY: run
+run: setup ## Run the whole plant here: engines, services, gateway, sample data (Ctrl-C stops it)
+	@$(BIN)/plantops run
+
+.PHONY: demo
+demo: setup ## Drive one chain of work through a running plant and print it
+	@$(BIN)/plantops demo
+
+##@ Prove
+
+.PHONY: test
+test: setup ## Run all tests on real engines
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+.PHONY: test-deep
+test-deep: setup ## Run all tests with many more generated examples
+	@PLANTOPS_TEST_PROFILE=deep $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+.PHONY: test-containers
+test-containers: setup ## Run all tests with PostgreSQL and NATS from container images
+	@PLANTOPS_ENGINES=containers $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+.PHONY: rules
+rules: setup ## Run the tests and list the rules of docs/specification without a proof
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile || true
+	@$(BIN)/python -m tests.rules
+
+.PHONY: lint
+lint: setup ## Check form, types and the contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/buf lint gen/plantops/plantops.binpb
+	@$(MAKE) --no-print-directory breaking
+
+.PHONY: types
+types: setup ## Check types alone
+	@$(BIN)/mypy
+
+.PHONY: breaking
+breaking: setup ## Compare the contract with the released one
+	@$(BIN)/python -m tests.contract.breaking
+
+.PHONY: fmt
+fmt: setup ## Put the code into its form
+	@$(BIN)/ruff check --fix -q . || true
+	@$(BIN)/ruff format -q .
+
+##@ Keep
+
+.PHONY: lock
+lock: setup ## Resolve the dependencies anew into the two locks
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate -q -c requirements.lock -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove what was built here; the plant's data in .plantops stay
+	@rm -rf .venv gen build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# pip brings the installer by its hash, the installer the rest of the lock by theirs.
+.venv/.uv: requirements-dev.lock
+	@echo "setup: environment"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Plantops needs Python 3.11 or newer; set PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@awk '/^uv==/ {p=1} p {print} p && !/\\$$/ {exit}' requirements-dev.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock
+	@touch $@
+
+.venv/.locked: .venv/.uv requirements-dev.lock
+	@echo "setup: libraries"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+.venv/.installed: .venv/.locked pyproject.toml $(PROTOS)
+	@echo "setup: contract"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
