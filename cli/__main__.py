@@ -1,4 +1,4 @@
-"""plantops: one command per file in cli/commands; each has `HELP`, `arguments(parser)` and `run(options) -> int`."""
+"""plantops, the command line."""
 
 
 def main() -> int:

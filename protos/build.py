@@ -39,7 +39,16 @@ def compile_all(root: Path = ROOT) -> Path:
         modules = [f"--python_out={fresh}", f"--pyi_out={fresh}", f"--grpc_python_out={fresh}"]
         _run([*known, *paths, *modules, *sources])
         image = fresh / "plantops" / "plantops.binpb"
-        _run([*known, *paths, f"--descriptor_set_out={image}", "--include_imports", "--include_source_info", *sources])
+        _run(
+            [
+                *known,
+                *paths,
+                f"--descriptor_set_out={image}",
+                "--include_imports",
+                "--include_source_info",
+                *sources,
+            ]
+        )
         (fresh / "buf" / "__init__.py").unlink(missing_ok=True)
         if target.exists():
             target.rename(Path(folder) / "old")

@@ -373,7 +373,7 @@ async def complete(response: Message, result: object) -> Message:
 
 
 def sqlstate(error: BaseException) -> str:
-    """SQLSTATE of a database error; a stale version counts as a serialization failure; "" if there is none."""
+    """SQLSTATE of a database error, "" if none; a stale version counts as a serialization failure."""
     if isinstance(error, StaleDataError):
         return "40001"
     origin = getattr(error, "orig", error)

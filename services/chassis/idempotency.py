@@ -97,7 +97,8 @@ _LOAD = text("""
 
 _STORE = text("""
     update idempotency set status_code = entry.code, answer = entry.content
-    from unnest(cast(:ids as uuid[]), cast(:codes as int[]), cast(:contents as bytea[])) as entry(id, code, content)
+    from unnest(cast(:ids as uuid[]), cast(:codes as int[]), cast(:contents as bytea[]))
+        as entry(id, code, content)
     where principal = :principal and method = :method and request_id = entry.id
 """)
 

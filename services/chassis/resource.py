@@ -79,7 +79,7 @@ class ResourceColumns(SQLModel):
     update_time: datetime = Field(default=None, sa_type=instant(), nullable=False)
 
     @declared_attr.directive
-    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
+    def __mapper_args__(cls) -> dict[str, Any]:
         table = getattr(cls, "__table__", None)
         return {} if table is None else {"version_id_col": table.c.version}
 

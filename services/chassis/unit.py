@@ -100,7 +100,7 @@ class Unit:
         return row
 
     async def get(self, model: type[T], name: str, *, etag: str = "", lock: bool | None = None) -> T:
-        """The row of that name; ResourceNotFound, or EtagMismatch when an etag is given and stale (REL-67)."""
+        """The row of that name; ResourceNotFound, or EtagMismatch for a stale etag (REL-67)."""
         row = await self.find(model, name, lock=lock)
         if row is None:
             raise ResourceNotFound(resource=name)

@@ -1,12 +1,10 @@
-"""Compile sample.proto beside the generated contract, into a folder that lasts as long as the test process."""
+"""Compile sample.proto beside the generated contract, into a folder that lasts as long as the tests."""
 
 import importlib
 import sys
 import tempfile
 from pathlib import Path
 
-import google.api
-import google.protobuf
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_tools import protoc
 
