@@ -76,9 +76,7 @@ def _roles(server: psycopg.Connection, service: str, passwords: Mapping[str, str
                     sql.Identifier(name), sql.SQL(setting), sql.Literal(value)
                 )
             )
-    server.execute(
-        sql.SQL("grant {} to {}").format(sql.Identifier(owner), sql.Identifier(f"{service}_migrator"))
-    )
+    server.execute(sql.SQL("grant {} to {}").format(sql.Identifier(owner), sql.Identifier(f"{service}_migrator")))
 
 
 def _role(server: psycopg.Connection, name: str, login: str, password: str | None) -> None:
@@ -120,9 +118,7 @@ def _inside(database: psycopg.Connection, service: str) -> None:
     database.execute("revoke all on schema public from public")
     database.execute(sql.SQL("alter schema public owner to {}").format(owner))
     for login in LOGINS:
-        database.execute(
-            sql.SQL("grant usage on schema public to {}").format(sql.Identifier(f"{service}_{login}"))
-        )
+        database.execute(sql.SQL("grant usage on schema public to {}").format(sql.Identifier(f"{service}_{login}")))
 
 
 def _in(superuser_url: str, database: str) -> str:

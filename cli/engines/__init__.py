@@ -30,9 +30,7 @@ class Engines:
 
 
 @contextmanager
-def start(
-    data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bool = True
-) -> Iterator[Engines]:
+def start(data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bool = True) -> Iterator[Engines]:
     """Start the engines on a data folder and stop them cleanly at the end; port 0 = a free one.
 
     `durable=False` gives up safety against power loss (tests only); a crash of a process loses nothing either

@@ -71,9 +71,7 @@ def data_folder(wanted: Path, who: Account) -> Path:
     folder = SHELTER / f"plantops-data-{os.geteuid()}-{mark}"
     folder.mkdir(mode=0o711, exist_ok=True)
     _ours(folder)
-    print(
-        f"engines: {wanted.parent} is closed to the servers' account; data lie in {folder}", file=sys.stderr
-    )
+    print(f"engines: {wanted.parent} is closed to the servers' account; data lie in {folder}", file=sys.stderr)
     return folder / wanted.name
 
 
@@ -95,9 +93,7 @@ def program_folder(wanted: Path, who: Account) -> Path:
             fresh.rename(folder)
         except OSError:  # another process was first
             shutil.rmtree(fresh)
-        print(
-            f"engines: programs are closed to the servers' account; a copy lies in {folder}", file=sys.stderr
-        )
+        print(f"engines: programs are closed to the servers' account; a copy lies in {folder}", file=sys.stderr)
     _ours(folder)
     return folder
 

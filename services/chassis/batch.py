@@ -78,9 +78,7 @@ class Batch(Generic[E]):
                     self._twins[entry.index] = twin.index
                     entry.replayed = True
                 else:
-                    entry.refuse(
-                        FieldInvalid(field="request_id", rule="stands twice in this batch", value=key)
-                    )
+                    entry.refuse(FieldInvalid(field="request_id", rule="stands twice in this batch", value=key))
         claimed = await self._ledger.claim([(key, hashes[entry.index]) for key, entry in first.items()])
         for key, entry in first.items():
             outcome = claimed[key]

@@ -68,8 +68,7 @@ def bind(service: ServiceDescriptor, implementation: object, commands: Commands)
     have = {
         name
         for name, member in vars(type(implementation)).items()
-        if not name.startswith("_")
-        and (inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member))
+        if not name.startswith("_") and (inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member))
     }
     if have != set(wanted):
         missing, unknown = sorted(set(wanted) - have), sorted(have - set(wanted))
@@ -105,7 +104,8 @@ def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
                 context.set_trailing_metadata(REPLAY)
             return reply.message
 
-        return await _guarded(method, context, commands.service, work)
+        answer: Message = await _guarded(method, context, commands.service, work)
+        return answer
 
     return call
 
@@ -117,7 +117,8 @@ def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
         async def work() -> Message:
             return await complete(kind(), await body(requests, commands.opener(method, _call(context))))
 
-        return await _guarded(method, context, commands.service, work)
+        answer: Message = await _guarded(method, context, commands.service, work)
+        return answer
 
     return call
 
@@ -158,9 +159,7 @@ def _call(context: Any) -> Call:
     )
 
 
-async def _guarded(
-    method: MethodDescriptor, context: Any, service: str, work: Callable[[], Awaitable[Any]]
-) -> Any:
+async def _guarded(method: MethodDescriptor, context: Any, service: str, work: Callable[[], Awaitable[Any]]) -> Any:
     """Run the work; answer a fault as its status, a defect as INTERNAL without its details; log one line."""
     begin = time.perf_counter()
     metadata = dict(context.invocation_metadata() or ())

@@ -29,6 +29,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from services.chassis import access, requests
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
+from services.chassis.db import CLASHES, LOST, sqlstate
 from services.chassis.faults import (
     Conflict,
     DeadlineExceeded,
@@ -44,16 +45,11 @@ from services.chassis.unit import Context, Unit
 from services.chassis.wire import fill
 
 if TYPE_CHECKING:
-    from services.chassis.inbox import Envelope
+    from services.chassis.envelope import Envelope
 
 R = TypeVar("R")
 
 ATTEMPTS = 5
-CLASHES = frozenset({"40001", "40P01", "55P03"})
-"""Serialization failure, deadlock, lock timeout: the whole unit is tried again."""
-LOST = ("08", "57P01", "57P02", "57P03")
-"""The connection or server went away: tried again only where the idempotency row makes it safe (REL-52)."""
-
 _BEGIN = text("""
     select now(), set_config('statement_timeout', :timeout, true), set_config('app.sites', :sites, true)
 """)
@@ -217,8 +213,9 @@ class Commands:
         raise AssertionError("unreachable")
 
     def _given_up(self, error: Exception, state: str, request: Message | None) -> Exception:
-        if state == "55P03" and getattr(request, "request_id", ""):
-            return RequestInProgress(request_id=request.request_id)  # type: ignore[union-attr]
+        key = str(getattr(request, "request_id", ""))
+        if state == "55P03" and key:
+            return RequestInProgress(request_id=key)
         if state in CLASHES:
             return Conflict(sqlstate=state)
         if state.startswith(LOST) or isinstance(error, InterfaceError):
@@ -372,18 +369,6 @@ async def complete(response: Message, result: object) -> Message:
     return response if result is None else fill(response, result)
 
 
-def sqlstate(error: BaseException) -> str:
-    """SQLSTATE of a database error, "" if none; a stale version counts as a serialization failure."""
-    if isinstance(error, StaleDataError):
-        return "40001"
-    origin = getattr(error, "orig", error)
-    for candidate in (origin, getattr(origin, "__cause__", None)):
-        state = getattr(candidate, "sqlstate", None)
-        if state:
-            return str(state)
-    return "08006" if getattr(error, "connection_invalidated", False) else ""
-
-
 def _named(error: IntegrityError) -> Exception:
     """The fault that a constraint stands for; a taken unique value is ResourceExists, others are defects."""
     cause = getattr(error.orig, "__cause__", None)
@@ -398,4 +383,4 @@ def _named(error: IntegrityError) -> Exception:
     return error
 
 
-__all__ = ["Call", "Commands", "Reply", "complete", "sqlstate"]
+__all__ = ["Call", "Commands", "Reply", "complete"]

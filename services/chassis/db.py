@@ -12,11 +12,18 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis.wire import canonical
 
 POOL_TIMEOUT = 2.0
 """Seconds that a call waits for a connection before it is refused."""
+
+
+CLASHES = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock timeout: the whole unit is tried again."""
+LOST = ("08", "57P01", "57P02", "57P03")
+"""The connection or server went away: tried again only where the idempotency row makes it safe (REL-52)."""
 
 
 def dialect_url(url: str, driver: str = "asyncpg") -> str:
@@ -65,3 +72,15 @@ def engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
 def sessions(source: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Sessions for units of work."""
     return async_sessionmaker(source, expire_on_commit=False)
+
+
+def sqlstate(error: BaseException) -> str:
+    """SQLSTATE of a database error, "" if none; a stale version counts as a serialization failure."""
+    if isinstance(error, StaleDataError):
+        return "40001"
+    origin = getattr(error, "orig", error)
+    for candidate in (origin, getattr(origin, "__cause__", None)):
+        state = getattr(candidate, "sqlstate", None)
+        if state:
+            return str(state)
+    return "08006" if getattr(error, "connection_invalidated", False) else ""

@@ -20,9 +20,8 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
 from services.chassis.faults import TransitionNotAllowed
-from services.chassis.schema import declare_chassis_tables
 
-__all__ = ["NAMING", "ResourceColumns", "declare_chassis_tables", "enum_text", "instant", "key_of"]
+__all__ = ["NAMING", "ResourceColumns", "enum_text", "instant", "key_of"]
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -100,7 +99,7 @@ class ResourceColumns(SQLModel):
 
     def move(self, to: StrEnum) -> Self:
         """Go to a state along a listed pair, else TransitionNotAllowed with what is allowed (REL-68)."""
-        present = self.state  # type: ignore[attr-defined]
+        present = getattr(self, "state")  # noqa: B009
         if (present, to) not in self.TRANSITIONS:
             allowed = sorted(str(after) for before, after in self.TRANSITIONS if before == present)
             raise TransitionNotAllowed(

@@ -4,7 +4,8 @@ The unit never commits; what stands around it (command.py) does. Rows that chang
 the outbox in the same transaction (REL-1), and whatever a method does can be done again by a retry.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,10 +28,9 @@ from services.chassis.resource import ResourceColumns, key_of
 from services.chassis.wire import behaviours, values_for
 
 if TYPE_CHECKING:
-    from services.chassis.inbox import Envelope
+    from services.chassis.envelope import Envelope
 
 T = TypeVar("T", bound=ResourceColumns)
-X = TypeVar("X")
 E = TypeVar("E", bound=Message)
 
 _FIXED = {field_behavior_pb2.IMMUTABLE, field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}
@@ -108,9 +108,7 @@ class Unit:
             raise EtagMismatch(resource=name, etag=etag, current=row.etag)
         return row
 
-    async def get_many(
-        self, model: type[T], names: Iterable[str], *, lock: bool | None = None
-    ) -> dict[str, T]:
+    async def get_many(self, model: type[T], names: Iterable[str], *, lock: bool | None = None) -> dict[str, T]:
         """Rows by name in one statement, locked in name order (REL-51); unknown names are missing."""
         wanted = sorted(set(names))
         if not wanted:
@@ -120,11 +118,12 @@ class Unit:
             statement = statement.with_for_update(of=model)
         return {row.name: row for row in (await self.session.execute(statement)).scalars()}
 
-    async def all(self, statement: Select[tuple[X]]) -> Sequence[X]:
+    async def all(self, statement: Select[Any]) -> Sequence[Any]:
         """All rows of a select."""
-        return (await self.session.execute(statement)).scalars().all()
+        rows: Sequence[Any] = (await self.session.execute(statement)).scalars().all()
+        return rows
 
-    async def first(self, statement: Select[tuple[X]]) -> X | None:
+    async def first(self, statement: Select[Any]) -> Any:
         """First row of a select, or None."""
         return (await self.session.execute(statement)).scalars().first()
 
@@ -136,9 +135,25 @@ class Unit:
         """Write pending rows now, so that the database's checks speak here."""
         await self.session.flush()
 
-    async def list(
-        self, model: type[T], request: Any, *conditions: Any, parent_column: Any = None
-    ) -> Page[T]:
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """A savepoint: when the body fails, its rows, events and audit records are gone."""
+        events, audited = len(self._events), dict(self._audited)
+        try:
+            async with self.session.begin_nested():
+                yield
+                await self.session.flush()
+        except BaseException:
+            del self._events[events:]
+            self._audited = audited
+            raise
+
+    def turn_to(self, envelope: "Envelope") -> None:
+        """Go on with another event of the same aggregate in this unit."""
+        self.event = envelope
+        self.correlation = envelope.correlation
+
+    async def list(self, model: type[T], request: Any, *conditions: Any, parent_column: Any = None) -> Page[T]:
         """One page of rows: parent, filter, order and token of the request; one query, keyset (PERF-10).
 
         `parent_column` holds the parent's name where it is not the site.
@@ -165,6 +180,8 @@ class Unit:
 
     def _listed(self) -> Descriptor:
         assert self.context.method is not None
+        if self.context.method.server_streaming:
+            return self.context.method.output_type
         return next(
             field.message_type
             for field in self.context.method.output_type.fields
@@ -181,9 +198,7 @@ class Unit:
         self.session.add(row)
         return row
 
-    def update(
-        self, row: T, message: Message, mask: FieldMask | None = None, *, only: Iterable[str] = ()
-    ) -> T:
+    def update(self, row: T, message: Message, mask: FieldMask | None = None, *, only: Iterable[str] = ()) -> T:
         """Copy masked fields (AIP-134): no mask = the fields present, `*` = all that may be set."""
         names = _masked(message, mask)
         fixed = {name for name in names if _immutable(message.DESCRIPTOR.fields_by_name[name])}

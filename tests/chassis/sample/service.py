@@ -11,7 +11,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from services.chassis.faults import FailedPrecondition
-from services.chassis.resource import NAMING, ResourceColumns, declare_chassis_tables, enum_text
+from services.chassis.resource import NAMING, ResourceColumns, enum_text
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, decimal_of, quantity, values_for
 from tests.chassis.sample.protos import pb
@@ -23,9 +23,6 @@ class Table(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMI
 
 class Resource(ResourceColumns, Table):
     """A resource of the sample."""
-
-
-declare_chassis_tables(Table.metadata)
 
 
 class BoxFull(FailedPrecondition):

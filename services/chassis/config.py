@@ -1,0 +1,143 @@
+"""Configuration of a process: defaults < file < environment < secret files, checked at start (OPS-14).
+
+The file is TOML, named by PLANTOPS_CONFIG. Environment: PLANTOPS_<KEY>, for one process alone
+PLANTOPS_<PROCESS>_<KEY>; a value too secret for the environment comes from the file that
+PLANTOPS_..._<KEY>_FILE names. Unknown keys refuse the start.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+PREFIX = "PLANTOPS_"
+PROCESSES = ("maintenance", "materials", "procurement", "gateway")
+NOT_OURS = frozenset({"CONFIG", "ENGINES", "POSTGRES_URL", "POSTGRES_IMAGE", "NATS_IMAGE", "TEST_PROFILE", "DATA"})
+"""Keys that the engines, the tests and the command line read."""
+
+C = TypeVar("C", bound="ProcessConfig")
+
+
+class ConfigInvalid(Exception):
+    """The configuration is wrong; each line names a key and the rule."""
+
+
+class ProcessConfig(BaseModel):
+    """What every process has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    environment: Literal["development", "test", "production"] = "production"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    issuer: str = Field(min_length=1, description="iss of the tokens that are accepted")
+    audience: str = Field(default="plantops", min_length=1)
+    jwks: str = Field(min_length=1, description="file or https address of the issuer's public keys")
+
+    @classmethod
+    def load(cls, process: str, environ: Mapping[str, str] | None = None, **given: Any) -> Self:
+        """Read all sources; ConfigInvalid lists everything that is wrong."""
+        values = {**_sources(process, os.environ if environ is None else environ), **given}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [
+                f"{process}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+                for item in error.errors(include_input=False, include_url=False)
+            ]
+            raise ConfigInvalid("\n".join(lines)) from None
+
+    def describe(self) -> dict[str, object]:
+        """Effective values, secrets hidden."""
+        shown: dict[str, object] = {}
+        for key, value in self:
+            if isinstance(value, SecretStr):
+                shown[key] = "(secret)" if value.get_secret_value() else ""
+            else:
+                shown[key] = _without_password(value) if key.endswith("_url") else value
+        return shown
+
+
+class ServiceConfig(ProcessConfig):
+    """A service: its database under three roles, the broker, its address."""
+
+    database_url: SecretStr = Field(description="app role")
+    relay_url: SecretStr = Field(description="relay role, a direct connection")
+    migrator_url: SecretStr = Field(default=SecretStr(""), description="used by the migration command only")
+    nats_url: SecretStr
+    nats_monitor_url: str = ""
+    listen: str = Field(default="127.0.0.1:0", pattern=r"^[^:]+:\d{1,5}$")
+    page_token_key: SecretStr = Field(description="key of page tokens, the same in all replicas")
+    pool_size: int = Field(default=8, ge=2, le=200)
+    default_deadline_seconds: float = Field(default=10, gt=0, le=60)
+    drain_delay: float = Field(default=0, ge=0, le=30, description="seconds between SIGTERM and draining")
+    max_message_bytes: int = Field(default=1 << 20, ge=1024)
+    max_concurrent_calls: int = Field(default=64, ge=1)
+    reflection: bool = False
+    administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
+    principals: dict[str, dict[str, list[str]]] = Field(
+        default_factory=dict, description="other systems and services: site or '-' -> roles"
+    )
+
+
+class GatewayConfig(ProcessConfig):
+    """The HTTP door."""
+
+    listen: str = Field(default="127.0.0.1:8080", pattern=r"^[^:]+:\d{1,5}$")
+    maintenance: str = "127.0.0.1:50051"
+    materials: str = "127.0.0.1:50052"
+    procurement: str = "127.0.0.1:50053"
+    dev_issuer_key: str = Field(default="", description="key file of the built-in issuer; empty = off")
+    cors_origins: list[str] = Field(default_factory=list)
+    max_body_bytes: int = Field(default=1 << 20, ge=1024)
+    timeout_seconds: float = Field(default=10, gt=0, le=60)
+
+
+def _sources(process: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    path = environ.get(PREFIX + "CONFIG", "")
+    if path:
+        try:
+            content = tomllib.loads(Path(path).read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise ConfigInvalid(f"{PREFIX}CONFIG: {path}: {error}") from None
+        values.update({key: item for key, item in content.items() if key not in PROCESSES})
+        values.update(content.get(process, {}))
+    plain = {key.removeprefix(PREFIX): value for key, value in environ.items() if key.startswith(PREFIX)}
+    own = process.upper() + "_"
+    others = tuple(name.upper() + "_" for name in PROCESSES if name != process)
+    for special in (False, True):  # what names this process wins over what names all
+        for key, value in sorted(plain.items()):
+            if key in NOT_OURS or key.startswith(others) or key.startswith(own) != special:
+                continue
+            name = (key.removeprefix(own) if special else key).lower()
+            if name.endswith("_file"):
+                try:
+                    values[name.removesuffix("_file")] = Path(value).read_text().strip()
+                except OSError as error:
+                    raise ConfigInvalid(f"{PREFIX}{key}: {error}") from None
+            else:
+                values[name] = _typed(value)
+    return values
+
+
+def _typed(value: str) -> Any:
+    if value[:1] in "[{":
+        import json
+
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _without_password(value: object) -> object:
+    from urllib.parse import urlsplit
+
+    if not isinstance(value, str) or "@" not in value:
+        return value
+    place = urlsplit(value)
+    return place._replace(netloc=f"{place.username}:***@{place.hostname}:{place.port}").geturl()

@@ -1,0 +1,192 @@
+"""Stream -> inbox: a pull loop with bounded work in flight, order per aggregate, backoff and parking."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js.errors import Error as JetStreamError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from services.chassis import dead_letter
+from services.chassis.db import sqlstate
+from services.chassis.envelope import Envelope, Poison
+from services.chassis.inbox import INSERT, Inbox, transient
+
+log = structlog.get_logger("consumer")
+
+IN_FLIGHT = 16
+FETCH = 64
+FETCH_SECONDS = 2.0
+TRIES = 3
+ACK_WAIT = 30.0
+
+
+class Consumer:
+    """Reads one stream for one service."""
+
+    def __init__(
+        self, inbox: Inbox, client: Callable[[], Client | None], sessions: async_sessionmaker[AsyncSession]
+    ) -> None:
+        self.inbox = inbox
+        self.client = client
+        self.sessions = sessions
+        self.last_seen = time.monotonic()
+        self.handled = 0
+        self._stopping = asyncio.Event()
+        self._limit = asyncio.Semaphore(IN_FLIGHT)
+
+    def stop(self) -> None:
+        """Fetch no more; what is in hand is finished."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Fetch until stopped; whatever goes wrong with the broker, begin anew."""
+        while not self._stopping.is_set():
+            nc = self.client()
+            if nc is None or not nc.is_connected:
+                await self._pause(0.2)
+                continue
+            subscription: Any = None
+            try:
+                subscription = await nc.jetstream().pull_subscribe_bind(
+                    consumer=self.inbox.consumer, stream=self.inbox.stream
+                )
+                await self._fetch(subscription)
+            except (NatsError, JetStreamError, TimeoutError, OSError) as error:
+                log.warning("fetch failed", consumer=self.inbox.consumer, error=repr(error))
+                await self._pause(0.5)
+            finally:
+                if subscription is not None:
+                    with contextlib.suppress(Exception):
+                        await subscription.unsubscribe()
+
+    async def _fetch(self, subscription: Any) -> None:
+        while not self._stopping.is_set():
+            fetching = asyncio.ensure_future(
+                subscription.fetch(FETCH, timeout=FETCH_SECONDS, heartbeat=FETCH_SECONDS / 4)
+            )
+            stopping = asyncio.ensure_future(self._stopping.wait())
+            await asyncio.wait({fetching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not fetching.done():
+                fetching.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await fetching
+                return
+            try:
+                messages: list[Msg] = fetching.result()
+            except NatsTimeout:
+                self.last_seen = time.monotonic()
+                continue
+            self.last_seen = time.monotonic()
+            await self._batch(messages)
+
+    async def _batch(self, messages: list[Msg]) -> None:
+        keys: dict[str, list[Msg]] = {}
+        for message in messages:
+            key = (message.headers or {}).get("plantops-aggregate", message.subject)
+            keys.setdefault(key, []).append(message)
+
+        async def serial(mine: list[Msg]) -> None:
+            async with self._limit:
+                for message in mine:
+                    await self.handle(message)
+
+        await asyncio.gather(*(serial(mine) for mine in keys.values()))
+
+    async def handle(self, message: Msg) -> None:
+        """Apply one delivery and acknowledge, delay or park it."""
+        busy = asyncio.ensure_future(self._still_busy(message))
+        try:
+            await self._handle(message)
+        except (NatsError, JetStreamError, TimeoutError, OSError) as error:
+            log.warning("acknowledgement failed", subject=message.subject, error=repr(error))
+        finally:
+            busy.cancel()
+
+    async def _handle(self, message: Msg) -> None:
+        meta = message.metadata
+        attempts = int(meta.num_delivered or 1)
+        headers = dict(message.headers or {})
+        try:
+            envelope = Envelope.of(message.subject, meta.sequence.stream, headers)
+        except Poison as error:
+            log.error("event without envelope", subject=message.subject, error=str(error))
+            await message.term()
+            return
+        with structlog.contextvars.bound_contextvars(
+            event=envelope.type, event_id=str(envelope.event_id), correlation=envelope.correlation
+        ):
+            if attempts > dead_letter.MAX_ATTEMPTS:
+                tried = Poison(f"not applied in {dead_letter.MAX_ATTEMPTS} deliveries")
+                await self._park(envelope, message.data, tried, attempts, "exhausted")
+                await message.term()
+                return
+            try:
+                outcome = await self._apply(envelope, message.data)
+            except Exception as error:
+                if transient(error):
+                    delay = min(300.0, 0.5 * 2 ** (attempts - 1)) * random.uniform(0.5, 1)
+                    log.warning("event delayed", error=str(error), attempts=attempts, delay=round(delay, 2))
+                    await message.nak(delay=delay)
+                    return
+                kind = "expired" if _expired(error) else "poison"
+                log.exception("event parked", kind=kind)
+                await self._park(envelope, message.data, error, attempts, kind)
+                await message.term()
+                return
+            self.handled += 1
+            log.info("event", outcome=outcome, aggregate=envelope.aggregate, version=envelope.version)
+            await message.ack_sync(timeout=5)
+
+    async def _apply(self, envelope: Envelope, payload: bytes) -> str:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await self.inbox.apply(envelope, payload)
+            except Exception as error:
+                if attempt == TRIES or not transient(error):
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    async def _park(self, envelope: Envelope, payload: bytes, error: Exception, attempts: int, kind: str) -> None:
+        """Dead letter and inbox row in one transaction, so that a redelivery finds it done."""
+        async with self.sessions() as session:
+            if kind != "expired":
+                await session.execute(
+                    INSERT,
+                    {
+                        "consumer": self.inbox.consumer,
+                        "event_id": envelope.event_id,
+                        "subject": envelope.subject,
+                        "stream_seq": envelope.stream_seq,
+                    },
+                )
+            await dead_letter.park(
+                session, self.inbox.consumer, envelope, payload, error, attempts=attempts, kind=kind
+            )
+            await session.commit()
+
+    async def _still_busy(self, message: Msg) -> None:
+        while True:
+            await asyncio.sleep(ACK_WAIT / 3)
+            with contextlib.suppress(Exception):
+                await message.in_progress()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _expired(error: Exception) -> bool:
+    """An event older than the inbox's oldest day has no partition to go to (REL-30)."""
+    return isinstance(error, DBAPIError) and sqlstate(error) == "23514" and "inbox" in str(error)

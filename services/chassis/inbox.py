@@ -1,0 +1,224 @@
+"""An event is applied once and in order: inbox row, version rule and effect in one transaction (REL-30 .. 36)."""
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+
+from services.chassis import dead_letter
+from services.chassis.db import CLASHES, LOST, sqlstate
+from services.chassis.envelope import Envelope, Poison
+from services.chassis.resource import key_of
+from services.chassis.unit import Unit
+
+Listener = Callable[[Any, Unit], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """One event type of an aggregate that is followed; without a listener it only counts the version."""
+
+    descriptor: Descriptor
+    unordered: bool
+    listener: Listener | None
+
+
+def listeners(module: ModuleType) -> dict[str, Listener]:
+    """Event type -> listener, found by the annotation of a coroutine's first parameter."""
+    found: dict[str, Listener] = {}
+    for name, function in vars(module).items():
+        if name.startswith("_") or not inspect.iscoroutinefunction(function):
+            continue
+        if function.__module__ != module.__name__:
+            continue
+        first = next(iter(inspect.signature(function).parameters.values()))
+        descriptor = getattr(first.annotation, "DESCRIPTOR", None)
+        if descriptor is None:
+            raise TypeError(f"{module.__name__}.{name}: the first parameter is no event message")
+        if descriptor.full_name in found:
+            raise TypeError(f"{module.__name__}: two listeners for {descriptor.full_name}")
+        found[descriptor.full_name] = function
+    return found
+
+
+def followed(known: Mapping[str, Listener], events: Iterable[Descriptor]) -> dict[str, Followed]:
+    """Event types to receive: all types of each aggregate that a listener follows (REL-36)."""
+    descriptors = {descriptor.full_name: descriptor for descriptor in events}
+    unknown = sorted(set(known) - set(descriptors))
+    if unknown:
+        raise TypeError(f"listeners for unknown events: {', '.join(unknown)}")
+    keys = {(descriptors[name].file.package, *key_of(descriptors[name])) for name in known}
+    return {
+        name: Followed(descriptor, key_of(descriptor)[1], known.get(name))
+        for name, descriptor in descriptors.items()
+        if name in known or (not key_of(descriptor)[1] and (descriptor.file.package, *key_of(descriptor)) in keys)
+    }
+
+
+INSERT = text("""
+    insert into inbox (consumer, event_id, subject, stream_seq)
+    values (:consumer, :event_id, :subject, :stream_seq) on conflict do nothing returning 1
+""")
+_POSITION = text("""
+    insert into consumer_position (consumer, stream, stream_seq) values (:consumer, :stream, :stream_seq)
+    on conflict (consumer, stream) do update
+    set stream_seq = greatest(consumer_position.stream_seq, excluded.stream_seq)
+""")
+_BEGIN = text("""
+    insert into applied (consumer, aggregate, version) values (:consumer, :aggregate, 0) on conflict do nothing
+""")
+_LAST = text("""
+    select version from applied where consumer = :consumer and aggregate = :aggregate for update
+""")
+_ADVANCE = text("""
+    update applied set version = :version where consumer = :consumer and aggregate = :aggregate
+""")
+_WAIT = text("""
+    insert into waiting_event (consumer, aggregate, version, event_id, subject, stream_seq, headers, payload)
+    values (:consumer, :aggregate, :version, :event_id, :subject, :stream_seq, cast(:headers as jsonb), :payload)
+    on conflict do nothing
+""")
+_NEXT = text("""
+    delete from waiting_event where consumer = :consumer and aggregate = :aggregate and version = :version
+    returning event_id, subject, stream_seq, headers, payload
+""")
+
+OpenUnit = Callable[..., Any]
+
+
+class Inbox:
+    """Applies events of one stream for one consuming service."""
+
+    def __init__(self, consumer: str, stream: str, types: Mapping[str, Followed], open_unit: OpenUnit) -> None:
+        self.consumer = consumer
+        self.stream = stream
+        self.types = types
+        self.open_unit = open_unit
+
+    async def apply(self, envelope: Envelope, payload: bytes) -> str:
+        """Apply one event; says what happened: applied, known, stale, waiting or ignored.
+
+        Raises Poison for what can never be applied; other errors roll everything back.
+        """
+        kind = self.types.get(envelope.type)
+        if kind is None:
+            return "ignored"
+        message = decode(kind.descriptor, payload)
+        async with self.open_unit(event=envelope) as unit:
+            row = await unit.execute(
+                INSERT,
+                {
+                    "consumer": self.consumer,
+                    "event_id": envelope.event_id,
+                    "subject": envelope.subject,
+                    "stream_seq": envelope.stream_seq,
+                },
+            )
+            if row.first() is None:
+                return "known"
+            await unit.execute(
+                _POSITION,
+                {"consumer": self.consumer, "stream": self.stream, "stream_seq": envelope.stream_seq},
+            )
+            if kind.unordered:
+                await _handle(kind, message, unit)
+                return "applied"
+            last = await self.last(unit, envelope.aggregate)
+            if envelope.version <= last:
+                return "stale"
+            if envelope.version > last + 1:
+                await self._keep(unit, envelope, payload)
+                return "waiting"
+            await _handle(kind, message, unit)
+            await self._what_waited(unit, envelope.aggregate, envelope.version)
+            return "applied"
+
+    async def _keep(self, unit: Unit, envelope: Envelope, payload: bytes) -> None:
+        await unit.execute(
+            _WAIT,
+            {
+                "consumer": self.consumer,
+                "aggregate": envelope.aggregate,
+                "version": envelope.version,
+                "event_id": envelope.event_id,
+                "subject": envelope.subject,
+                "stream_seq": envelope.stream_seq,
+                "headers": json.dumps(dict(envelope.headers)),
+                "payload": payload,
+            },
+        )
+
+    async def _what_waited(self, unit: Unit, aggregate: str, version: int) -> None:
+        """Apply the events that waited behind a version, in order, in the same transaction.
+
+        One that cannot be applied is parked alone; what waits behind it goes on waiting (REL-43).
+        """
+        while True:
+            waiting = await self._take(unit, aggregate, version + 1)
+            if waiting is None:
+                break
+            envelope, payload = waiting
+            unit.turn_to(envelope)
+            try:
+                async with unit.attempt():
+                    kind = self.types[envelope.type]
+                    await _handle(kind, decode(kind.descriptor, payload), unit)
+            except Exception as error:
+                if transient(error):
+                    raise
+                await dead_letter.park(unit.session, self.consumer, envelope, payload, error, attempts=1)
+                break
+            version += 1
+        await self.advance(unit, aggregate, version)
+
+    async def last(self, unit: Unit, aggregate: str) -> int:
+        """Version of the last event applied of an aggregate; locks it for this unit."""
+        key = {"consumer": self.consumer, "aggregate": aggregate}
+        await unit.execute(_BEGIN, key)
+        return int((await unit.execute(_LAST, key)).scalar_one())
+
+    async def advance(self, unit: Unit, aggregate: str, version: int) -> None:
+        """Count an event as applied."""
+        await unit.execute(_ADVANCE, {"consumer": self.consumer, "aggregate": aggregate, "version": version})
+
+    async def _take(self, unit: Unit, aggregate: str, version: int) -> tuple[Envelope, bytes] | None:
+        """Remove and give the waiting event of a version."""
+        row = (
+            await unit.execute(_NEXT, {"consumer": self.consumer, "aggregate": aggregate, "version": version})
+        ).first()
+        if row is None:
+            return None
+        return Envelope.of(row.subject, row.stream_seq, row.headers), bytes(row.payload)
+
+
+async def _handle(kind: Followed, message: Message, unit: Unit) -> None:
+    if kind.listener is not None:
+        await kind.listener(message, unit)
+        await unit.flush()
+
+
+def transient(error: BaseException) -> bool:
+    """Whether trying again may help: the database was away or transactions clashed."""
+    if isinstance(error, (OSError, TimeoutError, PoolTimeout, StaleDataError)):
+        return True
+    return isinstance(error, DBAPIError) and (
+        sqlstate(error) in CLASHES or sqlstate(error).startswith((*LOST, "57014", "53"))
+    )
+
+
+def decode(descriptor: Descriptor, payload: bytes) -> Message:
+    """The event message; Poison when the bytes are none."""
+    try:
+        return message_factory.GetMessageClass(descriptor).FromString(payload)
+    except DecodeError:
+        raise Poison(f"the payload is no {descriptor.full_name}") from None

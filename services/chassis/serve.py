@@ -1,0 +1,260 @@
+"""Process start: configuration -> database -> broker -> gRPC server, relay, listeners, jobs; drain on SIGTERM.
+
+Health "" says that the loop turns; health "ready" that schema, streams, database and broker are as wanted
+(REL-79). The order of the drain is that of REL-80; a second SIGTERM ends at once.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import grpc
+import structlog
+from alembic.script import ScriptDirectory
+from google.protobuf.descriptor import Descriptor, ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from nats.aio.client import Client
+from sqlalchemy import text
+
+from services.chassis import bus, db, migrate, telemetry
+from services.chassis.bind import bind, implementations, rpc_services
+from services.chassis.command import Commands
+from services.chassis.config import ConfigInvalid, ServiceConfig
+from services.chassis.consumer import Consumer
+from services.chassis.inbox import Inbox, followed, listeners
+from services.chassis.jobs import Job, Runner, job, jobs_of
+from services.chassis.relay import Relay
+from services.chassis.tokens import Verifier
+
+log = structlog.get_logger("serve")
+
+READY = "ready"
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+STOP_GRACE = 20.0
+CHECK_SECONDS = 2.0
+
+
+@job(every=timedelta(hours=6))
+async def keep_house(open_unit: Any) -> None:
+    """Partitions of the coming days, and answers that nobody may ask for any more (REL-16, REL-65)."""
+    async with open_unit() as unit:
+        await unit.execute(text("select make_partitions(14)"))
+        await unit.execute(text("delete from idempotency where expires_at < now()"))
+
+
+class Process:
+    """One service in this process; `start`, then `stop`."""
+
+    def __init__(
+        self,
+        service: str,
+        config: ServiceConfig,
+        *,
+        api: ModuleType,
+        services: Iterable[ServiceDescriptor],
+        listeners_module: ModuleType | None = None,
+        jobs_module: ModuleType | None = None,
+    ) -> None:
+        self.service = service
+        self.config = config
+        self.port = 0
+        self.nc: Client | None = None
+        self.ready = False
+        self.why = ["starting"]
+        self._draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self.engine = db.engine(
+            config.database_url.get_secret_value(), pool_size=config.pool_size, application=service
+        )
+        self.sessions = db.sessions(self.engine)
+        self.relay = Relay(config.relay_url.get_secret_value(), lambda: self.nc, bus.stream_of(service))
+        self.verifier = Verifier(config.issuer, config.audience, config.jwks)
+        self.commands = Commands(service, config, self.sessions, self.verifier.verify, self.relay.wake)
+        self.consumers = list(self._consumers(listeners_module))
+        own: list[Job] = jobs_of(jobs_module) if jobs_module is not None else []
+        self.runner = Runner([keep_house, *own], self.commands.open_unit)
+        self.services = list(services)
+        self.server = grpc.aio.server(
+            options=(
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", config.max_message_bytes),
+                ("grpc.max_connection_age_ms", 300_000),
+                ("grpc.max_connection_age_grace_ms", 30_000),
+            ),
+            maximum_concurrent_rpcs=config.max_concurrent_calls,
+        )
+        found = implementations(api, self.services)
+        for descriptor in self.services:
+            handler = bind(descriptor, found[descriptor.full_name], self.commands)
+            self.server.add_generic_rpc_handlers((handler,))
+        self.health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
+        if config.reflection:
+            names = [descriptor.full_name for descriptor in self.services]
+            names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
+            reflection.enable_server_reflection(names, self.server)
+
+    def _consumers(self, module: ModuleType | None) -> Iterable[Consumer]:
+        known = listeners(module) if module is not None else {}
+        for source in sorted({name.split(".")[1] for name in known}):
+            mine = {name: function for name, function in known.items() if name.split(".")[1] == source}
+            types = followed(mine, events_of(source))
+            inbox = Inbox(
+                bus.consumer_of(self.service, source), bus.stream_of(source), types, self.commands.open_unit
+            )
+            yield Consumer(inbox, lambda: self.nc, self.sessions)
+
+    async def start(self) -> None:
+        """Listen at once; become ready when everything that is needed is there."""
+        await self.health.set("", SERVING)
+        await self.health.set(READY, NOT_SERVING)
+        host, _, port = self.config.listen.rpartition(":")
+        try:
+            self.port = self.server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError:
+            raise ConfigInvalid(f"{self.service}: listen: {self.config.listen} is in use") from None
+        await self.server.start()
+        for work in (self._connect(), self._watch(), self.relay.run(), self.runner.run()):
+            self._tasks.append(asyncio.create_task(work))  # type: ignore[arg-type]
+        for consumer in self.consumers:
+            self._tasks.append(asyncio.create_task(consumer.run()))
+        log.info("listening", service=self.service, port=self.port)
+
+    async def _connect(self) -> None:
+        name = f"{self.service}@{socket.gethostname()}-{os.getpid()}"
+        self.nc = await bus.connect(self.config.nats_url.get_secret_value(), name)
+
+    async def _watch(self) -> None:
+        while not self._draining:
+            try:
+                async with asyncio.timeout(10):
+                    self.why = await self.problems()
+            except Exception as error:
+                self.why = [repr(error)]
+            if bool(self.why) == self.ready:
+                self.ready = not self.why
+                log.info("readiness", ready=self.ready, why="; ".join(self.why))
+                await self.health.set(READY, SERVING if self.ready else NOT_SERVING)
+            await asyncio.sleep(CHECK_SECONDS if self.ready else 0.1)
+
+    async def problems(self) -> list[str]:
+        """What keeps the service from being ready."""
+        found: list[str] = []
+        try:
+            async with self.sessions() as session:
+                revision = await migrate.current_revision(session)
+            if self._below(revision):
+                found.append(f"the schema is at {revision or 'nothing'}")
+        except Exception as error:
+            found.append(f"database: {error}")
+        if self.nc is None or not self.nc.is_connected:
+            found.append("NATS is not connected")
+        else:
+            found += [str(item) for item in await bus.drift(self.nc, self.service)]
+            if self.config.environment == "production" and not await self._durable():
+                found.append("the broker does not write through to disk (sync_interval: always)")
+        return found
+
+    def _below(self, revision: str) -> bool:
+        """Older than needed; an unknown revision is a newer one."""
+        script = ScriptDirectory.from_config(migrate.script_of(self.service))
+        known = [item.revision for item in script.walk_revisions()]
+        return not revision or (revision in known and revision != script.get_current_head())
+
+    async def _durable(self) -> bool:
+        if not self.config.nats_monitor_url:
+            return False
+        try:
+            return await asyncio.to_thread(bus.sync_always, self.config.nats_monitor_url)
+        except (OSError, ValueError):
+            return False
+
+    async def stop(self) -> None:
+        """Drain in the order of REL-80."""
+        self._draining = True
+        await asyncio.sleep(self.config.drain_delay)
+        await self.health.enter_graceful_shutdown()
+        for consumer in self.consumers:
+            consumer.stop()
+        self.runner.stop()
+        await self.server.stop(STOP_GRACE)
+        self.relay.stop()
+        _, late = await asyncio.wait(self._tasks, timeout=10)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.nc is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self.nc.drain(), 3)
+            if not self.nc.is_closed:
+                await self.nc.close()
+        await self.engine.dispose()
+        log.info("stopped", service=self.service)
+
+
+def events_of(source: str) -> list[Descriptor]:
+    """All events that a service tells, from its events.proto."""
+    module = importlib.import_module(f"plantops.{source}.v1.events_pb2")
+    return [
+        message
+        for message in module.DESCRIPTOR.message_types_by_name.values()
+        if "version" in message.fields_by_name
+    ]
+
+
+def process_of(service: str, config: ServiceConfig) -> Process:
+    """A service's process, put together from its folder."""
+    package = f"services.{service}"
+    return Process(
+        service,
+        config,
+        api=importlib.import_module(f"{package}.api"),
+        services=rpc_services(f"plantops.{service}.v1"),
+        listeners_module=importlib.import_module(f"{package}.listeners"),
+        jobs_module=importlib.import_module(f"{package}.jobs"),
+    )
+
+
+async def _run(service: str, config: ServiceConfig) -> None:
+    process = process_of(service, config)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if ended.is_set():
+            os._exit(1)  # a second signal ends at once
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await process.start()
+    await ended.wait()
+    await process.stop()
+
+
+def main(service: str) -> None:
+    """Run a service until SIGTERM; a wrong configuration ends it with one line for each fault."""
+    try:
+        config = ServiceConfig.load(service)
+        telemetry.start(service, config.log_level)
+        _loop_run(_run(service, config))
+    except ConfigInvalid as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _loop_run(work: Any) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)

@@ -1,0 +1,32 @@
+"""Real PostgreSQL and NATS, started once by each test worker; databases cloned from a migrated template (REL-6)."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from cli.engines import Engines, start
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gen"))
+
+settings.register_profile(
+    "normal", max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("deep", max_examples=500, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("PLANTOPS_TEST_PROFILE", "normal"))
+
+pytest_plugins = ["tests.rules", "tests.plant"]
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """PostgreSQL and NATS of this worker, without safety against power loss."""
+    with (
+        tempfile.TemporaryDirectory(prefix="plantops-test-", ignore_cleanup_errors=True) as folder,
+        start(Path(folder), durable=False) as found,
+    ):
+        yield found
