@@ -47,8 +47,7 @@ def urls(superuser_url: str, service: str, passwords: Mapping[str, str], databas
     """Addresses of a service's database; `passwords` by role name; another database for tests' clones."""
     name = database or service
     made = {
-        login: url_of(superuser_url, f"{service}_{login}", passwords[f"{service}_{login}"], name)
-        for login in LOGINS
+        login: url_of(superuser_url, f"{service}_{login}", passwords[f"{service}_{login}"], name) for login in LOGINS
     }
     return DatabaseUrls(**made)
 
@@ -72,9 +71,7 @@ def _roles(server: psycopg.Connection, service: str, passwords: Mapping[str, str
         _role(server, name, "login", passwords[name])
         for setting, value in TIMEOUTS[login].items():
             server.execute(
-                sql.SQL("alter role {} set {} = {}").format(
-                    sql.Identifier(name), sql.SQL(setting), sql.Literal(value)
-                )
+                sql.SQL("alter role {} set {} = {}").format(sql.Identifier(name), sql.SQL(setting), sql.Literal(value))
             )
     server.execute(sql.SQL("grant {} to {}").format(sql.Identifier(owner), sql.Identifier(f"{service}_migrator")))
 
@@ -107,9 +104,7 @@ def grant(server: psycopg.Connection, service: str, database: str) -> None:
     name = sql.Identifier(database)
     server.execute(sql.SQL("revoke all on database {} from public").format(name))
     for login in LOGINS:
-        server.execute(
-            sql.SQL("grant connect on database {} to {}").format(name, sql.Identifier(f"{service}_{login}"))
-        )
+        server.execute(sql.SQL("grant connect on database {} to {}").format(name, sql.Identifier(f"{service}_{login}")))
 
 
 def _inside(database: psycopg.Connection, service: str) -> None:

@@ -1,6 +1,6 @@
 """Fixtures: databases of this worker, a token issuer, and calls with somebody's token."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -174,7 +174,7 @@ def tables(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
+def _quiet() -> None:
     """Logs of services in this process go nowhere."""
     import structlog
 
@@ -182,7 +182,6 @@ def _quiet() -> Iterator[None]:
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.JSONRenderer(default=str)],
         logger_factory=structlog.ReturnLoggerFactory(),
     )
-    yield
 
 
 def path_of(name: str) -> Path:

@@ -44,8 +44,7 @@ def nats() -> Iterator[tuple[str, str]]:
     with tempfile.TemporaryDirectory(prefix="plantops-nats-") as folder:
         settings = Path(folder) / "server.conf"
         settings.write_text(
-            'listen: "0.0.0.0:4222"\nhttp: "0.0.0.0:8222"\n'
-            'jetstream { store_dir: "/data", sync_interval: always }\n'
+            'listen: "0.0.0.0:4222"\nhttp: "0.0.0.0:8222"\njetstream { store_dir: "/data", sync_interval: always }\n'
         )
         Path(folder).chmod(0o755)
         container = (

@@ -97,9 +97,7 @@ class Caller:
         """Sites where the caller holds a permission; None = all."""
         if self.may(permission):
             return None
-        return frozenset(
-            site for site, held in self.roles.items() if any(allows(role, permission) for role in held)
-        )
+        return frozenset(site for site, held in self.roles.items() if any(allows(role, permission) for role in held))
 
     @property
     def role_names(self) -> str:

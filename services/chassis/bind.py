@@ -48,12 +48,19 @@ def rpc_services(package: str) -> list[ServiceDescriptor]:
     return [found[name] for name in sorted(found)]
 
 
+def load(folder: ModuleType) -> list[ModuleType]:
+    """All modules of a folder, imported."""
+    return [
+        importlib.import_module(f"{folder.__name__}.{module.name}") for module in pkgutil.iter_modules(folder.__path__)
+    ]
+
+
 def implementations(folder: ModuleType, services: Iterable[ServiceDescriptor]) -> dict[str, object]:
     """One object per rpc service, found in the modules of an `api` folder by its class name."""
     wanted = {service.name: service for service in services}
     found: dict[str, object] = {}
-    for module in pkgutil.iter_modules(folder.__path__):
-        for name, kind in vars(importlib.import_module(f"{folder.__name__}.{module.name}")).items():
+    for module in load(folder):
+        for name, kind in vars(module).items():
             if inspect.isclass(kind) and name in wanted and kind.__module__.startswith(folder.__name__):
                 found[wanted[name].full_name] = kind()
     missing = sorted(service.full_name for service in wanted.values() if service.full_name not in found)

@@ -16,9 +16,7 @@ def utc_now() -> datetime:
 def uuid7() -> UUID:
     """A time-ordered UUID of version 7 (RFC 9562); the order is a hint only (REL-85)."""
     milliseconds = time.time_ns() // 1_000_000
-    return UUID(
-        int=(milliseconds << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | secrets.randbits(62)
-    )
+    return UUID(int=(milliseconds << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | secrets.randbits(62))
 
 
 def new_id() -> str:

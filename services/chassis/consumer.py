@@ -171,9 +171,7 @@ class Consumer:
                         "stream_seq": envelope.stream_seq,
                     },
                 )
-            await dead_letter.park(
-                session, self.inbox.consumer, envelope, payload, error, attempts=attempts, kind=kind
-            )
+            await dead_letter.park(session, self.inbox.consumer, envelope, payload, error, attempts=attempts, kind=kind)
             await session.commit()
 
     async def _still_busy(self, message: Msg) -> None:

@@ -85,9 +85,7 @@ class Fault(Exception):
             pack(
                 error_details_pb2.PreconditionFailure(
                     violations=[
-                        error_details_pb2.PreconditionFailure.Violation(
-                            type=kind, subject=subject, description=text
-                        )
+                        error_details_pb2.PreconditionFailure.Violation(type=kind, subject=subject, description=text)
                         for kind, subject, text in self.subjects
                     ]
                 )

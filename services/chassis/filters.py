@@ -173,9 +173,7 @@ class _Parser:
         return value
 
 
-def column_of(
-    model: Any, descriptor: Descriptor, name: str, where: str
-) -> tuple[ColumnElement[Any], FieldDescriptor]:
+def column_of(model: Any, descriptor: Descriptor, name: str, where: str) -> tuple[ColumnElement[Any], FieldDescriptor]:
     """Column and message field of a name that lists may be filtered or ordered by."""
     field = descriptor.fields_by_name.get(name)
     if field is None or (name != "name" and name not in model.FILTERABLE):

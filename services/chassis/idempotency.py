@@ -142,9 +142,7 @@ class Ledger:
         found: dict[UUID, Answer | Fault | None] = dict.fromkeys(won)
         rest = [key for key in ids if key not in won]
         if rest:
-            rows = await self.session.execute(
-                _LOAD, {"principal": self.principal, "method": self.method, "ids": rest}
-            )
+            rows = await self.session.execute(_LOAD, {"principal": self.principal, "method": self.method, "ids": rest})
             for row in rows:
                 if row.request_hash != unique[row.request_id]:
                     found[row.request_id] = RequestIdReused(request_id=row.request_id)
@@ -170,6 +168,4 @@ class Ledger:
     async def forget(self, ids: Sequence[UUID]) -> None:
         """Give back the ids of entries whose refusal may change by itself."""
         if ids:
-            await self.session.execute(
-                _FORGET, {"principal": self.principal, "method": self.method, "ids": list(ids)}
-            )
+            await self.session.execute(_FORGET, {"principal": self.principal, "method": self.method, "ids": list(ids)})

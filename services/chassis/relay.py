@@ -215,9 +215,7 @@ class Relay:
                     await nc.publish(row["subject"], row["payload"], headers=headers)
                 else:
                     headers["Nats-Batch-Commit"] = "1"
-                    answer = await nc.request(
-                        row["subject"], row["payload"], timeout=PUBLISH_SECONDS, headers=headers
-                    )
+                    answer = await nc.request(row["subject"], row["payload"], timeout=PUBLISH_SECONDS, headers=headers)
         except (NatsError, TimeoutError, OSError) as error:
             log.warning("batch not acknowledged", count=len(rows), error=repr(error))
             return False

@@ -62,9 +62,7 @@ def changes(descriptor: Descriptor) -> bool:
         return True
     entries = descriptor.fields_by_name.get("requests")
     return (
-        entries is not None
-        and entries.message_type is not None
-        and "request_id" in entries.message_type.fields_by_name
+        entries is not None and entries.message_type is not None and "request_id" in entries.message_type.fields_by_name
     )
 
 

@@ -152,6 +152,8 @@ create table job_run (
   constraint pk_job_run primary key (job)
 );
 
+create sequence document_number;
+
 create function uuid_floor(at timestamptz) returns uuid language sql immutable as $$
   select (lpad(to_hex(floor(extract(epoch from at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
 $$;
@@ -212,6 +214,7 @@ def create_chassis(op: Any, service: str) -> None:
         grant(op, service, table, "select, insert, update, delete")
     grant(op, service, "allowed_transition", "select")
     op.execute(f"grant execute on function make_partitions(int) to {service}_app")
+    op.execute(f"grant usage on sequence document_number to {service}_app")
     for table, rights in (
         ("outbox", "select"),
         ("audit", "select"),

@@ -73,9 +73,7 @@ class Process:
         self.why = ["starting"]
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
-        self.engine = db.engine(
-            config.database_url.get_secret_value(), pool_size=config.pool_size, application=service
-        )
+        self.engine = db.engine(config.database_url.get_secret_value(), pool_size=config.pool_size, application=service)
         self.sessions = db.sessions(self.engine)
         self.relay = Relay(config.relay_url.get_secret_value(), lambda: self.nc, bus.stream_of(service))
         self.verifier = Verifier(config.issuer, config.audience, config.jwks)
@@ -109,9 +107,7 @@ class Process:
         for source in sorted({name.split(".")[1] for name in known}):
             mine = {name: function for name, function in known.items() if name.split(".")[1] == source}
             types = followed(mine, events_of(source))
-            inbox = Inbox(
-                bus.consumer_of(self.service, source), bus.stream_of(source), types, self.commands.open_unit
-            )
+            inbox = Inbox(bus.consumer_of(self.service, source), bus.stream_of(source), types, self.commands.open_unit)
             yield Consumer(inbox, lambda: self.nc, self.sessions)
 
     async def start(self) -> None:
@@ -206,9 +202,7 @@ def events_of(source: str) -> list[Descriptor]:
     """All events that a service tells, from its events.proto."""
     module = importlib.import_module(f"plantops.{source}.v1.events_pb2")
     return [
-        message
-        for message in module.DESCRIPTOR.message_types_by_name.values()
-        if "version" in message.fields_by_name
+        message for message in module.DESCRIPTOR.message_types_by_name.values() if "version" in message.fields_by_name
     ]
 
 

@@ -15,7 +15,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from sqlalchemy import Executable, Result, Select, event, select
+from sqlalchemy import Executable, Result, Select, event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.chassis import access, audit, clock, outbox, query
@@ -216,6 +216,11 @@ class Unit:
         """Name of a new resource under its parent ("" for a flat one); the id is made here unless wanted."""
         path = f"{collection}/{wanted_id or clock.new_id()}"
         return f"{parent}/{path}" if parent else path
+
+    async def next_number(self, prefix: str) -> str:
+        """A number that people read, such as WO-000117: unique, never used again, with gaps."""
+        value = (await self.session.execute(text("select nextval('document_number')"))).scalar_one()
+        return f"{prefix}-{value:06d}"
 
     # --- events and audit -----------------------------------------------------------------------------------
 

@@ -95,6 +95,13 @@ def date_message(value: date) -> date_pb2.Date:
     return date_pb2.Date(year=value.year, month=value.month, day=value.day)
 
 
+def enum_name(message: Message, field: str) -> str:
+    """Value name of an enum field, such as "DONE"."""
+    descriptor = message.DESCRIPTOR.fields_by_name[field]
+    name: str = descriptor.enum_type.values_by_number[getattr(message, field)].name
+    return name
+
+
 # --- row -> message ----------------------------------------------------------------------------------------
 
 
@@ -222,9 +229,7 @@ def values_for(model: type, message: Message, fields: Iterable[str] | None = Non
     return found
 
 
-def _column_values(
-    columns: frozenset[str], message: Message, field: FieldDescriptor, present: bool
-) -> dict[str, Any]:
+def _column_values(columns: frozenset[str], message: Message, field: FieldDescriptor, present: bool) -> dict[str, Any]:
     name = field.name
     value = getattr(message, name)
     if field.is_repeated:
@@ -277,6 +282,6 @@ def json_of(message: Message) -> dict[str, Any]:
 
 
 __all__ = [
-    "amount_of", "behaviours", "canonical", "date_message", "decimal_of", "fill", "json_of", "money",
+    "amount_of", "behaviours", "canonical", "date_message", "decimal_of", "enum_name", "fill", "json_of", "money",
     "python_of", "quantity", "to_date", "values_for",
 ]  # fmt: skip

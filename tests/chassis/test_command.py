@@ -196,16 +196,12 @@ async def test_what_is_not_there_is_not_found_and_a_taken_name_exists(ana: Clien
 async def test_an_update_follows_its_mask(ana: Client) -> None:
     box = await made(ana, title="old", marks=["a"])
     changed = await ana(
-        pb.UpdateBoxRequest(
-            box=pb.Box(name=box.name, title="new", marks=["b"]), update_mask=FieldMask(paths=["title"])
-        )
+        pb.UpdateBoxRequest(box=pb.Box(name=box.name, title="new", marks=["b"]), update_mask=FieldMask(paths=["title"]))
     )
     assert (changed.title, list(changed.marks)) == ("new", ["a"])
     with pytest.raises(Refused) as caught:
         await ana(
-            pb.UpdateBoxRequest(
-                box=pb.Box(name=box.name, capacity=q("99")), update_mask=FieldMask(paths=["capacity"])
-            )
+            pb.UpdateBoxRequest(box=pb.Box(name=box.name, capacity=q("99")), update_mask=FieldMask(paths=["capacity"]))
         )
     assert "cannot be changed" in str(caught.value)
     with pytest.raises(Refused, match="no field colour"):

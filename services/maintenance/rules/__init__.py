@@ -1,0 +1,1 @@
+"""Maintenance's rules: pure functions without I/O, clock or database."""
