@@ -1,0 +1,1 @@
+"""One class for each rpc service of materials, found by its name."""

@@ -1,0 +1,98 @@
+"""Usage decisions on what came in."""
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+
+from services.chassis.unit import Unit
+from services.chassis.wire import decimal_of
+from services.materials.model import location as locations
+from services.materials.model import stock
+from services.materials.model.item import Item
+from services.materials.model.ledger import Movement, MovementKind, Posting, Status
+from services.materials.model.location import Kind
+from services.materials.model.receipt import InspectionLot, Outcome, PutAwayTask, TaskState
+
+
+class InspectionService:
+    """What may be used."""
+
+    async def get_inspection_lot(self, request: Any, unit: Unit) -> Any:
+        return await unit.get(InspectionLot, request.name)
+
+    async def list_inspection_lots(self, request: Any, unit: Unit) -> Any:
+        return await unit.list(InspectionLot, request)
+
+    async def decide_usage(self, request: Any, unit: Unit) -> Any:
+        lot = await unit.get(InspectionLot, request.name, etag=request.etag)
+        site = lot.site or ""
+        item = await unit.get(Item, lot.item, lock=False)
+        parts = []
+        for split in request.splits:
+            amount = item.base(decimal_of(split.quantity.value), split.quantity.unit_code, "splits.quantity.value")
+            name = type(split).DESCRIPTOR.fields_by_name["outcome"].enum_type.values_by_number[split.outcome].name
+            parts.append((Outcome(name), amount, split.note))
+        unit.emit(lot.decide(parts, unit.caller.name, unit.now), correlation=lot.chain)
+        postings = []
+        for outcome, amount, _ in parts:
+            scrap = outcome is Outcome.SCRAP
+            target = await locations.virtual(unit, site, Kind.SCRAP) if scrap else None
+            postings.append(
+                Posting(
+                    name=unit.new_name(f"sites/{site}", Movement.COLLECTION),
+                    kind=MovementKind.SCRAP if scrap else MovementKind.STATUS_CHANGE,
+                    item=lot.item,
+                    lot=lot.lot,
+                    quantity=amount,
+                    unit_code=lot.unit_code,
+                    from_location=lot.location,
+                    to_location=target.name if target else lot.location,
+                    to_virtual=scrap,
+                    from_status=Status.INSPECTION,
+                    to_status=Status.UNRESTRICTED if scrap else Status(outcome.value),
+                    source=lot.name,
+                    correlation=lot.chain,
+                    reason_code="INSPECTION" if scrap else "",
+                )
+            )
+        await _split_task(unit, lot, parts)
+        await stock.move(unit, site, postings)
+        return lot
+
+
+async def _split_task(unit: Unit, lot: InspectionLot, parts: list[tuple[Outcome, Decimal, str]]) -> None:
+    """An open put-away task follows the decision: one task for each status of what is still there."""
+    task: PutAwayTask | None = await unit.first(
+        select(PutAwayTask)
+        .where(
+            PutAwayTask.receipt == lot.receipt,  # type: ignore[arg-type]
+            PutAwayTask.receipt_line == lot.receipt_line,  # type: ignore[arg-type]
+            PutAwayTask.state == TaskState.READY,  # type: ignore[arg-type]
+            PutAwayTask.status == Status.INSPECTION,  # type: ignore[arg-type]
+        )
+        .with_for_update()
+    )
+    if task is None:
+        return
+    if len(parts) == 1 and parts[0][1] == task.quantity and parts[0][0] is not Outcome.SCRAP:
+        task.status = Status(parts[0][0].value)
+        return
+    rest = task.quantity
+    for outcome, amount, _ in parts:
+        rest -= amount
+        if outcome is not Outcome.SCRAP:
+            unit.add(_copy(unit, task, amount, Status(outcome.value)))
+    if rest > 0:
+        task.quantity = rest
+    else:
+        task.move(TaskState.CANCELLED)
+
+
+def _copy(unit: Unit, task: PutAwayTask, amount: Decimal, status: Status) -> PutAwayTask:
+    return PutAwayTask(
+        name=unit.new_name(f"sites/{task.site}", PutAwayTask.COLLECTION), item=task.item, lot=task.lot,
+        from_location=task.from_location, proposed_location=task.proposed_location, quantity=amount,
+        unit_code=task.unit_code, status=status, receipt=task.receipt, receipt_line=task.receipt_line,
+        correlation=task.correlation,
+    )  # fmt: skip

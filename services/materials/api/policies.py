@@ -1,0 +1,125 @@
+"""Replenishment policies, supply requests, the chain and the lookup of codes."""
+
+from typing import Any
+
+from plantops.materials.v1 import chain_pb2
+from sqlalchemy import or_, select
+
+from services.chassis import chain, revisions
+from services.chassis.faults import FieldInvalid
+from services.chassis.unit import Unit
+from services.chassis.wire import values_for
+from services.materials.model import stock
+from services.materials.model.item import Item, Lot
+from services.materials.model.location import Location
+from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.receipt import Receipt, ReceiptState
+from services.materials.rules import gtin
+
+
+class MaterialsPolicyService:
+    """Replenishment policies with revisions."""
+
+    async def get_materials_policy(self, request: Any, unit: Unit) -> Any:
+        return await unit.get(Policy, request.name)
+
+    async def list_materials_policies(self, request: Any, unit: Unit) -> Any:
+        return await unit.list(Policy, request)
+
+    async def create_materials_policy(self, request: Any, unit: Unit) -> Any:
+        values = values_for(Policy, request.materials_policy)
+        if await unit.find(Item, values["item"], lock=False) is None:
+            raise FieldInvalid(field="materials_policy.item", rule="must be an item", value=values["item"])
+        name = unit.new_name("", Policy.COLLECTION, request.materials_policy_id)
+        return unit.add(Policy(name=name, **values))
+
+    async def get_materials_revision(self, request: Any, unit: Unit) -> Any:
+        return await unit.get(Revision, request.name)
+
+    async def list_materials_revisions(self, request: Any, unit: Unit) -> Any:
+        return await unit.list(Revision, request, parent_column=Revision.policy)
+
+    async def create_materials_revision(self, request: Any, unit: Unit) -> Any:
+        policy = await unit.get(Policy, request.parent)
+        known = await unit.all(select(Revision.name).where(Revision.policy == policy.name))  # type: ignore[call-overload]
+        name = unit.new_name(policy.name, Revision.COLLECTION, revisions.next_id(known))
+        values = values_for(Revision, request.materials_revision)
+        return unit.add(Revision(name=name, policy=policy.name, author=unit.caller.name, **values).checked())
+
+    async def submit_materials_revision(self, request: Any, unit: Unit) -> Any:
+        return (await unit.get(Revision, request.name, etag=request.etag)).submit()
+
+    async def return_materials_revision(self, request: Any, unit: Unit) -> Any:
+        return (await unit.get(Revision, request.name)).send_back()
+
+    async def approve_materials_revision(self, request: Any, unit: Unit) -> Any:
+        revision = await unit.get(Revision, request.name)
+        return revision.approve(unit.caller.name, request.content_hash, unit.now)
+
+    async def activate_materials_revision(self, request: Any, unit: Unit) -> Any:
+        revision = await unit.get(Revision, request.name, etag=request.etag)
+        policy = await unit.get(Policy, revision.policy)
+        replaced = await revisions.activate(unit, revision, policy)
+        unit.emit(policy.event(revision.told(replaced, f"{policy.item} at sites/{policy.site}")))
+        await unit.flush()
+        await stock.ask(unit, policy.site or "", policy.item)
+        return revision
+
+    async def retire_materials_revision(self, request: Any, unit: Unit) -> Any:
+        revision = await unit.get(Revision, request.name)
+        policy = await unit.get(Policy, revision.policy)
+        if policy.active_revision == revision.name:
+            policy.active_revision = ""
+        return revision.retire()
+
+    async def get_supply_request(self, request: Any, unit: Unit) -> Any:
+        return await unit.get(SupplyRequest, request.name)
+
+    async def list_supply_requests(self, request: Any, unit: Unit) -> Any:
+        return await unit.list(SupplyRequest, request)
+
+
+class MaterialsChainService:
+    """The part of a chain of work that materials owns."""
+
+    async def list_materials_chain(self, request: Any, unit: Unit) -> Any:
+        return await chain.page(unit, request, chain_pb2.ListMaterialsChainResponse())
+
+
+class MaterialsLookupService:
+    """What a code stands for in materials."""
+
+    async def lookup_materials_code(self, request: Any, unit: Unit) -> Any:
+        site = request.parent.split("/")[-1]
+        code = gtin.from_scan(request.code)
+        answer = chain_pb2.LookupMaterialsCodeResponse()
+        service = "plantops.materials.v1."
+        numbers = gtin.forms(code)
+        items = await unit.all(
+            select(Item).where(or_(Item.number == code, Item.gtins.overlap(numbers or [code]))).limit(20)  # type: ignore[arg-type, attr-defined]
+        )
+        for item in items:
+            match = answer.matches.add(kind="item", resource=item.name, title=item.title, state=item.state.value)
+            match.actions.add(verb="show stock", rpc=service + "BalanceService/ListBalances", resource=item.name)
+        for lot in await unit.all(select(Lot).where(Lot.number == code).limit(20)):  # type: ignore[arg-type]
+            answer.matches.add(kind="lot", resource=lot.name, title=f"{lot.item} lot {lot.number}")
+        places = await unit.all(
+            select(Location)
+            .where(
+                Location.site == site,  # type: ignore[arg-type]
+                or_(Location.check_code == code, Location.name == f"{request.parent}/locations/{code.lower()}"),  # type: ignore[arg-type]
+            )
+            .limit(20)
+        )
+        for place in places:
+            match = answer.matches.add(kind="location", resource=place.name, title=place.title, state=place.kind.value)
+            match.actions.add(verb="show stock", rpc=service + "BalanceService/ListBalances", resource=place.name)
+        for receipt in await unit.all(
+            select(Receipt).where(Receipt.site == site, Receipt.number == code).limit(20)  # type: ignore[arg-type]
+        ):
+            match = answer.matches.add(
+                kind="receipt", resource=receipt.name, title=receipt.supplier, state=receipt.state.value
+            )
+            if receipt.state is ReceiptState.ARRIVED:
+                match.actions.add(verb="post", rpc=service + "ReceiptService/PostReceipt", resource=receipt.name)
+        return answer

@@ -1,0 +1,290 @@
+"""What materials does when others report something: claims, expected goods, projections (section 6)."""
+
+from decimal import Decimal
+from typing import Any
+
+from plantops.maintenance.v1.events_pb2 import (
+    PersonChanged,
+    SiteChanged,
+    WorkOrderApproved,
+    WorkOrderCancelled,
+    WorkOrderClosed,
+    WorkOrderCompleted,
+    WorkOrderRescheduled,
+)
+from plantops.procurement.v1.events_pb2 import (
+    PurchaseOrderCancelled,
+    PurchaseOrderChanged,
+    PurchaseOrderClosed,
+    PurchaseOrderIssued,
+    RequisitionCreated,
+    RequisitionRejected,
+)
+from sqlalchemy import select
+
+from services.chassis import access
+from services.chassis.faults import Fault
+from services.chassis.unit import Unit
+from services.chassis.wire import amount_of, decimal_of, python_of, to_date
+from services.materials.model import reservation, stock
+from services.materials.model.item import Item, SiteFact
+from services.materials.model.location import Kind, Location
+from services.materials.model.policy import RequestState, SupplyRequest
+from services.materials.model.receipt import ExpectedReceipt, ExpectedState
+from services.materials.model.reservation import Cover, Reservation, State
+
+_VIRTUAL = (Kind.SUPPLIER, Kind.CONSUMED, Kind.SCRAP, Kind.ADJUSTMENT, Kind.OPENING)
+
+
+async def know_site(event: SiteChanged, unit: Unit) -> None:
+    """A site: its zone and currency, and the virtual locations that stock comes from and goes to."""
+    fact = await unit.first(select(SiteFact).where(SiteFact.name == event.site))  # type: ignore[arg-type]
+    if fact is None:
+        fact = SiteFact(name=event.site, time_zone=event.time_zone, currency_code=event.currency_code)
+        unit.session.add(fact)
+        for kind in _VIRTUAL:
+            name = f"{event.site}/{Location.COLLECTION}/v-{kind.lower()}"
+            unit.add(Location(name=name, title=kind.capitalize(), kind=kind))
+    fact.time_zone, fact.currency_code = event.time_zone, event.currency_code
+
+
+async def know_person(event: PersonChanged, unit: Unit) -> None:
+    """A person's state and grants count here from now on (SEC-4)."""
+    grants = [
+        access.Grant(
+            grant.role, grant.site, python_of(grant.from_time),
+            python_of(grant.to_time) if grant.HasField("to_time") else None,
+        )
+        for grant in event.grants
+    ]  # fmt: skip
+    state = event.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[event.state].name
+    await access.put_principal(unit, event.person, state, grants)
+
+
+async def reserve_parts(event: WorkOrderApproved, unit: Unit) -> None:
+    """All part demands of an order: the difference to what is known is applied by demand id (MNT-180)."""
+    known: dict[str, Reservation] = {
+        row.demand: row
+        for row in await unit.all(
+            select(Reservation)
+            .where(Reservation.work_order == event.work_order)  # type: ignore[arg-type]
+            .order_by(Reservation.name)
+            .with_for_update(of=Reservation)
+        )
+    }
+    if any(row.demand_version > event.demand_version for row in known.values()):
+        return
+    wanted = {demand.demand for demand in event.part_demands}
+    for row in known.values():
+        if row.demand not in wanted and row.state in reservation.OPEN:
+            await _release(unit, row, "the demand is gone", event.work_order)
+    site = event.work_order.split("/")[1]
+    items = await unit.get_many(Item, [demand.item for demand in event.part_demands], lock=False)
+    for demand in event.part_demands:
+        known_row = known.get(demand.demand)
+        if known_row is not None and known_row.item == demand.item and known_row.state in reservation.OPEN:
+            row = known_row
+            row.demand_version = event.demand_version
+            await _resize(unit, row, _base(items.get(demand.item), demand))
+        elif known_row is None:
+            row = unit.add(_reservation(unit, site, event, demand, items.get(demand.item)))
+            await unit.flush()
+        else:
+            continue
+        await stock.claim(unit, row)
+
+
+def _base(item: Item | None, demand: Any) -> Decimal:
+    """Quantity in the base unit; as stated where the item or its unit is not known here."""
+    stated = decimal_of(demand.quantity.value)
+    if item is None:
+        return stated
+    try:
+        return item.base(stated, demand.quantity.unit_code, "quantity")
+    except Fault:
+        return stated
+
+
+def _reservation(unit: Unit, site: str, event: WorkOrderApproved, demand: Any, item: Item | None) -> Reservation:
+    quantity = _base(item, demand)
+    return Reservation(
+        name=unit.new_name(f"sites/{site}", Reservation.COLLECTION), work_order=event.work_order,
+        demand=demand.demand, demand_version=event.demand_version, item=demand.item,
+        unit_code=item.base_unit_code if item is not None else demand.quantity.unit_code,
+        requested=quantity, short=quantity, delivery_location=demand.delivery_location, priority=event.priority or 3,
+        need_time=python_of(demand.need_time) if demand.HasField("need_time") else None, allocations=[],
+        cause="" if item is not None else "the item is not known", correlation=event.work_order,
+    )  # fmt: skip
+
+
+async def _resize(unit: Unit, row: Reservation, quantity: Decimal) -> None:
+    """Another quantity for the same demand: what is too much is given back."""
+    if quantity < row.issued + row.allocated:
+        await reservation.give_back(unit, row)
+    row.requested = max(quantity + row.released, row.issued + row.released)
+    row.short = row.missing
+
+
+async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
+    """Need times move with the planned start."""
+    for row in await _of(unit, event.work_order):
+        row.need_time = python_of(event.planned_start_time)
+
+
+async def release_completed(event: WorkOrderCompleted, unit: Unit) -> None:
+    """What is left of a completed order is given back, unless it is kept (MNT-184)."""
+    if not event.keep_reservations:
+        await _release_all(unit, event.work_order, "the order is completed")
+
+
+async def release_closed(event: WorkOrderClosed, unit: Unit) -> None:
+    """Nothing stays reserved for a closed order."""
+    await _release_all(unit, event.work_order, "the order is closed")
+
+
+async def release_cancelled(event: WorkOrderCancelled, unit: Unit) -> None:
+    """Nothing stays reserved for a cancelled order."""
+    await _release_all(unit, event.work_order, f"the order was cancelled: {event.reason}")
+
+
+async def _of(unit: Unit, work_order: str) -> list[Reservation]:
+    rows = await unit.all(
+        select(Reservation)
+        .where(Reservation.work_order == work_order, Reservation.state.in_(reservation.OPEN))  # type: ignore[arg-type, attr-defined]
+        .order_by(Reservation.name)
+        .with_for_update(of=Reservation)
+    )
+    return list(rows)
+
+
+async def _release_all(unit: Unit, work_order: str, reason: str) -> None:
+    for row in await _of(unit, work_order):
+        await _release(unit, row, reason, work_order)
+
+
+async def _release(unit: Unit, row: Reservation, reason: str, by: str) -> None:
+    await reservation.give_back(unit, row)
+    unit.emit(row.release(reason, by), correlation=row.correlation)
+    await unit.flush()
+    await stock.serve(unit, row.site or "", {row.item})
+
+
+async def carry_request(event: RequisitionCreated, unit: Unit) -> None:
+    """A requisition carries a supply request or a short reservation: nothing is asked twice (MAT-167)."""
+    if event.supply_request:
+        request = await unit.find(SupplyRequest, event.supply_request)
+        if request is not None and request.state is RequestState.OPEN:
+            request.move(RequestState.CARRIED)
+            request.carried_by = event.requisition
+    if event.reservation:
+        row = await unit.find(Reservation, event.reservation)
+        if row is not None and row.state is State.SHORT:
+            row.supply = event.requisition
+            row.expected_date = to_date(event.expected_date) or row.expected_date
+
+
+async def reopen_request(event: RequisitionRejected, unit: Unit) -> None:
+    """A refused requisition leaves its need open again (MAT-169)."""
+    if event.supply_request:
+        request = await unit.find(SupplyRequest, event.supply_request)
+        if request is not None and request.state is RequestState.CARRIED:
+            request.move(RequestState.OPEN)
+            request.carried_by = ""
+    if event.reservation:
+        row = await unit.find(Reservation, event.reservation)
+        if row is not None and row.state is State.SHORT:
+            row.cover, row.supply, row.expected_date = Cover.UNCOVERED, "", None
+
+
+async def expect_goods(event: PurchaseOrderIssued, unit: Unit) -> None:
+    """An issued order: each schedule line becomes an expected receipt (MAT-95)."""
+    await _expect(event, unit)
+
+
+async def expect_goods_anew(event: PurchaseOrderChanged, unit: Unit) -> None:
+    """Another revision is in force: expected receipts follow it."""
+    await _expect(event, unit)
+
+
+async def _expect(event: Any, unit: Unit) -> None:
+    site = event.purchase_order.split("/")[1]
+    key = event.purchase_order.rsplit("/", 1)[-1]
+    for line in event.lines:
+        for schedule in line.schedules:
+            name = f"sites/{site}/{ExpectedReceipt.COLLECTION}/{key}-{line.line}-{schedule.schedule}"
+            row = await unit.find(ExpectedReceipt, name)
+            if row is None:
+                row = ExpectedReceipt(
+                    name=name, purchase_order=event.purchase_order, order_line=line.line,
+                    schedule_line=schedule.schedule, supplier=event.supplier, item=line.item,
+                    correlation=unit.correlation,
+                    unit_code=schedule.quantity.unit_code, quantity=Decimal(0), open_quantity=Decimal(0),
+                    accept_limit=Decimal(0), base_numerator=1, base_denominator=1,
+                )  # fmt: skip
+                _fill(row, line, schedule)
+                unit.add(row)
+            else:
+                _fill(row, line, schedule)
+        for reference in line.references:
+            await _ordered(unit, event.purchase_order, reference, line)
+
+
+def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> None:
+    row.quantity = decimal_of(schedule.quantity.value)
+    row.open_quantity = decimal_of(schedule.open_quantity.value)
+    row.accept_limit = max(decimal_of(schedule.accept_limit.value), row.received)
+    row.base_numerator, row.base_denominator = schedule.base_numerator or 1, schedule.base_denominator or 1
+    row.location = schedule.delivery_location
+    row.expected_date = to_date(schedule.expected_date)
+    if line.HasField("unit_price"):
+        base = decimal_of(line.price_base_quantity.value) if line.HasField("price_base_quantity") else Decimal(1)
+        row.unit_price = amount_of(line.unit_price) / base
+        row.unit_price_currency_code = line.unit_price.currency_code
+    if row.open_quantity <= 0 and row.state is ExpectedState.OPEN:
+        row.move(ExpectedState.COMPLETE if row.received >= row.quantity else ExpectedState.CLOSED)
+
+
+async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:
+    days = [to_date(schedule.expected_date) for schedule in line.schedules]
+    expected = max((day for day in days if day is not None), default=None)
+    if reference.supply_request:
+        request = await unit.find(SupplyRequest, reference.supply_request)
+        if request is not None and request.state in (RequestState.OPEN, RequestState.CARRIED):
+            request.move(RequestState.SATISFIED)
+            request.carried_by = order
+    if reference.reservation:
+        row = await unit.find(Reservation, reference.reservation)
+        if row is not None and row.state is State.SHORT:
+            row.cover, row.supply, row.expected_date = Cover.COVERED_BY_SUPPLY, order, expected
+
+
+async def drop_closed(event: PurchaseOrderClosed, unit: Unit) -> None:
+    """Nothing more will come."""
+    await _drop(event.purchase_order, unit)
+
+
+async def drop_cancelled(event: PurchaseOrderCancelled, unit: Unit) -> None:
+    """A cancelled order brings nothing: what it covered is open again (MAT-169)."""
+    await _drop(event.purchase_order, unit)
+    for reference in event.references:
+        if reference.reservation:
+            row = await unit.find(Reservation, reference.reservation)
+            if row is not None and row.state is State.SHORT:
+                row.cover, row.supply, row.expected_date = Cover.UNCOVERED, "", None
+                row.cause = f"{event.purchase_order} was cancelled"
+                unit.emit(row.told_short(), correlation=row.correlation)
+    for item in {reference.supply_request for reference in event.references if reference.supply_request}:
+        request = await unit.find(SupplyRequest, item)
+        if request is not None:
+            await stock.ask(unit, request.site or "", request.item)
+
+
+async def _drop(order: str, unit: Unit) -> None:
+    rows = await unit.all(
+        select(ExpectedReceipt)
+        .where(ExpectedReceipt.purchase_order == order, ExpectedReceipt.state == ExpectedState.OPEN)  # type: ignore[arg-type]
+        .order_by(ExpectedReceipt.name)
+        .with_for_update()
+    )
+    for row in rows:
+        row.move(ExpectedState.CLOSED)

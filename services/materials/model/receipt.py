@@ -1,0 +1,318 @@
+"""Expected receipts, receipts, inspection lots and put-away tasks: goods that come in (MAT-95 .. MAT-101)."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from plantops.materials.v1 import events_pb2 as events
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, Relationship
+
+from services.chassis.faults import FailedPrecondition, FieldInvalid
+from services.chassis.resource import enum_text, instant
+from services.chassis.wire import canonical, quantity
+from services.materials.model.base import Resource, Table
+from services.materials.model.ledger import Status
+
+ZERO = Decimal(0)
+
+
+class OverReceipt(FailedPrecondition):
+    """More than the order accepts (MAT-96)."""
+
+    text = "{expected_receipt} accepts {limit} {unit_code}; {received} are in and {asked} more were scanned."
+
+
+class NothingExpected(FailedPrecondition):
+    """No open order of the supplier for the item."""
+
+    text = "No open order of {supplier} awaits {quantity} {unit_code} of {item}."
+
+
+class StockMovedOn(FailedPrecondition):
+    """What came in was decided on or moved away already (MAT-99)."""
+
+    text = "{receipt} cannot be reversed: {why}."
+
+
+class ExpectedState(StrEnum):
+    OPEN = "OPEN"
+    COMPLETE = "COMPLETE"
+    CLOSED = "CLOSED"
+
+
+class ExpectedReceipt(Resource, table=True):
+    """An order's schedule line as goods that will come; quantities in the order unit."""
+
+    __tablename__ = "expected_receipt"
+    COLLECTION: ClassVar[str] = "expectedReceipts"
+    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
+        {
+            (ExpectedState.OPEN, ExpectedState.COMPLETE),
+            (ExpectedState.COMPLETE, ExpectedState.OPEN),
+            (ExpectedState.OPEN, ExpectedState.CLOSED),
+            (ExpectedState.CLOSED, ExpectedState.OPEN),
+            (ExpectedState.COMPLETE, ExpectedState.CLOSED),
+        }
+    )
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"purchase_order", "supplier", "item", "state", "expected_date"})
+    __table_args__ = (
+        Index("uq_expected_receipt", "purchase_order", "order_line", "schedule_line", unique=True),
+        Index("ix_expected_receipt_site", "site", "name"),
+        Index("ix_expected_receipt_open", "site", "item", "supplier", "expected_date"),
+        CheckConstraint("received >= 0 and received <= accept_limit", name="received"),
+    )
+
+    purchase_order: str = Field(sa_type=Text)
+    order_line: int
+    schedule_line: int
+    supplier: str = Field(sa_type=Text)
+    item: str = Field(sa_type=Text)
+    unit_code: str = Field(sa_type=Text)
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    open_quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    received: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    accept_limit: Decimal = Field(sa_type=Numeric(20, 6))
+    base_numerator: int
+    base_denominator: int
+    inspect: bool = Field(default=False, nullable=False)
+    location: str = Field(default="", sa_type=Text, nullable=False)
+    expected_date: date | None = None
+    unit_price: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
+    unit_price_currency_code: str = Field(default="", sa_type=Text, nullable=False)
+    state: ExpectedState = Field(default=ExpectedState.OPEN, sa_type=enum_text(ExpectedState), nullable=False)
+
+    @property
+    def factor(self) -> Fraction:
+        """Base units per order unit."""
+        return Fraction(self.base_numerator, self.base_denominator)
+
+    @property
+    def awaited(self) -> Decimal:
+        """Still to come, in the order unit."""
+        return max(ZERO, self.quantity - self.received) if self.state is ExpectedState.OPEN else ZERO
+
+    def room(self, more: Decimal) -> bool:
+        """Whether so much more is accepted."""
+        return self.state is not ExpectedState.CLOSED and self.received + more <= self.accept_limit
+
+    def count(self, more: Decimal) -> None:
+        """Count a delivery in; exactly up to the limit, over all receipts (MAT-96)."""
+        if not self.room(more):
+            raise OverReceipt(
+                expected_receipt=self.name, limit=canonical(self.accept_limit), unit_code=self.unit_code,
+                received=canonical(self.received), asked=canonical(more),
+            )  # fmt: skip
+        self.received += more
+        self._judge()
+
+    def uncount(self, less: Decimal) -> None:
+        """Take a delivery back."""
+        self.received -= less
+        self._judge()
+
+    def _judge(self) -> None:
+        wanted = ExpectedState.COMPLETE if self.received >= self.quantity else ExpectedState.OPEN
+        if self.state is not ExpectedState.CLOSED and self.state is not wanted:
+            self.move(wanted)
+
+
+class ReceiptState(StrEnum):
+    ARRIVED = "ARRIVED"
+    POSTED = "POSTED"
+    REVERSED = "REVERSED"
+    CANCELLED = "CANCELLED"
+
+
+class ReceiptLine(Table, table=True):
+    """What was counted in; quantity in the base unit."""
+
+    __tablename__ = "receipt_line"
+
+    receipt: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("receipt.name")])
+    line: int = Field(primary_key=True)
+    expected_receipt: str = Field(default="", sa_type=Text, nullable=False)
+    purchase_order: str = Field(default="", sa_type=Text, nullable=False)
+    order_line: int = Field(default=0, nullable=False)
+    schedule_line: int = Field(default=0, nullable=False)
+    item: str = Field(sa_type=Text)
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    unit_code: str = Field(sa_type=Text)
+    order_quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    order_quantity_unit_code: str = Field(sa_type=Text)
+    status: Status = Field(sa_type=enum_text(Status))
+    location: str = Field(sa_type=Text)
+    movement: str = Field(default="", sa_type=Text, nullable=False)
+    inspection_lot: str = Field(default="", sa_type=Text, nullable=False)
+    put_away_task: str = Field(default="", sa_type=Text, nullable=False)
+
+
+class Receipt(Resource, table=True):
+    """One arrival."""
+
+    COLLECTION: ClassVar[str] = "receipts"
+    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
+        {
+            (ReceiptState.ARRIVED, ReceiptState.POSTED),
+            (ReceiptState.ARRIVED, ReceiptState.CANCELLED),
+            (ReceiptState.POSTED, ReceiptState.REVERSED),
+        }
+    )
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"number", "supplier", "state", "delivery_note", "arrive_time"})
+    __table_args__ = (Index("ix_receipt_site", "site", "name"), Index("uq_receipt_number", "number", unique=True))
+
+    number: str = Field(sa_type=Text)
+    supplier: str = Field(sa_type=Text)
+    delivery_note: str = Field(default="", sa_type=Text, nullable=False)
+    location: str = Field(sa_type=Text)
+    arrive_time: datetime = Field(sa_type=instant())
+    post_time: datetime | None = Field(default=None, sa_type=instant())
+    state: ReceiptState = Field(default=ReceiptState.ARRIVED, sa_type=enum_text(ReceiptState), nullable=False)
+    lines: list[ReceiptLine] = Relationship(
+        sa_relationship_kwargs={"lazy": "selectin", "order_by": "ReceiptLine.line", "cascade": "all"}
+    )
+
+    def counting(self) -> "Receipt":
+        """Refused once it is posted."""
+        if self.state is not ReceiptState.ARRIVED:
+            self.move(ReceiptState.ARRIVED)
+        return self
+
+    def post(self, at: datetime) -> events.ReceiptPosted:
+        """The lines are in stock."""
+        if not self.lines:
+            raise FieldInvalid(field="name", rule="the receipt has no lines", value=self.name)
+        self.move(ReceiptState.POSTED)
+        self.post_time = at
+        message = events.ReceiptPosted(supplier=self.supplier)
+        message.arrive_time.FromDatetime(self.arrive_time)
+        _lines(message, self.lines)
+        return self.event(message)
+
+    def reverse(self) -> events.ReceiptReversed:
+        """Taken back."""
+        self.move(ReceiptState.REVERSED)
+        message = events.ReceiptReversed(supplier=self.supplier)
+        _lines(message, self.lines)
+        return self.event(message)
+
+
+def _lines(message: Any, lines: Iterable[ReceiptLine]) -> None:
+    for row in lines:
+        message.lines.add(
+            receipt_line=row.line, purchase_order=row.purchase_order, order_line=row.order_line,
+            schedule_line=row.schedule_line, item=row.item, quantity=quantity(row.quantity, row.unit_code),
+            order_quantity=quantity(row.order_quantity, row.order_quantity_unit_code), lot=row.lot,
+            status=row.status.value,
+        )  # fmt: skip
+
+
+class LotState(StrEnum):
+    CREATED = "CREATED"
+    PARTLY_DECIDED = "PARTLY_DECIDED"
+    DECIDED = "DECIDED"
+    CANCELLED = "CANCELLED"
+
+
+class Outcome(StrEnum):
+    UNRESTRICTED = "UNRESTRICTED"
+    BLOCKED = "BLOCKED"
+    SCRAP = "SCRAP"
+
+
+class InspectionLot(Resource, table=True):
+    """Goods that wait for a usage decision."""
+
+    __tablename__ = "inspection_lot"
+    COLLECTION: ClassVar[str] = "inspectionLots"
+    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
+        {
+            (LotState.CREATED, LotState.PARTLY_DECIDED),
+            (LotState.CREATED, LotState.DECIDED),
+            (LotState.PARTLY_DECIDED, LotState.PARTLY_DECIDED),
+            (LotState.PARTLY_DECIDED, LotState.DECIDED),
+            (LotState.CREATED, LotState.CANCELLED),
+        }
+    )
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "supplier", "state", "receipt", "purchase_order"})
+    __table_args__ = (
+        Index("ix_inspection_lot_site", "site", "name"),
+        CheckConstraint("decided >= 0 and decided <= quantity", name="decided"),
+    )
+
+    item: str = Field(sa_type=Text)
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    location: str = Field(sa_type=Text)
+    receipt: str = Field(sa_type=Text, sa_column_args=[ForeignKey("receipt.name")], index=True)
+    receipt_line: int
+    purchase_order: str = Field(default="", sa_type=Text, nullable=False)
+    order_line: int = Field(default=0, nullable=False)
+    supplier: str = Field(sa_type=Text)
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    decided: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    unit_code: str = Field(sa_type=Text)
+    state: LotState = Field(default=LotState.CREATED, sa_type=enum_text(LotState), nullable=False)
+    splits: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+
+    def decide(self, parts: list[tuple[Outcome, Decimal, str]], by: str, at: datetime) -> events.InspectionDecided:
+        """Decide on parts; the sum may not pass the lot's quantity and closes it (MAT-202)."""
+        total = sum((amount for _, amount, _ in parts), ZERO)
+        if any(amount <= 0 for _, amount, _ in parts):
+            raise FieldInvalid(field="splits.quantity.value", rule="must be more than 0")
+        if self.decided + total > self.quantity:
+            left = canonical(self.quantity - self.decided)
+            raise FieldInvalid(field="splits", rule=f"sum to more than the {left} left", value=canonical(total))
+        self.decided += total
+        self.move(LotState.DECIDED if self.decided == self.quantity else LotState.PARTLY_DECIDED)
+        message = events.InspectionDecided(
+            item=self.item, lot=self.lot, receipt=self.receipt, receipt_line=self.receipt_line,
+            purchase_order=self.purchase_order, order_line=self.order_line, supplier=self.supplier,
+        )  # fmt: skip
+        added = []
+        for outcome, amount, note in parts:
+            message.splits.add(outcome=outcome.value, quantity=quantity(amount, self.unit_code))
+            added.append(
+                {
+                    "outcome": outcome.value, "note": note, "person": by,
+                    "quantity": {"value": canonical(amount), "unit_code": self.unit_code},
+                    "decide_time": at.isoformat().replace("+00:00", "Z"),
+                }
+            )  # fmt: skip
+        self.splits = [*self.splits, *added]
+        return self.event(message)
+
+
+class TaskState(StrEnum):
+    READY = "READY"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+class PutAwayTask(Resource, table=True):
+    """One thing to bring away."""
+
+    __tablename__ = "put_away_task"
+    COLLECTION: ClassVar[str] = "putAwayTasks"
+    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
+        {(TaskState.READY, TaskState.COMPLETED), (TaskState.READY, TaskState.CANCELLED)}
+    )
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "state", "receipt", "from_location"})
+    __table_args__ = (Index("ix_put_away_task_site", "site", "name"), Index("ix_put_away_task_receipt", "receipt"))
+
+    item: str = Field(sa_type=Text)
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    from_location: str = Field(sa_type=Text)
+    proposed_location: str = Field(default="", sa_type=Text, nullable=False)
+    to_location: str = Field(default="", sa_type=Text, nullable=False)
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    unit_code: str = Field(sa_type=Text)
+    status: Status = Field(sa_type=enum_text(Status))
+    receipt: str = Field(sa_type=Text)
+    receipt_line: int
+    movement: str = Field(default="", sa_type=Text, nullable=False)
+    state: TaskState = Field(default=TaskState.READY, sa_type=enum_text(TaskState), nullable=False)

@@ -1,0 +1,299 @@
+"""Reservations: claims on stock that cannot over-allocate or drift (MAT-70 .. MAT-79)."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from plantops.materials.v1 import events_pb2 as events
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text, select, text
+from sqlmodel import Field, Relationship
+
+from services.chassis.faults import FailedPrecondition
+from services.chassis.resource import enum_text, instant
+from services.chassis.unit import Unit
+from services.chassis.wire import canonical, date_message, money, quantity
+from services.materials.model.base import Resource, Table
+
+ZERO = Decimal(0)
+
+
+class State(StrEnum):
+    PENDING = "PENDING"
+    ALLOCATED = "ALLOCATED"
+    SHORT = "SHORT"
+    ISSUED = "ISSUED"
+    RELEASED = "RELEASED"
+
+
+class Cover(StrEnum):
+    UNCOVERED = "UNCOVERED"
+    COVERED_BY_POLICY = "COVERED_BY_POLICY"
+    COVERED_BY_SUPPLY = "COVERED_BY_SUPPLY"
+
+
+class NotAllocated(FailedPrecondition):
+    """More is asked than is allocated there (MAT-79)."""
+
+    text = "{reservation} has {allocated} {unit_code} allocated at {location}; {asked} were asked."
+
+
+class NothingIssued(FailedPrecondition):
+    """More comes back than was handed out (MAT-48)."""
+
+    text = "{reservation} has {issued} {unit_code} handed out; {asked} cannot come back."
+
+
+PAIRS = frozenset(
+    {
+        (State.PENDING, State.ALLOCATED),
+        (State.PENDING, State.SHORT),
+        (State.PENDING, State.RELEASED),
+        (State.SHORT, State.PENDING),
+        (State.SHORT, State.ALLOCATED),
+        (State.SHORT, State.RELEASED),
+        (State.ALLOCATED, State.PENDING),
+        (State.ALLOCATED, State.SHORT),
+        (State.ALLOCATED, State.ISSUED),
+        (State.ALLOCATED, State.RELEASED),
+        (State.ISSUED, State.PENDING),
+    }
+)
+
+WAITING = (State.PENDING, State.SHORT)
+OPEN = (State.PENDING, State.SHORT, State.ALLOCATED)
+
+
+class Allocation(Table, table=True):
+    """Stock that is taken for a reservation; Σ of a balance's allocations = its reserved (MAT-70)."""
+
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"), Index("ix_allocation_balance", "balance"))
+
+    reservation: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("reservation.name")])
+    balance: str = Field(sa_type=Text, primary_key=True)
+    location: str = Field(sa_type=Text)
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    unit_code: str = Field(sa_type=Text)
+
+
+class Reservation(Resource, table=True):
+    """A claim of a work order's demand."""
+
+    COLLECTION: ClassVar[str] = "reservations"
+    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = PAIRS
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"work_order", "item", "state", "cover", "need_time", "priority"})
+    __table_args__ = (
+        Index("uq_reservation_demand", "work_order", "demand", unique=True),
+        Index("ix_reservation_site", "site", "name"),
+        Index("ix_reservation_waiting", "site", "item", postgresql_where=text("state in ('PENDING', 'SHORT')")),
+        CheckConstraint("requested = issued + allocated + short + released", name="sum"),
+        CheckConstraint("issued >= 0 and allocated >= 0 and short >= 0 and released >= 0", name="parts"),
+    )
+
+    work_order: str = Field(sa_type=Text)
+    demand: str = Field(sa_type=Text)
+    demand_version: int
+    item: str = Field(sa_type=Text)
+    unit_code: str = Field(sa_type=Text)
+    requested: Decimal = Field(sa_type=Numeric(20, 6))
+    allocated: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    issued: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    short: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    released: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    issued_value: Decimal = Field(default=ZERO, sa_type=Numeric(24, 9), nullable=False)
+    need_time: datetime | None = Field(default=None, sa_type=instant())
+    delivery_location: str = Field(default="", sa_type=Text, nullable=False)
+    priority: int = Field(default=3, nullable=False)
+    state: State = Field(default=State.PENDING, sa_type=enum_text(State), nullable=False)
+    cover: Cover | None = Field(default=None, sa_type=enum_text(Cover))
+    supply: str = Field(default="", sa_type=Text, nullable=False)
+    expected_date: date | None = None
+    cause: str = Field(default="", sa_type=Text, nullable=False)
+    allocations: list[Allocation] = Relationship(
+        sa_relationship_kwargs={
+            "lazy": "selectin", "order_by": "Allocation.location", "cascade": "all, delete-orphan",
+        }
+    )  # fmt: skip
+
+    @property
+    def missing(self) -> Decimal:
+        """What is neither issued, allocated nor given back."""
+        return self.requested - self.issued - self.allocated - self.released
+
+    def took(self, balance: str, location: str, lot: str, amount: Decimal) -> None:
+        """Note stock that was taken in the balance."""
+        row = next((row for row in self.allocations if row.balance == balance), None)
+        if row is None:
+            self.allocations.append(
+                Allocation(
+                    reservation=self.name,
+                    balance=balance,
+                    location=location,
+                    lot=lot,
+                    quantity=amount,
+                    unit_code=self.unit_code,
+                )
+            )
+        else:
+            row.quantity += amount
+        self.allocated += amount
+        self.short = self.missing
+        self.touch()
+
+    def gave(self, row: Allocation, amount: Decimal) -> None:
+        """Note stock that was given up or handed out of an allocation."""
+        if amount >= row.quantity:
+            self.allocations.remove(row)
+        else:
+            row.quantity -= amount
+        self.allocated -= amount
+        self.short = self.missing
+        self.touch()
+
+    def judge(self) -> bool:
+        """Move to ALLOCATED or SHORT by what is missing; whether the state changed."""
+        self.short = self.missing
+        wanted = State.SHORT if self.short > 0 else State.ALLOCATED
+        if self.state is wanted:
+            return False
+        if (self.state, wanted) not in PAIRS:
+            self.move(State.PENDING)
+        self.move(wanted)
+        if wanted is State.ALLOCATED:
+            self.cover, self.supply, self.cause = None, "", ""
+        return True
+
+    def told_allocated(self) -> events.ReservationAllocated:
+        """Fully covered by stock."""
+        message = events.ReservationAllocated(
+            work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
+            quantity=quantity(self.allocated, self.unit_code),
+        )  # fmt: skip
+        for row in self.allocations:
+            message.allocations.add(location=row.location, lot=row.lot, quantity=quantity(row.quantity, self.unit_code))
+        return self.event(message)
+
+    def told_short(self) -> events.ReservationShort:
+        """Cover is missing; says what covers the rest."""
+        message = events.ReservationShort(
+            work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
+            site=f"sites/{self.site}", short_quantity=quantity(self.short, self.unit_code), cause=self.cause,
+            cover=self.cover.value if self.cover else "", supply=self.supply, priority=self.priority,
+            delivery_location=self.delivery_location,
+        )  # fmt: skip
+        if self.need_time is not None:
+            message.need_time.FromDatetime(self.need_time)
+        if self.expected_date is not None:
+            message.expected_date.CopyFrom(date_message(self.expected_date))
+        return self.event(message)
+
+    def issue(self, amount: Decimal, movement: str, lot: str, cost: Decimal | None, currency: str) -> Any:
+        """Handed out; ISSUED when all is."""
+        self.issued += amount
+        self.short = self.missing
+        self.issued_value += cost or ZERO
+        if self.issued + self.released >= self.requested:
+            self.move(State.ISSUED)
+        return self._issued(amount, movement, lot, cost, currency)
+
+    def bring_back(self, amount: Decimal, movement: str, lot: str, currency: str) -> tuple[Any, Decimal]:
+        """Brought back at the value it was handed out with; gives the event and that value (MAT-46)."""
+        if amount > self.issued:
+            raise NothingIssued(
+                reservation=self.name, issued=canonical(self.issued), unit_code=self.unit_code, asked=canonical(amount)
+            )
+        value = (self.issued_value * amount / self.issued).quantize(Decimal("0.01"))
+        self.issued -= amount
+        self.issued_value -= value
+        self.released += amount
+        return self._issued(-amount, movement, lot, -value, currency), value
+
+    def _issued(self, amount: Decimal, movement: str, lot: str, cost: Decimal | None, currency: str) -> Any:
+        message = events.ReservationIssued(
+            work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
+            quantity=quantity(amount, self.unit_code), movement=movement, lot=lot,
+        )  # fmt: skip
+        if cost is not None and currency:
+            message.cost.CopyFrom(money(cost, currency))
+        return self.event(message)
+
+    def release(self, reason: str, by: str) -> events.ReservationReleased:
+        """Give the rest back; the caller has given back the allocations."""
+        rest = self.missing
+        self.released += rest
+        self.short = ZERO
+        self.move(State.RELEASED)
+        return self.event(
+            events.ReservationReleased(
+                work_order=self.work_order,
+                demand=self.demand,
+                demand_version=self.demand_version,
+                item=self.item,
+                quantity=quantity(rest, self.unit_code),
+                reason=reason,
+                requested_by=by,
+            )
+        )
+
+
+_CANDIDATES = text("""
+    select b.name, b.location, b.lot, b.on_hand - b.reserved as free
+    from balance b
+    join location l on l.name = b.location and not l.blocked
+    left join lot on lot.name = b.lot
+    where b.site = :site and b.item = :item and b.status = 'UNRESTRICTED' and not b.virtual
+      and b.on_hand > b.reserved
+      and (lot.expire_date is null or lot.expire_date >= coalesce(cast(:need as date), current_date))
+    order by lot.expire_date nulls last, lot.first_receipt_time nulls last, l.path_order, b.name
+""")
+_TAKE = text("""
+    update balance set reserved = reserved + :amount, update_time = now()
+    where name = :name and on_hand - reserved >= :amount returning 1
+""")
+_GIVE = text("update balance set reserved = reserved - :amount, update_time = now() where name = :name")
+
+
+async def allocate(unit: Unit, row: Reservation) -> None:
+    """Take free stock in the order of expiry, age and path; each row by a guarded update (MAT-70, MAT-85)."""
+    candidates = (
+        await unit.execute(
+            _CANDIDATES,
+            {"site": row.site, "item": row.item, "need": row.need_time.date() if row.need_time else None},
+        )
+    ).all()
+    for candidate in candidates:
+        amount = min(row.missing, candidate.free)
+        if amount <= 0:
+            break
+        taken = await unit.execute(_TAKE, {"name": candidate.name, "amount": amount})
+        if taken.first() is not None:
+            row.took(candidate.name, candidate.location, candidate.lot, amount)
+
+
+async def give_back(unit: Unit, row: Reservation) -> None:
+    """Give all allocations back to their balances."""
+    for allocation in sorted(row.allocations, key=lambda allocation: allocation.balance):
+        await unit.execute(_GIVE, {"name": allocation.balance, "amount": allocation.quantity})
+        row.gave(allocation, allocation.quantity)
+
+
+async def waiting(unit: Unit, site: str, item: str) -> list[Reservation]:
+    """Reservations that wait for an item, in the order of their claim (MAT-78); locked."""
+    return list(
+        await unit.all(
+            select(Reservation)
+            .where(
+                Reservation.site == site,  # type: ignore[arg-type]
+                Reservation.item == item,  # type: ignore[arg-type]
+                Reservation.state.in_(WAITING),  # type: ignore[attr-defined]
+            )
+            .order_by(
+                Reservation.priority,  # type: ignore[arg-type]
+                Reservation.need_time.nulls_last(),  # type: ignore[union-attr]
+                Reservation.create_time,  # type: ignore[arg-type]
+                Reservation.name,
+            )
+            .with_for_update(of=Reservation)
+        )
+    )

@@ -1,0 +1,1 @@
+"""Materials' rules: pure functions without I/O, clock or database."""
