@@ -52,10 +52,8 @@ def reachable(path: Path, who: Account) -> bool:
     """Whether the account may pass through every folder above the path."""
     if not who.other:
         return True
-    for folder in path.resolve().parents:
-        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
-            return False
-    return True
+    above = [folder for folder in path.resolve().parents if folder.exists()]
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in above)
 
 
 def data_folder(wanted: Path, who: Account) -> Path:

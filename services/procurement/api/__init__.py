@@ -1,0 +1,1 @@
+"""One class for each rpc service of procurement, found by its name."""

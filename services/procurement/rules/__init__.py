@@ -1,0 +1,1 @@
+"""Procurement's rules: pure functions without I/O, clock or database."""
