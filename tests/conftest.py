@@ -19,14 +19,13 @@ settings.register_profile(
 settings.register_profile("deep", max_examples=500, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("PLANTOPS_TEST_PROFILE", "normal"))
 
-pytest_plugins = ["tests.rules", "tests.plant"]
+pytest_plugins = ["tests.rules", "tests.plant", "tests.world"]
 
 
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Engines]:
     """PostgreSQL and NATS of this worker, without safety against power loss."""
-    with (
-        tempfile.TemporaryDirectory(prefix="plantops-test-", ignore_cleanup_errors=True) as folder,
-        start(Path(folder), durable=False) as found,
-    ):
-        yield found
+    with tempfile.TemporaryDirectory(prefix="plantops-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # the servers' account passes through
+        with start(Path(folder), durable=False) as found:
+            yield found

@@ -47,6 +47,8 @@ def upgrade(service: str, url: str, revision: str = "head") -> None:
         config.attributes["connection"] = connection
         config.attributes["service"] = service
         command.upgrade(config, revision)
+        for login in ("app", "migrator"):  # services compare the revision; they never change it
+            connection.execute(text(f"grant select on alembic_version to {service}_{login}"))
         connection.commit()
         connection.execute(text("reset role"))
         connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
