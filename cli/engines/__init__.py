@@ -12,11 +12,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cli.engines.ports import PortBusy, free_port
 from cli.engines.process import EngineFailed
 
-__all__ = ["EngineFailed", "Engines", "PortBusy", "free_port", "start"]
+__all__ = ["Engine", "EngineFailed", "Engines", "PortBusy", "free_port", "start"]
+
+
+class Engine(Protocol):
+    """A server that was started here."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    def revive(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,8 @@ class Engines:
     nats_url: str
     nats_monitor_url: str
     data: tuple[Path, ...] = ()
+    servers: tuple[Engine, ...] = ()
+    """Servers that were started here and can be revived when they die."""
 
 
 @contextmanager
@@ -43,6 +58,7 @@ def start(data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bo
     if kind not in {"embedded", "containers"}:
         raise EngineFailed(f"PLANTOPS_ENGINES is {kind!r}; it may be 'embedded' or 'containers'")
     folders: list[Path] = []
+    servers: list[Engine] = []
     with ExitStack() as stack:
         if not postgres_url:
             if kind == "containers":
@@ -55,6 +71,7 @@ def start(data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bo
                 server = stack.enter_context(Postgres(data, port=postgres_port, durable=durable))
                 postgres_url = server.url
                 folders.append(server.folder)
+                servers.append(server)
         if not nats_url:
             if kind == "containers":
                 from cli.engines.containers import nats as container_nats
@@ -66,4 +83,5 @@ def start(data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bo
                 broker = stack.enter_context(Nats(data, port=nats_port, durable=durable))
                 nats_url, monitor_url = broker.url, broker.monitor_url
                 folders.append(broker.folder)
-        yield Engines(postgres_url, nats_url, monitor_url, tuple(folders))
+                servers.append(broker)
+        yield Engines(postgres_url, nats_url, monitor_url, tuple(folders), tuple(servers))

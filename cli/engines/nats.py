@@ -62,6 +62,16 @@ class Nats:
             self._server.stop(signal.SIGTERM)
         self._stack.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._server is not None and self._server.alive
+
+    def revive(self) -> None:
+        """Start again on the same ports and data after the server died; EngineFailed when it cannot."""
+        if not self.alive:
+            self._launch(int(self.monitor_url.rsplit(":", 1)[-1]), self._password())
+
     def _launch(self, monitor: int, password: str) -> None:
         settings = {
             "listen": f"127.0.0.1:{self.port}",

@@ -11,6 +11,7 @@ import secrets
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -87,6 +88,24 @@ class Postgres:
         if self._server is not None:
             self._server.stop(signal.SIGINT, signal.SIGQUIT)
         self._stack.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the postmaster runs."""
+        return self._server is not None and self._server.alive
+
+    def revive(self) -> None:
+        """Start again on the same port and data after the postmaster died; EngineFailed when it cannot."""
+        if not self.alive:
+            self._await_children()
+            self._launch()
+
+    def _await_children(self, seconds: float = 20) -> None:
+        """Children of a postmaster that was killed end by themselves; until then the data are theirs."""
+        until = time.monotonic() + seconds
+        mark = f"-D {self._home}".encode()
+        while time.monotonic() < until and any(mark in command for command in _commands()):
+            time.sleep(0.05)
 
     def _launch(self) -> None:
         settings = SETTINGS | {"port": str(self.port)} | ({} if self._durable else UNSAFE)
@@ -169,6 +188,12 @@ class Postgres:
         until = time.monotonic() + 20
         while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def _commands() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes().replace(b"\0", b" ")
 
 
 def _installed() -> Path:

@@ -40,6 +40,11 @@ class Server:
         pid: int = self._process.pid
         return pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
     def wait_ready(self, ready: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until `ready` says yes; EngineFailed with the log's end when it ends or time is up."""
         until = time.monotonic() + seconds
