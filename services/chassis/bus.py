@@ -211,6 +211,28 @@ async def drift(nc: Client, service: str, *, replicas: int | None = None) -> lis
     return found
 
 
+async def messages_in(nc: Client | None, stream: str) -> int | None:
+    """Messages that a stream holds; None when the broker does not say."""
+    found = await _info(nc, f"STREAM.INFO.{stream}")
+    return None if found is None else int(found["state"]["messages"])
+
+
+async def backlog_of(nc: Client | None, stream: str, consumer: str) -> tuple[int, int] | None:
+    """(not delivered, not acknowledged) messages of a consumer; None when the broker does not say."""
+    found = await _info(nc, f"CONSUMER.INFO.{stream}.{consumer}")
+    return None if found is None else (int(found["num_pending"]), int(found["num_ack_pending"]))
+
+
+async def _info(nc: Client | None, subject: str) -> dict[str, Any] | None:
+    if nc is None or not nc.is_connected:
+        return None
+    try:
+        found = await _ask(nc, subject)
+    except (NatsError, TimeoutError, OSError):
+        return None
+    return None if "error" in found else found
+
+
 def sync_always(monitor_url: str) -> bool:
     """Whether the broker writes each message through to disk (REL-20); blocking, run it in a thread."""
     with urllib.request.urlopen(f"{monitor_url.rstrip('/')}/varz", timeout=5) as answer:
@@ -219,6 +241,6 @@ def sync_always(monitor_url: str) -> bool:
 
 
 __all__ = [
-    "Difference", "NatsError", "apply", "connect", "consumer_of", "declaration", "drift", "stream_of",
-    "sync_always", "wanted_consumers", "wanted_streams",
+    "Difference", "NatsError", "apply", "backlog_of", "connect", "consumer_of", "declaration", "drift",
+    "messages_in", "stream_of", "sync_always", "wanted_consumers", "wanted_streams",
 ]  # fmt: skip

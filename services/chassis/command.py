@@ -41,7 +41,7 @@ from services.chassis.faults import (
 )
 from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash
 from services.chassis.query import Page
-from services.chassis.unit import Context, Unit
+from services.chassis.unit import Context, Standing, Unit
 from services.chassis.wire import fill
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Commands:
         self.sessions = sessions
         self.identify = identify
         self.wake = wake
+        self.standing: Standing | None = None
         self.page_token_key = config.page_token_key.get_secret_value().encode()
 
     # --- calls ----------------------------------------------------------------------------------------------
@@ -243,6 +244,7 @@ class Commands:
             traceparent=call.traceparent,
             ip=call.ip,
             page_token_key=self.page_token_key,
+            standing=self.standing,
         )
 
     # --- streams --------------------------------------------------------------------------------------------

@@ -58,14 +58,14 @@ async def fetch(
     order = order_of(model, descriptor, order_text)
     bound = "\n".join([principal, getattr(request, "parent", ""), filter_text, order_text, descriptor.full_name])
     if request.page_token:
-        values = _open(request.page_token, bound, key, len(order))
+        values = open_token(request.page_token, bound, key, len(order))
         statement = statement.where(_behind(order, [_typed(c, v) for (c, _), v in zip(order, values, strict=True)]))
     statement = statement.order_by(*(c.desc() if down else c.asc() for c, down in order)).limit(size + 1)
     rows = (await session.execute(statement)).scalars().all()
     if len(rows) <= size:
         return Page(rows)
     last = rows[size - 1]
-    return Page(rows[:size], _close([getattr(last, str(c.key)) for c, _ in order], bound, key))
+    return Page(rows[:size], seal_token([getattr(last, str(c.key)) for c, _ in order], bound, key))
 
 
 def page_size(request: Any) -> int:
@@ -128,12 +128,14 @@ def _sign(content: bytes, bound: str, key: bytes) -> bytes:
     return hmac.new(key, content + b"\n" + bound.encode(), hashlib.sha256).digest()[:16]
 
 
-def _close(values: Sequence[Any], bound: str, key: bytes) -> str:
+def seal_token(values: Sequence[Any], bound: str, key: bytes) -> str:
+    """A page token of a position, signed for what it is bound to."""
     content = json.dumps(values, default=json_value, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_sign(content, bound, key) + content).decode().rstrip("=")
 
 
-def _open(token: str, bound: str, key: bytes, count: int) -> list[Any]:
+def open_token(token: str, bound: str, key: bytes, count: int) -> list[Any]:
+    """The position of a page token; FieldInvalid when it was changed or belongs to another list."""
     try:
         data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         content = data[16:]

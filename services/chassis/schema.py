@@ -195,6 +195,7 @@ end $$;
 """
 
 _APPEND_ONLY = ("outbox", "journal", "audit")
+_TOLD = "pos, xid, event_id, aggregate_type, aggregate_id, aggregate_version, recorded_at"
 _INSERT_ONLY = ("outbox", "audit")
 _KEPT = ("inbox", "applied", "dead_letter", "consumer_position", "principal_state", "job_run")
 _DELETABLE = ("waiting_event", "idempotency", "principal_grant")
@@ -213,6 +214,8 @@ def create_chassis(op: Any, service: str) -> None:
     for table in _DELETABLE:
         grant(op, service, table, "select, insert, update, delete")
     grant(op, service, "allowed_transition", "select")
+    grant(op, service, "relay_position", "select")
+    grant(op, service, "outbox", f"select ({_TOLD})")  # what was told, without what it says
     op.execute(f"grant execute on function make_partitions(int) to {service}_app")
     op.execute(f"grant usage on sequence document_number to {service}_app")
     for table, rights in (

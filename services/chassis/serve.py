@@ -78,6 +78,7 @@ class Process:
         self.relay = Relay(config.relay_url.get_secret_value(), lambda: self.nc, bus.stream_of(service))
         self.verifier = Verifier(config.issuer, config.audience, config.jwks)
         self.commands = Commands(service, config, self.sessions, self.verifier.verify, self.relay.wake)
+        self.commands.standing = self
         self.consumers = list(self._consumers(listeners_module))
         own: list[Job] = jobs_of(jobs_module) if jobs_module is not None else []
         self.runner = Runner([keep_house, *own], self.commands.open_unit)

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from nats.aio.client import Client
 from sqlalchemy import Executable, Result, Select, event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,6 +37,14 @@ E = TypeVar("E", bound=Message)
 _FIXED = {field_behavior_pb2.IMMUTABLE, field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}
 
 
+class Standing(Protocol):
+    """How the process stands: whether it is ready, why not, and its connection to the broker."""
+
+    ready: bool
+    why: list[str]
+    nc: Client | None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a unit belongs to: the service, and the call, event or job that opened it."""
@@ -48,6 +57,7 @@ class Context:
     traceparent: str = ""
     ip: str = ""
     page_token_key: bytes = b""
+    standing: Standing | None = None
 
     @property
     def domain(self) -> str:
@@ -134,6 +144,12 @@ class Unit:
     async def flush(self) -> None:
         """Write pending rows now, so that the database's checks speak here."""
         await self.session.flush()
+
+    async def release(self) -> None:
+        """End a reading unit's transaction before something slow, such as the network, is asked (REL-53)."""
+        if self._changing:
+            raise RuntimeError("a unit that changes something ends with its commit")
+        await self.session.rollback()
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
