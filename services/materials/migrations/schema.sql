@@ -1,0 +1,1120 @@
+ALTER SCHEMA public OWNER TO materials_owner;
+
+CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
+
+COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
+
+CREATE FUNCTION public.guard_state() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  before text := to_jsonb(old) ->> tg_argv[0];
+  after text := to_jsonb(new) ->> tg_argv[0];
+begin
+  if before is distinct from after and not exists (
+    select 1 from allowed_transition
+    where table_name = tg_table_name and from_state = before and to_state = after
+  ) then
+    raise exception '%: % may not become %', tg_table_name, before, after
+      using errcode = '23514', constraint = 'allowed_transition', table = tg_table_name;
+  end if;
+  return new;
+end $$;
+
+ALTER FUNCTION public.guard_state() OWNER TO materials_owner;
+
+CREATE FUNCTION public.make_partitions(days integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+  today date := (now() at time zone 'utc')::date;
+  day date;
+  from_time timestamptz;
+  to_time timestamptz;
+begin
+  for i in 0 .. days loop
+    day := today + i;
+    from_time := day::timestamp at time zone 'utc';
+    to_time := (day + 1)::timestamp at time zone 'utc';
+    if to_regclass(format('outbox_p%s', to_char(day, 'YYYYMMDD'))) is null then
+      execute format('create table outbox_p%s partition of outbox for values from (%L) to (%L)',
+        to_char(day, 'YYYYMMDD'), from_time, to_time);
+    end if;
+    if to_regclass(format('inbox_p%s', to_char(day, 'YYYYMMDD'))) is null then
+      execute format('create table inbox_p%s partition of inbox for values from (%L) to (%L)',
+        to_char(day, 'YYYYMMDD'), uuid_floor(from_time), uuid_floor(to_time));
+    end if;
+  end loop;
+end $$;
+
+ALTER FUNCTION public.make_partitions(days integer) OWNER TO materials_owner;
+
+CREATE FUNCTION public.movement_sums_to_zero() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select 1 from movement_entry where movement = new.movement
+             group by item, lot having sum(quantity) <> 0) then
+    raise exception 'entries of % do not sum to zero', new.movement using errcode = '23514';
+  end if;
+  return null;
+end $$;
+
+ALTER FUNCTION public.movement_sums_to_zero() OWNER TO materials_owner;
+
+CREATE FUNCTION public.p_site_key(p_site text, p_item text, p_location text, p_lot text, p_status text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 'sites/' || p_site || '/balances/' || md5(p_item || '|' || p_location || '|' || p_lot || '|' || p_status)
+$$;
+
+ALTER FUNCTION public.p_site_key(p_site text, p_item text, p_location text, p_lot text, p_status text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(name text, outcome text, available numeric)
+    LANGUAGE plpgsql
+    AS $$
+declare
+  p record;
+  free numeric;
+  lowest numeric;
+  at timestamptz;
+  from_key text;
+  to_key text;
+begin
+  -- all rows that exist are locked in one order, so that two batches cannot wait for each other (MAT-74)
+  perform 1 from balance b
+  where b.name in (
+    select p_site_key(p_site, x.item, x.location, x.lot, x.status)
+    from jsonb_to_recordset(p_postings) as r(item text, lot text, from_location text, to_location text,
+                                             from_status text, to_status text),
+         lateral (values (r.item, r.from_location, r.lot, r.from_status),
+                         (r.item, r.to_location, r.lot, r.to_status)) as x(item, location, lot, status))
+  order by b.name for no key update;
+
+  for p in
+    select * from jsonb_to_recordset(p_postings) as r(
+      name text, kind text, item text, lot text, from_location text, to_location text, from_status text,
+      to_status text, from_virtual boolean, to_virtual boolean, quantity numeric, allocated numeric,
+      unit_code text, effective_time timestamptz, reason_code text, source text, reverses text,
+      correlation text, cost numeric, currency_code text)
+  loop
+    at := coalesce(p.effective_time, now());
+    from_key := p_site_key(p_site, p.item, p.from_location, p.lot, p.from_status);
+    to_key := p_site_key(p_site, p.item, p.to_location, p.lot, p.to_status);
+    name := p.name;
+
+    if not p.from_virtual then
+      select b.on_hand - b.reserved + p.allocated into free from balance b where b.name = from_key;
+      if free is null or free < p.quantity then
+        outcome := 'NOT_ENOUGH_STOCK';
+        available := coalesce(free, 0);
+        return next;
+        continue;
+      end if;
+      if p.effective_time is not null then
+        -- what there was at every instant since then must have been enough (MAT-56)
+        select min(running) into lowest from (
+          select e.effective_time, sum(e.quantity) over (order by e.effective_time, e.movement, e.side) as running
+          from movement_entry e
+          where e.item = p.item and e.location = p.from_location and e.lot = p.lot and e.status = p.from_status
+        ) r where r.effective_time >= (
+          select coalesce(max(b.effective_time), '-infinity') from movement_entry b
+          where b.item = p.item and b.location = p.from_location and b.lot = p.lot
+            and b.status = p.from_status and b.effective_time <= at);
+        if coalesce(lowest, 0) < p.quantity or not exists (
+          select 1 from movement_entry b where b.item = p.item and b.location = p.from_location and b.lot = p.lot
+            and b.status = p.from_status and b.effective_time <= at) then
+          outcome := 'NEGATIVE_IN_PAST';
+          available := greatest(coalesce(lowest, 0), 0);
+          return next;
+          continue;
+        end if;
+      end if;
+    end if;
+
+    insert into balance as b (name, site, item, lot, location, status, virtual, on_hand, reserved, unit_code,
+                              update_time)
+    values (to_key, p_site, p.item, p.lot, p.to_location, p.to_status, p.to_virtual, p.quantity, 0, p.unit_code,
+            now())
+    on conflict on constraint pk_balance do update
+      set on_hand = b.on_hand + excluded.on_hand, update_time = now();
+    if p.from_virtual then
+      insert into balance as b (name, site, item, lot, location, status, virtual, on_hand, reserved, unit_code,
+                                update_time)
+      values (from_key, p_site, p.item, p.lot, p.from_location, p.from_status, true, -p.quantity, 0, p.unit_code,
+              now())
+      on conflict on constraint pk_balance do update
+        set on_hand = b.on_hand + excluded.on_hand, update_time = now();
+    else
+      update balance b set on_hand = b.on_hand - p.quantity, reserved = b.reserved - p.allocated, update_time = now()
+      where b.name = from_key;
+    end if;
+
+    insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
+                          lot, from_location, to_location, from_status, to_status, quantity, unit_code,
+                          effective_time, record_time, reason_code, source, actor, reverses, cost,
+                          cost_currency_code)
+    values (p.name, p_site, 1, 0, p.correlation, now(), now(), p.kind, p.item, p.lot, p.from_location,
+            p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, now(), p.reason_code, p.source,
+            p_actor, p.reverses, p.cost, p.currency_code);
+    insert into movement_entry (movement, side, item, lot, location, status, quantity, unit_code, effective_time)
+    values (p.name, 1, p.item, p.lot, p.from_location, p.from_status, -p.quantity, p.unit_code, at),
+           (p.name, 2, p.item, p.lot, p.to_location, p.to_status, p.quantity, p.unit_code, at);
+    outcome := 'POSTED';
+    available := 0;
+    return next;
+  end loop;
+end $$;
+
+ALTER FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception '% is append-only', tg_table_name using errcode = '42501';
+end $$;
+
+ALTER FUNCTION public.refuse_change() OWNER TO materials_owner;
+
+CREATE FUNCTION public.uuid_floor(at timestamp with time zone) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select (lpad(to_hex(floor(extract(epoch from at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$;
+
+ALTER FUNCTION public.uuid_floor(at timestamp with time zone) OWNER TO materials_owner;
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+ALTER TABLE public.alembic_version OWNER TO materials_owner;
+
+CREATE TABLE public.allocation (
+    reservation text NOT NULL,
+    balance text NOT NULL,
+    location text NOT NULL,
+    lot text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    CONSTRAINT ck_allocation_quantity CHECK ((quantity > (0)::numeric))
+);
+
+ALTER TABLE public.allocation OWNER TO materials_owner;
+
+CREATE TABLE public.allowed_transition (
+    table_name text NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL
+);
+
+ALTER TABLE public.allowed_transition OWNER TO materials_owner;
+
+CREATE TABLE public.applied (
+    consumer text NOT NULL,
+    aggregate text NOT NULL,
+    version bigint NOT NULL
+);
+
+ALTER TABLE public.applied OWNER TO materials_owner;
+
+CREATE TABLE public.audit (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    pos bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    device text,
+    on_behalf_of text,
+    roles text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    version bigint NOT NULL,
+    before jsonb,
+    after jsonb,
+    reason text,
+    request_id uuid,
+    correlation text,
+    ip text,
+    signature jsonb
+);
+
+ALTER TABLE public.audit OWNER TO materials_owner;
+
+ALTER TABLE public.audit ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_pos_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.balance (
+    name text NOT NULL,
+    site text NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    location text NOT NULL,
+    status text NOT NULL,
+    virtual boolean NOT NULL,
+    on_hand numeric(20,6) NOT NULL,
+    reserved numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    CONSTRAINT ck_balance_on_hand CHECK ((virtual OR (on_hand >= (0)::numeric))),
+    CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND (reserved <= on_hand))))
+);
+
+ALTER TABLE public.balance OWNER TO materials_owner;
+
+CREATE TABLE public.consumer_position (
+    consumer text NOT NULL,
+    stream text NOT NULL,
+    stream_seq bigint NOT NULL
+);
+
+ALTER TABLE public.consumer_position OWNER TO materials_owner;
+
+CREATE TABLE public.dead_letter (
+    consumer text NOT NULL,
+    event_id uuid NOT NULL,
+    subject text NOT NULL,
+    stream_seq bigint NOT NULL,
+    aggregate text NOT NULL,
+    version bigint NOT NULL,
+    class text NOT NULL,
+    reason text NOT NULL,
+    stack_hash text NOT NULL,
+    headers jsonb NOT NULL,
+    payload bytea NOT NULL,
+    attempts integer NOT NULL,
+    first_at timestamp with time zone DEFAULT now() NOT NULL,
+    parked_at timestamp with time zone DEFAULT now() NOT NULL,
+    state text DEFAULT 'PARKED'::text NOT NULL,
+    decided_by text,
+    decision_reason text,
+    CONSTRAINT ck_dead_letter_state CHECK ((state = ANY (ARRAY['PARKED'::text, 'REPLAYED'::text, 'DISCARDED'::text])))
+);
+
+ALTER TABLE public.dead_letter OWNER TO materials_owner;
+
+CREATE SEQUENCE public.document_number
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.document_number OWNER TO materials_owner;
+
+CREATE TABLE public.expected_receipt (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    purchase_order text NOT NULL,
+    order_line integer NOT NULL,
+    schedule_line integer NOT NULL,
+    supplier text NOT NULL,
+    item text NOT NULL,
+    unit_code text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    open_quantity numeric(20,6) NOT NULL,
+    received numeric(20,6) NOT NULL,
+    accept_limit numeric(20,6) NOT NULL,
+    base_numerator integer NOT NULL,
+    base_denominator integer NOT NULL,
+    inspect boolean NOT NULL,
+    location text NOT NULL,
+    expected_date date,
+    unit_price numeric(24,9),
+    unit_price_currency_code text NOT NULL,
+    state text NOT NULL,
+    CONSTRAINT ck_expected_receipt_received CHECK (((received >= (0)::numeric) AND (received <= accept_limit)))
+);
+
+ALTER TABLE public.expected_receipt OWNER TO materials_owner;
+
+CREATE TABLE public.idempotency (
+    principal text NOT NULL,
+    method text NOT NULL,
+    request_id uuid NOT NULL,
+    request_hash bytea NOT NULL,
+    hash_version integer NOT NULL,
+    status_code integer,
+    answer bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.idempotency OWNER TO materials_owner;
+
+CREATE TABLE public.inbox (
+    consumer text NOT NULL,
+    event_id uuid NOT NULL,
+    subject text NOT NULL,
+    stream_seq bigint NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL
+)
+PARTITION BY RANGE (event_id);
+
+ALTER TABLE public.inbox OWNER TO materials_owner;
+
+CREATE TABLE public.inspection_lot (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    location text NOT NULL,
+    receipt text NOT NULL,
+    receipt_line integer NOT NULL,
+    purchase_order text NOT NULL,
+    order_line integer NOT NULL,
+    supplier text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    decided numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    state text NOT NULL,
+    splits jsonb NOT NULL,
+    CONSTRAINT ck_inspection_lot_decided CHECK (((decided >= (0)::numeric) AND (decided <= quantity)))
+);
+
+ALTER TABLE public.inspection_lot OWNER TO materials_owner;
+
+CREATE TABLE public.item (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    title text NOT NULL,
+    item_class text NOT NULL,
+    base_unit_code text NOT NULL,
+    base_step numeric(20,6) NOT NULL,
+    tracking text NOT NULL,
+    conversions jsonb NOT NULL,
+    gtins text[] NOT NULL,
+    inspect_receipts boolean NOT NULL,
+    standard_cost numeric(24,9),
+    standard_cost_currency_code text NOT NULL,
+    state text NOT NULL
+);
+
+ALTER TABLE public.item OWNER TO materials_owner;
+
+CREATE TABLE public.job_run (
+    job text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    failed text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.job_run OWNER TO materials_owner;
+
+CREATE TABLE public.journal (
+    pos bigint NOT NULL,
+    event_id uuid NOT NULL,
+    event_type text NOT NULL,
+    resource text NOT NULL,
+    version bigint NOT NULL,
+    actor text NOT NULL,
+    correlation text NOT NULL,
+    causation uuid,
+    occurred_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.journal OWNER TO materials_owner;
+
+ALTER TABLE public.journal ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.journal_pos_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.location (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    title text NOT NULL,
+    kind text NOT NULL,
+    parent_location text,
+    check_code text NOT NULL,
+    path_order integer NOT NULL,
+    blocked boolean NOT NULL
+);
+
+ALTER TABLE public.location OWNER TO materials_owner;
+
+CREATE TABLE public.lot (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    item text NOT NULL,
+    supplier text NOT NULL,
+    supplier_lot text NOT NULL,
+    expire_date date,
+    first_receipt_time timestamp with time zone
+);
+
+ALTER TABLE public.lot OWNER TO materials_owner;
+
+CREATE TABLE public.materials_policy (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    title text NOT NULL,
+    item text NOT NULL,
+    active_revision text NOT NULL
+);
+
+ALTER TABLE public.materials_policy OWNER TO materials_owner;
+
+CREATE TABLE public.materials_revision (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    content_hash text NOT NULL,
+    author text NOT NULL,
+    approver text NOT NULL,
+    approve_time timestamp with time zone,
+    effective_time timestamp with time zone,
+    policy text NOT NULL,
+    kind text NOT NULL,
+    reorder_point numeric(20,6) NOT NULL,
+    order_quantity numeric(20,6),
+    maximum numeric(20,6),
+    lead_days integer NOT NULL
+);
+
+ALTER TABLE public.materials_revision OWNER TO materials_owner;
+
+CREATE TABLE public.movement (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    from_location text NOT NULL,
+    to_location text NOT NULL,
+    from_status text NOT NULL,
+    to_status text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    effective_time timestamp with time zone NOT NULL,
+    record_time timestamp with time zone NOT NULL,
+    reason_code text NOT NULL,
+    source text NOT NULL,
+    actor text NOT NULL,
+    reverses text NOT NULL,
+    cost numeric(24,9),
+    cost_currency_code text NOT NULL
+);
+
+ALTER TABLE public.movement OWNER TO materials_owner;
+
+CREATE TABLE public.movement_entry (
+    movement text NOT NULL,
+    side integer NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    location text NOT NULL,
+    status text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    effective_time timestamp with time zone NOT NULL,
+    CONSTRAINT ck_movement_entry_quantity CHECK ((quantity <> (0)::numeric))
+);
+
+ALTER TABLE public.movement_entry OWNER TO materials_owner;
+
+CREATE TABLE public.outbox (
+    pos bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    event_id uuid NOT NULL,
+    aggregate_type text NOT NULL,
+    aggregate_id text NOT NULL,
+    aggregate_version bigint NOT NULL,
+    site text NOT NULL,
+    correlation text NOT NULL,
+    subject text NOT NULL,
+    payload bytea NOT NULL,
+    headers jsonb NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ck_outbox_payload CHECK ((octet_length(payload) <= 921600))
+)
+PARTITION BY RANGE (recorded_at);
+
+ALTER TABLE public.outbox OWNER TO materials_owner;
+
+ALTER TABLE public.outbox ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_pos_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.principal_grant (
+    principal text NOT NULL,
+    role text NOT NULL,
+    site text NOT NULL,
+    from_time timestamp with time zone NOT NULL,
+    to_time timestamp with time zone
+);
+
+ALTER TABLE public.principal_grant OWNER TO materials_owner;
+
+CREATE TABLE public.principal_state (
+    principal text NOT NULL,
+    state text NOT NULL
+);
+
+ALTER TABLE public.principal_state OWNER TO materials_owner;
+
+CREATE TABLE public.put_away_task (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    from_location text NOT NULL,
+    proposed_location text NOT NULL,
+    to_location text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    status text NOT NULL,
+    receipt text NOT NULL,
+    receipt_line integer NOT NULL,
+    movement text NOT NULL,
+    state text NOT NULL
+);
+
+ALTER TABLE public.put_away_task OWNER TO materials_owner;
+
+CREATE TABLE public.receipt (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    supplier text NOT NULL,
+    delivery_note text NOT NULL,
+    location text NOT NULL,
+    arrive_time timestamp with time zone NOT NULL,
+    post_time timestamp with time zone,
+    state text NOT NULL
+);
+
+ALTER TABLE public.receipt OWNER TO materials_owner;
+
+CREATE TABLE public.receipt_line (
+    receipt text NOT NULL,
+    line integer NOT NULL,
+    expected_receipt text NOT NULL,
+    purchase_order text NOT NULL,
+    order_line integer NOT NULL,
+    schedule_line integer NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    order_quantity numeric(20,6) NOT NULL,
+    order_quantity_unit_code text NOT NULL,
+    status text NOT NULL,
+    location text NOT NULL,
+    movement text NOT NULL,
+    inspection_lot text NOT NULL,
+    put_away_task text NOT NULL
+);
+
+ALTER TABLE public.receipt_line OWNER TO materials_owner;
+
+CREATE TABLE public.relay_lease (
+    shard integer NOT NULL,
+    pid integer NOT NULL,
+    pod text NOT NULL,
+    beat_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.relay_lease OWNER TO materials_owner;
+
+CREATE TABLE public.relay_position (
+    shard integer NOT NULL,
+    stored xid8 NOT NULL
+);
+
+ALTER TABLE public.relay_position OWNER TO materials_owner;
+
+CREATE TABLE public.reservation (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    work_order text NOT NULL,
+    demand text NOT NULL,
+    demand_version integer NOT NULL,
+    item text NOT NULL,
+    unit_code text NOT NULL,
+    requested numeric(20,6) NOT NULL,
+    allocated numeric(20,6) NOT NULL,
+    issued numeric(20,6) NOT NULL,
+    short numeric(20,6) NOT NULL,
+    released numeric(20,6) NOT NULL,
+    issued_value numeric(24,9) NOT NULL,
+    need_time timestamp with time zone,
+    delivery_location text NOT NULL,
+    priority integer NOT NULL,
+    state text NOT NULL,
+    cover text,
+    supply text NOT NULL,
+    expected_date date,
+    cause text NOT NULL,
+    CONSTRAINT ck_reservation_parts CHECK (((issued >= (0)::numeric) AND (allocated >= (0)::numeric) AND (short >= (0)::numeric) AND (released >= (0)::numeric))),
+    CONSTRAINT ck_reservation_sum CHECK ((requested = (((issued + allocated) + short) + released)))
+);
+
+ALTER TABLE public.reservation OWNER TO materials_owner;
+
+CREATE TABLE public.site_fact (
+    name text NOT NULL,
+    time_zone text NOT NULL,
+    currency_code text NOT NULL
+);
+
+ALTER TABLE public.site_fact OWNER TO materials_owner;
+
+CREATE TABLE public.supply_request (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    need_date date NOT NULL,
+    policy_revision text NOT NULL,
+    explanation text[] NOT NULL,
+    carried_by text NOT NULL,
+    state text NOT NULL,
+    CONSTRAINT ck_supply_request_quantity CHECK ((quantity > (0)::numeric))
+);
+
+ALTER TABLE public.supply_request OWNER TO materials_owner;
+
+CREATE TABLE public.value_balance (
+    site text NOT NULL,
+    item text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    value numeric(24,9) NOT NULL,
+    currency_code text NOT NULL
+);
+
+ALTER TABLE public.value_balance OWNER TO materials_owner;
+
+CREATE TABLE public.waiting_event (
+    consumer text NOT NULL,
+    aggregate text NOT NULL,
+    version bigint NOT NULL,
+    event_id uuid NOT NULL,
+    subject text NOT NULL,
+    stream_seq bigint NOT NULL,
+    headers jsonb NOT NULL,
+    payload bytea NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.waiting_event OWNER TO materials_owner;
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY public.allocation
+    ADD CONSTRAINT pk_allocation PRIMARY KEY (reservation, balance);
+
+ALTER TABLE ONLY public.allowed_transition
+    ADD CONSTRAINT pk_allowed_transition PRIMARY KEY (table_name, from_state, to_state);
+
+ALTER TABLE ONLY public.applied
+    ADD CONSTRAINT pk_applied PRIMARY KEY (consumer, aggregate);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT pk_audit PRIMARY KEY (pos);
+
+ALTER TABLE ONLY public.balance
+    ADD CONSTRAINT pk_balance PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.consumer_position
+    ADD CONSTRAINT pk_consumer_position PRIMARY KEY (consumer, stream);
+
+ALTER TABLE ONLY public.dead_letter
+    ADD CONSTRAINT pk_dead_letter PRIMARY KEY (consumer, event_id);
+
+ALTER TABLE ONLY public.expected_receipt
+    ADD CONSTRAINT pk_expected_receipt PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT pk_idempotency PRIMARY KEY (principal, method, request_id);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT pk_inbox PRIMARY KEY (consumer, event_id);
+
+ALTER TABLE ONLY public.inspection_lot
+    ADD CONSTRAINT pk_inspection_lot PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.item
+    ADD CONSTRAINT pk_item PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.job_run
+    ADD CONSTRAINT pk_job_run PRIMARY KEY (job);
+
+ALTER TABLE ONLY public.journal
+    ADD CONSTRAINT pk_journal PRIMARY KEY (pos);
+
+ALTER TABLE ONLY public.location
+    ADD CONSTRAINT pk_location PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.lot
+    ADD CONSTRAINT pk_lot PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.materials_policy
+    ADD CONSTRAINT pk_materials_policy PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.materials_revision
+    ADD CONSTRAINT pk_materials_revision PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.movement
+    ADD CONSTRAINT pk_movement PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.movement_entry
+    ADD CONSTRAINT pk_movement_entry PRIMARY KEY (movement, side);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT pk_outbox PRIMARY KEY (pos, recorded_at);
+
+ALTER TABLE ONLY public.principal_grant
+    ADD CONSTRAINT pk_principal_grant PRIMARY KEY (principal, role, site, from_time);
+
+ALTER TABLE ONLY public.principal_state
+    ADD CONSTRAINT pk_principal_state PRIMARY KEY (principal);
+
+ALTER TABLE ONLY public.put_away_task
+    ADD CONSTRAINT pk_put_away_task PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.receipt
+    ADD CONSTRAINT pk_receipt PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.receipt_line
+    ADD CONSTRAINT pk_receipt_line PRIMARY KEY (receipt, line);
+
+ALTER TABLE ONLY public.relay_lease
+    ADD CONSTRAINT pk_relay_lease PRIMARY KEY (shard);
+
+ALTER TABLE ONLY public.relay_position
+    ADD CONSTRAINT pk_relay_position PRIMARY KEY (shard);
+
+ALTER TABLE ONLY public.reservation
+    ADD CONSTRAINT pk_reservation PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.site_fact
+    ADD CONSTRAINT pk_site_fact PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.supply_request
+    ADD CONSTRAINT pk_supply_request PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.value_balance
+    ADD CONSTRAINT pk_value_balance PRIMARY KEY (site, item);
+
+ALTER TABLE ONLY public.waiting_event
+    ADD CONSTRAINT pk_waiting_event PRIMARY KEY (consumer, aggregate, version);
+
+CREATE INDEX ix_allocation_balance ON public.allocation USING btree (balance);
+
+CREATE INDEX ix_audit_object ON public.audit USING btree (object, pos);
+
+CREATE INDEX ix_balance_item ON public.balance USING btree (site, item, status);
+
+CREATE INDEX ix_balance_location ON public.balance USING btree (location);
+
+CREATE INDEX ix_balance_site ON public.balance USING btree (site, name);
+
+CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
+
+CREATE INDEX ix_expected_receipt_open ON public.expected_receipt USING btree (site, item, supplier, expected_date);
+
+CREATE INDEX ix_expected_receipt_site ON public.expected_receipt USING btree (site, name);
+
+CREATE INDEX ix_idempotency_expires_at ON public.idempotency USING btree (expires_at);
+
+CREATE INDEX ix_inspection_lot_receipt ON public.inspection_lot USING btree (receipt);
+
+CREATE INDEX ix_inspection_lot_site ON public.inspection_lot USING btree (site, name);
+
+CREATE INDEX ix_item_class ON public.item USING btree (item_class, name);
+
+CREATE INDEX ix_item_gtins ON public.item USING gin (gtins);
+
+CREATE INDEX ix_journal_correlation ON public.journal USING btree (correlation, pos);
+
+CREATE INDEX ix_location_kind ON public.location USING btree (site, kind, path_order, name);
+
+CREATE INDEX ix_location_parent ON public.location USING btree (parent_location);
+
+CREATE INDEX ix_location_site ON public.location USING btree (site, name);
+
+CREATE INDEX ix_materials_revision_policy ON public.materials_revision USING btree (policy);
+
+CREATE INDEX ix_movement_entry_key ON public.movement_entry USING btree (item, location, lot, status, effective_time);
+
+CREATE INDEX ix_movement_item ON public.movement USING btree (site, item, name);
+
+CREATE INDEX ix_movement_record_time ON public.movement USING btree (site, record_time, name);
+
+CREATE INDEX ix_movement_site ON public.movement USING btree (site, name);
+
+CREATE INDEX ix_movement_source ON public.movement USING btree (source);
+
+CREATE INDEX ix_outbox_aggregate ON ONLY public.outbox USING btree (aggregate_id, pos);
+
+CREATE INDEX ix_outbox_xid ON ONLY public.outbox USING btree (xid);
+
+CREATE INDEX ix_put_away_task_receipt ON public.put_away_task USING btree (receipt);
+
+CREATE INDEX ix_put_away_task_site ON public.put_away_task USING btree (site, name);
+
+CREATE INDEX ix_receipt_site ON public.receipt USING btree (site, name);
+
+CREATE INDEX ix_reservation_site ON public.reservation USING btree (site, name);
+
+CREATE INDEX ix_reservation_waiting ON public.reservation USING btree (site, item) WHERE (state = ANY (ARRAY['PENDING'::text, 'SHORT'::text]));
+
+CREATE INDEX ix_supply_request_site ON public.supply_request USING btree (site, name);
+
+CREATE UNIQUE INDEX uq_balance_key ON public.balance USING btree (item, location, lot, status);
+
+CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (purchase_order, order_line, schedule_line);
+
+CREATE UNIQUE INDEX uq_item_number ON public.item USING btree (number);
+
+CREATE UNIQUE INDEX uq_lot_number ON public.lot USING btree (item, number);
+
+CREATE UNIQUE INDEX uq_materials_policy ON public.materials_policy USING btree (item, site);
+
+CREATE UNIQUE INDEX uq_materials_revision_active ON public.materials_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
+
+CREATE UNIQUE INDEX uq_movement_reverses ON public.movement USING btree (reverses) WHERE (reverses <> ''::text);
+
+CREATE UNIQUE INDEX uq_receipt_number ON public.receipt USING btree (number);
+
+CREATE UNIQUE INDEX uq_reservation_demand ON public.reservation USING btree (work_order, demand);
+
+CREATE UNIQUE INDEX uq_supply_request_open ON public.supply_request USING btree (site, item) WHERE (state = ANY (ARRAY['OPEN'::text, 'CARRIED'::text]));
+
+CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER expected_receipt_states BEFORE UPDATE OF state ON public.expected_receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER inspection_lot_states BEFORE UPDATE OF state ON public.inspection_lot FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER item_states BEFORE UPDATE OF state ON public.item FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER journal_append_only BEFORE DELETE OR UPDATE ON public.journal FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER journal_no_truncate BEFORE TRUNCATE ON public.journal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER materials_revision_states BEFORE UPDATE OF state ON public.materials_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER movement_append_only BEFORE DELETE OR UPDATE ON public.movement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER movement_entry_append_only BEFORE DELETE OR UPDATE ON public.movement_entry FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER movement_entry_no_truncate BEFORE TRUNCATE ON public.movement_entry FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE CONSTRAINT TRIGGER movement_entry_sum AFTER INSERT ON public.movement_entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.movement_sums_to_zero();
+
+CREATE TRIGGER movement_no_truncate BEFORE TRUNCATE ON public.movement FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER outbox_append_only BEFORE DELETE OR UPDATE ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER outbox_no_truncate BEFORE TRUNCATE ON public.outbox FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER put_away_task_states BEFORE UPDATE OF state ON public.put_away_task FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER receipt_states BEFORE UPDATE OF state ON public.receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER reservation_states BEFORE UPDATE OF state ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER supply_request_states BEFORE UPDATE OF state ON public.supply_request FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+ALTER TABLE ONLY public.allocation
+    ADD CONSTRAINT fk_allocation_reservation FOREIGN KEY (reservation) REFERENCES public.reservation(name);
+
+ALTER TABLE ONLY public.inspection_lot
+    ADD CONSTRAINT fk_inspection_lot_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
+
+ALTER TABLE ONLY public.location
+    ADD CONSTRAINT fk_location_parent_location FOREIGN KEY (parent_location) REFERENCES public.location(name);
+
+ALTER TABLE ONLY public.lot
+    ADD CONSTRAINT fk_lot_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.materials_policy
+    ADD CONSTRAINT fk_materials_policy_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.movement_entry
+    ADD CONSTRAINT fk_movement_entry_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
+
+ALTER TABLE ONLY public.receipt_line
+    ADD CONSTRAINT fk_receipt_line_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
+
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO materials_migrator;
+GRANT USAGE ON SCHEMA public TO materials_app;
+GRANT USAGE ON SCHEMA public TO materials_relay;
+
+REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
+
+GRANT SELECT ON TABLE public.alembic_version TO materials_app;
+GRANT SELECT ON TABLE public.alembic_version TO materials_migrator;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.allocation TO materials_app;
+
+GRANT SELECT ON TABLE public.allowed_transition TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.applied TO materials_app;
+
+GRANT INSERT ON TABLE public.audit TO materials_app;
+GRANT SELECT ON TABLE public.audit TO materials_relay;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.balance TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
+
+GRANT USAGE ON SEQUENCE public.document_number TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.expected_receipt TO materials_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.inbox TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.inspection_lot TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.item TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.job_run TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.journal TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.location TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.lot TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_policy TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_revision TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.movement TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.movement_entry TO materials_app;
+
+GRANT INSERT ON TABLE public.outbox TO materials_app;
+GRANT SELECT ON TABLE public.outbox TO materials_relay;
+
+GRANT SELECT(pos) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(xid) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(event_id) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(aggregate_type) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(aggregate_id) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(aggregate_version) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(recorded_at) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.principal_grant TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.principal_state TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_task TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt_line TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.relay_lease TO materials_relay;
+
+GRANT SELECT ON TABLE public.relay_position TO materials_app;
+GRANT SELECT,UPDATE ON TABLE public.relay_position TO materials_relay;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reservation TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.site_fact TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.value_balance TO materials_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.waiting_event TO materials_app;
