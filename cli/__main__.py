@@ -1,5 +1,180 @@
-"""plantops, the command line."""
+"""plantops, the command line: run a plant here, drive and check it, import history, administer streams."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli.home import DEFAULT, GATEWAY_PORT, SERVICES, Home, NotRunning
+from cli.session import Refused, Session
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 1 for a difference or refusal, 2 for a wrong call."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        return code
+    except NotRunning as error:
+        print(f"plantops: {error}", file=sys.stderr)
+        return 2
+    except Refused as error:
+        print(f"plantops: refused: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    data = Path(os.environ.get("PLANTOPS_DATA", DEFAULT))
+    parser = argparse.ArgumentParser(prog="plantops", description=__doc__)
+    parser.add_argument("--data", type=Path, default=data, help="the plant's folder (default %(default)s)")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run the whole plant here until Ctrl-C")
+    run.add_argument("--gateway-port", type=int, default=GATEWAY_PORT, help="default %(default)s")
+    run.add_argument("--free-ports", action="store_true", help="take free ports for all processes")
+    run.add_argument("--empty", action="store_true", help="load no sample data")
+    run.set_defaults(command=_run)
+
+    demo = commands.add_parser("demo", help="drive one chain of work through the running plant")
+    demo.add_argument("--pause", type=float, default=0.0, help="seconds after each step")
+    demo.set_defaults(command=_demo)
+
+    check = commands.add_parser("check", help="compare ledger, outboxes, streams and inboxes")
+    check.add_argument("--site", default="", help="one site's ledger only, such as hamburg")
+    check.add_argument("--as", dest="person", default="people/opal", help="who asks (default %(default)s)")
+    check.set_defaults(command=_check)
+
+    bring = commands.add_parser("import", help="bring in history from a file")
+    kinds = bring.add_subparsers(required=True, metavar="KIND")
+    orders = kinds.add_parser("work-orders", help="work-order history from CSV")
+    orders.add_argument("file", type=Path)
+    orders.add_argument("--site", required=True, help="site id, such as hamburg")
+    orders.add_argument("--mapping", required=True, help="a JSON file, or the name of one that comes with the sample")
+    orders.add_argument("--as", dest="person", default="people/paul", help="who imports (default %(default)s)")
+    orders.add_argument("--dry-run", action="store_true", help="check only")
+    orders.set_defaults(command=_import_work_orders)
+
+    streams = commands.add_parser("nats", help="the plant's streams and consumers")
+    actions = streams.add_subparsers(required=True, metavar="ACTION")
+    apply = actions.add_parser("apply", help="make them what services/streams.toml declares")
+    apply.add_argument("--nats-url", default=os.environ.get("PLANTOPS_NATS_URL", ""))
+    apply.add_argument("--replicas", type=int, default=1)
+    apply.set_defaults(command=_nats_apply)
+
+    migrate = commands.add_parser("migrate", help="bring a service's database to its newest schema")
+    migrate.add_argument("service", choices=SERVICES)
+    migrate.set_defaults(command=_migrate)
+
+    config = commands.add_parser("config", help="a process's effective configuration, secrets hidden")
+    config.add_argument("process", choices=(*SERVICES, "gateway"))
+    config.set_defaults(command=_config)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from cli.run import run
+
+    return run(options.data, gateway_port=options.gateway_port, free_ports=options.free_ports, load=not options.empty)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from cli.demo import demo
+
+    return asyncio.run(demo(Home(options.data), pause=options.pause))
+
+
+def _check(options: argparse.Namespace) -> int:
+    from cli.check import check
+
+    async def work() -> int:
+        async with Session.of(Home(options.data)) as session:
+            return await check(session, f"sites/{options.site}" if options.site else "", person=options.person)
+
+    return asyncio.run(work())
+
+
+def _import_work_orders(options: argparse.Namespace) -> int:
+    from cli.history import MappingInvalid, import_work_orders, mapping_of
+
+    given = Path(options.mapping)
+    path = given if given.exists() else Path(__file__).parent / "samples" / f"{options.mapping}.json"
+    if not options.file.is_file():
+        print(f"plantops: {options.file} is no file", file=sys.stderr)
+        return 2
+    try:
+        mapping = mapping_of(path)
+    except MappingInvalid as error:
+        print(f"plantops: mapping: {error}", file=sys.stderr)
+        return 2
+
+    content = options.file.read_bytes()
+
+    async def work() -> int:
+        async with Session.of(Home(options.data)) as session:
+            return await import_work_orders(
+                session,
+                options.file.name,
+                content,
+                options.site,
+                mapping,
+                person=options.person,
+                dry_run=options.dry_run,
+            )
+
+    return asyncio.run(work())
+
+
+def _nats_apply(options: argparse.Namespace) -> int:
+    from services.chassis import bus
+
+    url = options.nats_url or Home(options.data).addresses().nats_url
+
+    async def work() -> int:
+        nc = await bus.connect(url, "plantops-nats", wait=20)
+        try:
+            for difference in await bus.apply(nc, replicas=options.replicas):
+                print(f"changed: {difference}")
+        finally:
+            await nc.close()
+        print("streams and consumers are as declared")
+        return 0
+
+    return asyncio.run(work())
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from services.chassis import migrate
+    from services.chassis.config import ConfigInvalid, ServiceConfig
+
+    try:
+        config = ServiceConfig.load(options.service)
+    except ConfigInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
+    url = config.migrator_url.get_secret_value()
+    if not url:
+        print(f"{options.service}: migrator_url: is required to migrate", file=sys.stderr)
+        return 2
+    migrate.upgrade(options.service, url)
+    print(f"{options.service}: at {migrate.required_revision(options.service)}")
     return 0
+
+
+def _config(options: argparse.Namespace) -> int:
+    from services.chassis.config import ConfigInvalid, GatewayConfig, ServiceConfig
+
+    kind = GatewayConfig if options.process == "gateway" else ServiceConfig
+    try:
+        found = kind.load(options.process)
+    except ConfigInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
+    for key, value in found.describe().items():
+        print(f"{key} = {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,220 +1,132 @@
 """A reading becomes a work order, a shortage, a purchase, a receipt, an inspection, an issue and a measure."""
 
+from typing import Any
+from uuid import uuid4
+
 from google.type.decimal_pb2 import Decimal
-from google.type.money_pb2 import Money
-from plantops.maintenance.v1 import assets_pb2, chain_pb2, meters_pb2, policies_pb2, sites_pb2, work_orders_pb2
+from plantops.maintenance.v1 import chain_pb2 as maintenance_chain_pb2
+from plantops.maintenance.v1 import meters_pb2, work_orders_pb2
 from plantops.materials.v1 import (
+    balances_pb2,
     inspections_pb2,
-    items_pb2,
-    locations_pb2,
     movements_pb2,
     receipts_pb2,
     reservations_pb2,
     tasks_pb2,
 )
-from plantops.procurement.v1 import purchase_orders_pb2, requisitions_pb2, suppliers_pb2
-from plantops.type.v1.quantity_pb2 import Quantity
+from plantops.materials.v1 import chain_pb2 as materials_chain_pb2
+from plantops.procurement.v1 import chain_pb2 as procurement_chain_pb2
+from plantops.procurement.v1 import purchase_orders_pb2, requisitions_pb2
 
+from tests.scenarios import stage
+from tests.scenarios.stage import FILTER, HOURS, SITE, pieces, place
 from tests.world import Plant
 
-SITE = "sites/hamburg"
 
+async def test_the_loop_closes_over_three_services(plant: Plant) -> None:
+    await stage.set_up(plant)
 
-def pieces(value: str) -> Quantity:
-    return Quantity(value=value, unit_code="H87")
+    # 505 running hours: the service of 500 hours is due
+    reading = await plant("tina", meters_pb2.CreateReadingRequest(parent=HOURS, raw_value=Decimal(value="505")))
+    (order,) = reading.work_orders
+    await plant("ada", work_orders_pb2.ApproveWorkOrderRequest(name=order))
+    await plant.settle()
+    waiting = await _order(plant, order)
+    assert waiting.state == work_orders_pb2.WorkOrder.APPROVED
+    assert waiting.wait_reasons
+    reservation = await _reservation(plant, order)
+    assert (reservation.state, reservation.short.value) == (reservations_pb2.Reservation.SHORT, "2")
 
+    # nobody has the filter: it is requested, ordered by one person and approved by another
+    bought = await _buy(plant, order)
+    assert (bought.net.units, bought.net.currency_code) == (150, "EUR")
 
-async def test_the_loop_closes(plant: Plant) -> None:
-    await plant(
-        "root",
-        sites_pb2.CreateSiteRequest(
-            site_id="hamburg",
-            site=sites_pb2.Site(title="Hamburg", time_zone="Europe/Berlin", currency_code="EUR", country_code="DE"),
-        ),
-    )
-    await plant(
-        "mara",
-        items_pb2.CreateItemRequest(
-            item_id="filter",
-            item=items_pb2.Item(
-                number="100",
-                title="Hydraulic filter",
-                base_unit_code="H87",
-                tracking="LOT",
-                inspect_receipts=True,
-                standard_cost=Money(currency_code="EUR", units=80),
-            ),
-        ),
-    )
+    # it arrives, is inspected, and what waits gets it at once
+    await _receive(plant, bought)
     await plant.settle()
-    for name, kind in (("dock", "DOCK"), ("shelf", "STORAGE"), ("staging", "STAGING")):
-        await plant(
-            "mara",
-            locations_pb2.CreateLocationRequest(
-                parent=SITE,
-                location_id=name,
-                location=locations_pb2.Location(title=name, kind=kind, check_code=f"C-{name}"),
-            ),
-        )
-    await plant(
-        "ben",
-        suppliers_pb2.CreateSupplierRequest(
-            supplier_id="acme", supplier=suppliers_pb2.Supplier(number="S1", title="Acme", currency_code="EUR")
-        ),
-    )
-    await plant("otto", suppliers_pb2.ActivateSupplierRequest(name="suppliers/acme"))
-    await plant(
-        "ben",
-        suppliers_pb2.CreateSupplierItemRequest(
-            parent="suppliers/acme",
-            supplier_item_id="filter",
-            supplier_item=suppliers_pb2.SupplierItem(
-                item="items/filter",
-                unit_code="H87",
-                lead_days=3,
-                rank=1,
-                prices=[
-                    suppliers_pb2.SupplierItem.Price(
-                        break_quantity=Decimal(value="0"), unit_price=Money(currency_code="EUR", units=75)
-                    )
-                ],
-            ),
-        ),
-    )
-    await plant(
-        "paul",
-        assets_pb2.CreateAssetRequest(
-            parent=SITE,
-            asset_id="press",
-            asset=assets_pb2.Asset(
-                number="P1", title="Press", criticality="A", delivery_location=f"{SITE}/locations/staging"
-            ),
-        ),
-    )
-    press = f"{SITE}/assets/press"
-    await plant("paul", assets_pb2.ChangeAssetStateRequest(name=press, state="IN_SERVICE"))
-    await plant(
-        "paul",
-        meters_pb2.CreateMeterRequest(
-            parent=press, meter_id="hours", meter=meters_pb2.Meter(title="Hours", unit_code="HUR")
-        ),
-    )
-    await plant(
-        "paul",
-        policies_pb2.CreateMaintenancePolicyRequest(
-            maintenance_policy_id="service", maintenance_policy=policies_pb2.MaintenancePolicy(title="Service")
-        ),
-    )
-    revision = await plant(
-        "paul",
-        policies_pb2.CreateMaintenanceRevisionRequest(
-            parent="maintenancePolicies/service",
-            maintenance_revision=policies_pb2.MaintenanceRevision(
-                kind="METER_FIXED",
-                usage_interval=Decimal(value="500"),
-                order_title="500 h service",
-                order_priority=2,
-                steps=[policies_pb2.MaintenanceRevision.Step(text="Change the filter", mandatory=True)],
-                part_demands=[
-                    policies_pb2.MaintenanceRevision.PartDemand(
-                        item="items/filter", quantity=pieces("2"), mandatory=True
-                    )
-                ],
-            ),
-        ),
-    )
-    revision = await plant("paul", policies_pb2.SubmitMaintenanceRevisionRequest(name=revision.name))
-    await plant(
-        "ada", policies_pb2.ApproveMaintenanceRevisionRequest(name=revision.name, content_hash=revision.content_hash)
-    )
-    await plant("ada", policies_pb2.ActivateMaintenanceRevisionRequest(name=revision.name))
-    await plant(
-        "paul",
-        policies_pb2.AssignMaintenancePolicyRequest(
-            parent=press, policy="maintenancePolicies/service", meter=f"{press}/meters/hours"
-        ),
-    )
+    ready = await _order(plant, order)
+    assert (ready.state, list(ready.wait_reasons)) == (work_orders_pb2.WorkOrder.READY, [])
+    assert ready.part_demands[0].allocated.value == "2"
 
-    reading = await plant(
-        "tina", meters_pb2.CreateReadingRequest(parent=f"{press}/meters/hours", raw_value=Decimal(value="505"))
-    )
-    assert len(reading.work_orders) == 1
-    order_name = reading.work_orders[0]
-    await plant("ada", work_orders_pb2.ApproveWorkOrderRequest(name=order_name))
+    # issued, done, paid
+    await plant("sam", reservations_pb2.IssueReservationRequest(name=reservation.name, quantity=pieces("2")))
     await plant.settle()
-    print(plant.parked())
-    order = await plant("paul", work_orders_pb2.GetWorkOrderRequest(name=order_name))
-    print(order)
-    needs = await plant("ben", requisitions_pb2.ListRequisitionsRequest(parent=SITE))
-    print(needs)
-    need = needs.requisitions[0]
-    await plant("ada", requisitions_pb2.ApproveRequisitionRequest(name=need.name))
-    po = await plant("ben", purchase_orders_pb2.ConvertRequisitionsRequest(parent=SITE, requisitions=[need.name]))
-    po = await plant("ben", purchase_orders_pb2.SubmitPurchaseOrderRequest(name=po.name))
-    po = await plant("ada", purchase_orders_pb2.ApprovePurchaseOrderRequest(name=po.name, content_hash=po.content_hash))
-    po = await plant("ben", purchase_orders_pb2.IssuePurchaseOrderRequest(name=po.name))
-    await plant.settle()
-    expected = await plant("sam", receipts_pb2.ListExpectedReceiptsRequest(parent=SITE))
-    receipt = await plant(
-        "sam",
-        receipts_pb2.StartReceiptRequest(
-            parent=SITE, supplier="suppliers/acme", delivery_note="DN1", location=f"{SITE}/locations/dock"
-        ),
-    )
-    lines = await plant(
-        "sam",
-        receipts_pb2.BatchAddReceiptLinesRequest(
-            parent=receipt.name,
-            requests=[
-                receipts_pb2.AddReceiptLineRequest(
-                    expected_receipt=expected.expected_receipts[0].name,
-                    item="items/filter",
-                    quantity=pieces("2"),
-                    lot_number="L1",
-                    request_id="018f2d3a-0000-4000-8000-000000000001",
-                )
-            ],
-        ),
-    )
-    print(lines)
-    receipt = await plant("sam", receipts_pb2.PostReceiptRequest(name=receipt.name))
-    print(receipt)
-    lots = await plant("ines", inspections_pb2.ListInspectionLotsRequest(parent=SITE))
-    lot = lots.inspection_lots[0]
-    await plant(
-        "ines",
-        inspections_pb2.DecideUsageRequest(
-            name=lot.name, splits=[inspections_pb2.InspectionLot.Split(outcome="UNRESTRICTED", quantity=pieces("2"))]
-        ),
-    )
-    await plant.settle()
-    tasks = await plant("sam", tasks_pb2.ListPutAwayTasksRequest(parent=SITE))
-    print(tasks)
-    found = await plant("sam", reservations_pb2.ListReservationsRequest(parent=SITE))
-    print(found)
-    for task in tasks.put_away_tasks:
-        await plant(
-            "sam",
-            tasks_pb2.ConfirmPutAwayRequest(name=task.name, location=f"{SITE}/locations/shelf", check_code="C-shelf"),
-        )
-    await plant.settle()
-    order = await plant("paul", work_orders_pb2.GetWorkOrderRequest(name=order_name))
-    print(order)
-    found = await plant("sam", reservations_pb2.ListReservationsRequest(parent=SITE))
-    await plant("sam", reservations_pb2.IssueReservationRequest(name=found.reservations[0].name, quantity=pieces("2")))
-    await plant.settle()
-    await plant("tina", work_orders_pb2.StartWorkOrderRequest(name=order_name))
-    await plant("tina", work_orders_pb2.RecordStepRequest(name=order_name, step=1, result="done"))
-    order = await plant(
+    await plant("tina", work_orders_pb2.StartWorkOrderRequest(name=order))
+    await plant("tina", work_orders_pb2.RecordStepRequest(name=order, step=1, result="changed"))
+    done = await plant(
         "tina",
-        work_orders_pb2.CompleteWorkOrderRequest(name=order_name, outcome="DONE", labor_hours=Decimal(value="1.5")),
+        work_orders_pb2.CompleteWorkOrderRequest(name=order, outcome="DONE", labor_hours=Decimal(value="1.5")),
     )
     await plant.settle()
-    print(order)
-    for service, kind in (("maintenance", chain_pb2.ListMaintenanceChainRequest),):
-        print(await plant("paul", kind(correlation=order_name)))
-    for service in ("maintenance", "materials", "procurement"):
-        print(service, plant.rows(service, "select event_type, correlation, resource from journal order by pos"))
+    assert (done.state, done.cost.units) == (work_orders_pb2.WorkOrder.COMPLETED, 150)
+
+    balances = await plant("sam", balances_pb2.ListBalancesRequest(parent=SITE, filter=f'item = "{FILTER}"'))
+    assert [row for row in balances.balances if row.on_hand.value != "0"] == []
+    held = "select location, on_hand from balance where item = %s and on_hand <> 0 order by location"
+    assert plant.rows("materials", held, FILTER) == [(place("v-consumed"), 2), (place("v-supplier"), -2)]
+    ledger = await plant("opal", movements_pb2.CheckLedgerRequest(name=SITE))
+    assert list(ledger.findings) == []
     assert plant.parked() == []
-    check = await plant("opal", movements_pb2.CheckLedgerRequest(parent=SITE))
-    print(check)
+    await _chain_is_whole(plant, order)
+
+
+async def _order(plant: Plant, name: str) -> Any:
+    return await plant("paul", work_orders_pb2.GetWorkOrderRequest(name=name))
+
+
+async def _reservation(plant: Plant, order: str) -> Any:
+    request = reservations_pb2.ListReservationsRequest(parent=SITE, filter=f'work_order = "{order}"')
+    (found,) = (await plant("sam", request)).reservations
+    return found
+
+
+async def _buy(plant: Plant, order: str) -> Any:
+    request = requisitions_pb2.ListRequisitionsRequest(parent=SITE, filter=f'work_order = "{order}"')
+    (need,) = (await plant("ben", request)).requisitions
+    await plant("ada", requisitions_pb2.ApproveRequisitionRequest(name=need.name))
+    bought = await plant("ben", purchase_orders_pb2.ConvertRequisitionsRequest(parent=SITE, requisitions=[need.name]))
+    bought = await plant("ben", purchase_orders_pb2.SubmitPurchaseOrderRequest(name=bought.name))
+    approve = purchase_orders_pb2.ApprovePurchaseOrderRequest(name=bought.name, content_hash=bought.content_hash)
+    await plant("ada", approve)
+    bought = await plant("ben", purchase_orders_pb2.IssuePurchaseOrderRequest(name=bought.name))
+    await plant.settle()
+    return bought
+
+
+async def _receive(plant: Plant, bought: Any) -> None:
+    request = receipts_pb2.ListExpectedReceiptsRequest(parent=SITE, filter=f'purchase_order = "{bought.name}"')
+    (expected,) = (await plant("sam", request)).expected_receipts
+    receipt = await plant(
+        "sam", receipts_pb2.StartReceiptRequest(parent=SITE, supplier=bought.supplier, location=place("dock"))
+    )
+    line = receipts_pb2.AddReceiptLineRequest(
+        expected_receipt=expected.name, item=FILTER, quantity=pieces("2"), lot_number="L1", request_id=str(uuid4())
+    )
+    added = await plant("sam", receipts_pb2.BatchAddReceiptLinesRequest(parent=receipt.name, requests=[line]))
+    assert added.outcomes[0].WhichOneof("outcome") == "line"
+    await plant("sam", receipts_pb2.PostReceiptRequest(name=receipt.name))
+    (lot,) = (await plant("ines", inspections_pb2.ListInspectionLotsRequest(parent=SITE))).inspection_lots
+    split = inspections_pb2.InspectionLot.Split(outcome="UNRESTRICTED", quantity=pieces("2"))
+    await plant("ines", inspections_pb2.DecideUsageRequest(name=lot.name, splits=[split]))
+    (task,) = (await plant("sam", tasks_pb2.ListPutAwayTasksRequest(parent=SITE))).put_away_tasks
+    confirm = tasks_pb2.ConfirmPutAwayRequest(name=task.name, location=place("shelf"), check_code="C-shelf")
+    await plant("sam", confirm)
+
+
+async def _chain_is_whole(plant: Plant, order: str) -> None:
+    """Every event of the loop stands in the chain of the order, in the journal of who told it."""
+    told: list[str] = []
+    for request in (
+        maintenance_chain_pb2.ListMaintenanceChainRequest(correlation=order),
+        materials_chain_pb2.ListMaterialsChainRequest(correlation=order),
+        procurement_chain_pb2.ListProcurementChainRequest(correlation=order),
+    ):
+        entries = (await plant("vic", request)).entries
+        assert {entry.correlation for entry in entries} == {order}
+        told += [entry.event_type for entry in entries]
+    assert told.index("MeterRead") < told.index("WorkOrderCreated")
+    assert set(told) >= {
+        "MeterRead", "WorkOrderCreated", "WorkOrderApproved", "ReservationShort", "RequisitionCreated",
+        "RequisitionApproved", "PurchaseOrderIssued", "ReceiptPosted", "InspectionDecided", "ReservationAllocated",
+        "ReservationIssued", "WorkOrderStarted", "WorkOrderCompleted", "PurchaseOrderClosed",
+    }  # fmt: skip
