@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from services.chassis.unit import Unit
 
 __all__ = [
-    "Caller", "Claims", "Denied", "Grant", "check", "denied", "load_caller", "put_principal", "scope_of",
-    "service_caller", "site_of",
+    "Caller", "Claims", "Denied", "Grant", "check", "denied", "load_caller", "put_principal", "resource_of",
+    "scope_of", "service_caller", "site_of",
 ]  # fmt: skip
 
 EVERYWHERE = "-"
@@ -159,14 +159,18 @@ def scope_of(method: MethodDescriptor) -> str:
 
 def site_of(request: Message) -> str | None:
     """Site that a request is about: its id, "-" for all sites, None for what is flat."""
+    return _site(resource_of(request))
+
+
+def resource_of(request: Message) -> str:
+    """Name of the resource that a request is about, "" if it names none."""
     for name in ("name", "parent", "correlation"):
         value = getattr(request, name, None)
         if isinstance(value, str) and value:
-            return _site(value)
+            return value
     resource = masked_field(request.DESCRIPTOR)
-    if resource:
-        return _site(getattr(request, resource).name)
-    return None
+    name_of: str = getattr(request, resource).name if resource else ""
+    return name_of
 
 
 def _site(name: str) -> str | None:
@@ -180,7 +184,7 @@ def check(caller: Caller, method: MethodDescriptor, request: Message) -> None:
     site = site_of(request)
     if site is not None and site != EVERYWHERE:
         allowed = caller.may(permission, site)
-    elif site == EVERYWHERE or not changes(request.DESCRIPTOR):
+    elif not changes(request.DESCRIPTOR):
         allowed = caller.may_somewhere(permission)
     else:
         allowed = caller.may(permission)

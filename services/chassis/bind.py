@@ -19,12 +19,12 @@ import grpc
 import structlog
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
 from services.chassis import access
 from services.chassis.command import Call, Commands, complete
-from services.chassis.faults import Fault, Internal, grpc_code
+from services.chassis.faults import Fault, Internal, InvalidArgument, grpc_code
 from services.chassis.idempotency import StoredRefusal
 
 log = structlog.get_logger("rpc")
@@ -88,7 +88,6 @@ def bind(service: ServiceDescriptor, implementation: object, commands: Commands)
 
 
 def _handler(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
-    request_kind = message_factory.GetMessageClass(method.input_type)
     response_kind = message_factory.GetMessageClass(method.output_type)
     make: Any
     if method.client_streaming:
@@ -100,13 +99,32 @@ def _handler(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
         make, call = grpc.unary_stream_rpc_method_handler, _server_stream(method, body, commands)
     else:
         make, call = grpc.unary_unary_rpc_method_handler, _unary(method, body, commands)
-    return make(call, request_kind.FromString, response_kind.SerializeToString)
+    return make(call, None, response_kind.SerializeToString)
+
+
+class MessageUnreadable(InvalidArgument):
+    """The bytes of a request are no message of the rpc's type."""
+
+    text = "The request is no {type}."
+
+
+def _read(method: MethodDescriptor, content: bytes) -> Message:
+    """The request of its bytes; parsed here, so that bad bytes are answered like every bad input."""
+    try:
+        return message_factory.GetMessageClass(method.input_type).FromString(content)
+    except DecodeError:
+        raise MessageUnreadable(type=method.input_type.full_name) from None
+
+
+async def _read_all(method: MethodDescriptor, contents: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for content in contents:
+        yield _read(method, content)
 
 
 def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
-    async def call(request: Message, context: Any) -> Message:
+    async def call(content: bytes, context: Any) -> Message:
         async def work() -> Message:
-            reply = await commands.run(method, request, _call(context), body)
+            reply = await commands.run(method, _read(method, content), _call(context), body)
             if reply.replayed:
                 context.set_trailing_metadata(REPLAY)
             return reply.message
@@ -120,8 +138,9 @@ def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
 def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
     kind = message_factory.GetMessageClass(method.output_type)
 
-    async def call(requests: AsyncIterator[Message], context: Any) -> Message:
+    async def call(contents: AsyncIterator[bytes], context: Any) -> Message:
         async def work() -> Message:
+            requests = _read_all(method, contents)
             return await complete(kind(), await body(requests, commands.opener(method, _call(context))))
 
         answer: Message = await _guarded(method, context, commands.service, work)
@@ -131,8 +150,9 @@ def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
 
 
 def _server_stream(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
-    async def call(request: Message, context: Any) -> None:
+    async def call(content: bytes, context: Any) -> None:
         async def work() -> None:
+            request = _read(method, content)
             async for message in commands.stream(method, request, _call(context), body):
                 await context.write(message)
 
@@ -144,8 +164,9 @@ def _server_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
 def _both_ways(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
     kind = message_factory.GetMessageClass(method.output_type)
 
-    async def call(requests: AsyncIterator[Message], context: Any) -> None:
+    async def call(contents: AsyncIterator[bytes], context: Any) -> None:
         async def work() -> None:
+            requests = _read_all(method, contents)
             async for result in body(requests, commands.opener(method, _call(context))):
                 await context.write(await complete(kind(), result))
 
@@ -172,9 +193,12 @@ async def _guarded(method: MethodDescriptor, context: Any, service: str, work: C
     metadata = dict(context.invocation_metadata() or ())
     request = str(metadata.get("x-request-id", "")) or uuid4().hex
     status: status_pb2.Status | None = None
+    ended = "CANCELLED"
     with structlog.contextvars.bound_contextvars(request=request, method=method.full_name):
         try:
-            return await work()
+            answer = await work()
+            ended = "OK"
+            return answer
         except StoredRefusal as refusal:
             status = refusal.status
             await _abort(context, status, REPLAY)
@@ -188,7 +212,7 @@ async def _guarded(method: MethodDescriptor, context: Any, service: str, work: C
         finally:
             log.info(
                 "request",
-                code=grpc_code(status.code if status is not None else 0).name,
+                code=grpc_code(status.code).name if status is not None else ended,
                 message=status.message if status is not None else "",
                 duration_ms=round((time.perf_counter() - begin) * 1000, 2),
             )

@@ -50,9 +50,20 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 ATTEMPTS = 5
+LONGEST = 30.0
+"""Seconds that a unit of work may last, whatever the caller allows; the database role's transaction_timeout."""
+OVERTIME = frozenset({"57014", "25P03", "25P04"})
+"""Statement, idle transaction or transaction ended by its timeout."""
 _BEGIN = text("""
-    select now(), set_config('statement_timeout', :timeout, true), set_config('app.sites', :sites, true)
+    select now(), set_config('statement_timeout', :timeout, true)
 """)
+
+
+class Late(DeadlineExceeded):
+    """The time for the call is over; its outcome is told by a retry with the same request_id."""
+
+    reason = "DEADLINE_EXCEEDED"
+    text = "The deadline of {limit} s passed; ask again with the same request_id."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +113,11 @@ class Commands:
         body: Callable[[Any, Unit], Awaitable[Any]],
     ) -> Reply:
         """Run one call as one unit of work and give its reply."""
-        claims = await self.identify(call.token)
-        limit = self.config.default_deadline_seconds if call.timeout is None else call.timeout
+        limit = self.config.default_deadline_seconds if call.timeout is None else min(call.timeout, LONGEST)
         ends = time.monotonic() + limit
         try:
             async with asyncio.timeout(limit):
+                claims = await self.identify(call.token)
                 return await self._retried(
                     ends,
                     lambda: self._once(method, request, call, claims, ends, body),
@@ -114,9 +125,7 @@ class Commands:
                     request=request,
                 )
         except TimeoutError:
-            raise DeadlineExceeded(
-                f"The deadline of {limit:g} s passed; ask again with the same request_id.", limit=f"{limit:g}"
-            ) from None
+            raise Late(limit=f"{limit:g}") from None
 
     async def _once(
         self,
@@ -131,7 +140,7 @@ class Commands:
             now = await self._begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)
             access.check(caller, method, request)
-            requests.check(request)
+            requests.check(request, method)
             unit = Unit(session, self._context(caller, method, request, call), now)
             try:
                 return await self._answer(unit, method, request, body)
@@ -182,9 +191,9 @@ class Commands:
             raise _named(error) from error
         return await complete(response, result)
 
-    async def _begin(self, session: AsyncSession, ends: float | None, sites: str = "") -> datetime:
-        milliseconds = 30_000 if ends is None else max(1, min(30_000, int((ends - time.monotonic()) * 1000)))
-        row = (await session.execute(_BEGIN, {"timeout": str(milliseconds), "sites": sites})).one()
+    async def _begin(self, session: AsyncSession, ends: float | None) -> datetime:
+        left = LONGEST if ends is None else min(LONGEST, ends - time.monotonic())
+        row = (await session.execute(_BEGIN, {"timeout": str(max(1, int(left * 1000)))})).one()
         now: datetime = row[0]
         return now
 
@@ -209,9 +218,22 @@ class Commands:
                 await asyncio.sleep(pause)
             except PoolTimeout as error:
                 raise Overloaded(limit="the number of database connections") from error
+            except TimeoutError:
+                raise
             except OSError as error:
                 raise DependencyUnavailable(dependency="the database") from error
         raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _translated(self, request: Message) -> AsyncIterator[None]:
+        """In a stream nothing is tried again: the client, who knows what was answered, asks again."""
+        try:
+            yield
+        except (DBAPIError, StaleDataError) as error:
+            given_up = self._given_up(error, sqlstate(error), request)
+            raise (Late(limit=f"{LONGEST:g}") if isinstance(given_up, TimeoutError) else given_up) from error
+        except PoolTimeout as error:
+            raise Overloaded(limit="the number of database connections") from error
 
     def _given_up(self, error: Exception, state: str, request: Message | None) -> Exception:
         key = str(getattr(request, "request_id", ""))
@@ -221,17 +243,22 @@ class Commands:
             return Conflict(sqlstate=state)
         if state.startswith(LOST) or isinstance(error, InterfaceError):
             return DependencyUnavailable(dependency="the database")
-        if state == "57014":  # query_canceled: the statement timeout is the deadline
+        if state in OVERTIME:  # the statement timeout is the deadline
             return TimeoutError()
         return error
 
     async def _commit(self, session: AsyncSession) -> None:
         commit = asyncio.ensure_future(session.commit())
-        try:
-            await asyncio.shield(commit)
-        except asyncio.CancelledError:
-            await commit
-            raise
+        cancelled: asyncio.CancelledError | None = None
+        while not commit.done():  # deadline and client may both cancel
+            try:
+                await asyncio.shield(commit)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            commit.exception()  # seen: the retry with the same request_id tells the outcome
+            raise cancelled
+        commit.result()
 
     def _context(
         self, caller: access.Caller, method: MethodDescriptor | None, request: Message | None, call: Call
@@ -259,12 +286,12 @@ class Commands:
         """Run a reading server stream in one unit; each row is filled into the response message."""
         claims = await self.identify(call.token)
         kind = message_factory.GetMessageClass(method.output_type)
-        async with self.sessions() as session:
+        async with self._translated(request), self.sessions() as session:
             ends = None if call.timeout is None else time.monotonic() + call.timeout
             now = await self._begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)
             access.check(caller, method, request)
-            requests.check(request)
+            requests.check(request, method)
             unit = Unit(session, self._context(caller, method, request, call), now)
             try:
                 async for item in body(request, unit):
@@ -278,11 +305,11 @@ class Commands:
         @asynccontextmanager
         async def open_unit(request: Message) -> AsyncIterator[Unit]:
             claims = await self.identify(call.token)
-            async with self.sessions() as session:
+            async with self._translated(request), self.sessions() as session:
                 now = await self._begin(session, None)
                 caller = await access.load_caller(session, claims, self.config)
                 access.check(caller, method, request)
-                requests.check(request)
+                requests.check(request, method)
                 unit = Unit(session, self._context(caller, method, request, call), now)
                 try:
                     await self._in_stream(unit, method, request)

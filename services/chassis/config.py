@@ -5,20 +5,25 @@ PLANTOPS_<PROCESS>_<KEY>; a value too secret for the environment comes from the 
 PLANTOPS_..._<KEY>_FILE names. Unknown keys refuse the start.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 PREFIX = "PLANTOPS_"
 PROCESSES = ("maintenance", "materials", "procurement", "gateway")
-NOT_OURS = frozenset({"CONFIG", "ENGINES", "POSTGRES_URL", "POSTGRES_IMAGE", "NATS_IMAGE", "TEST_PROFILE", "DATA"})
+NOT_OURS = frozenset(
+    {
+        "CONFIG", "DATA", "ENGINES", "NATS_IMAGE", "NATS_PORT", "POSTGRES_IMAGE", "POSTGRES_PORT", "POSTGRES_URL",
+        "TEST_PROFILE",
+    }
+)  # fmt: skip
 """Keys that the engines, the tests and the command line read."""
-
-C = TypeVar("C", bound="ProcessConfig")
 
 
 class ConfigInvalid(Exception):
@@ -39,7 +44,9 @@ class ProcessConfig(BaseModel):
     @classmethod
     def load(cls, process: str, environ: Mapping[str, str] | None = None, **given: Any) -> Self:
         """Read all sources; ConfigInvalid lists everything that is wrong."""
-        values = {**_sources(process, os.environ if environ is None else environ), **given}
+        known = {name for kind in (ServiceConfig, GatewayConfig) for name in kind.model_fields}
+        foreign = frozenset(known - set(cls.model_fields))
+        values = {**_sources(process, os.environ if environ is None else environ, foreign), **given}
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -95,16 +102,20 @@ class GatewayConfig(ProcessConfig):
     timeout_seconds: float = Field(default=10, gt=0, le=60)
 
 
-def _sources(process: str, environ: Mapping[str, str]) -> dict[str, Any]:
+def _sources(process: str, environ: Mapping[str, str], foreign: frozenset[str]) -> dict[str, Any]:
+    """Values of all sources; `foreign` keys are another process's and may stand among those for all."""
     values: dict[str, Any] = {}
     path = environ.get(PREFIX + "CONFIG", "")
     if path:
         try:
             content = tomllib.loads(Path(path).read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigInvalid(f"{PREFIX}CONFIG: {path}: {error}") from None
-        values.update({key: item for key, item in content.items() if key not in PROCESSES})
-        values.update(content.get(process, {}))
+        values.update({key: item for key, item in content.items() if key not in PROCESSES and key not in foreign})
+        own_section = content.get(process, {})
+        if not isinstance(own_section, dict):
+            raise ConfigInvalid(f"{PREFIX}CONFIG: {path}: {process} must be a section")
+        values.update(own_section)
     plain = {key.removeprefix(PREFIX): value for key, value in environ.items() if key.startswith(PREFIX)}
     own = process.upper() + "_"
     others = tuple(name.upper() + "_" for name in PROCESSES if name != process)
@@ -113,10 +124,12 @@ def _sources(process: str, environ: Mapping[str, str]) -> dict[str, Any]:
             if key in NOT_OURS or key.startswith(others) or key.startswith(own) != special:
                 continue
             name = (key.removeprefix(own) if special else key).lower()
+            if not special and name.removesuffix("_file") in foreign:
+                continue
             if name.endswith("_file"):
                 try:
                     values[name.removesuffix("_file")] = Path(value).read_text().strip()
-                except OSError as error:
+                except (OSError, UnicodeDecodeError) as error:
                     raise ConfigInvalid(f"{PREFIX}{key}: {error}") from None
             else:
                 values[name] = _typed(value)
@@ -125,8 +138,6 @@ def _sources(process: str, environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _typed(value: str) -> Any:
     if value[:1] in "[{":
-        import json
-
         try:
             return json.loads(value)
         except ValueError:
@@ -135,8 +146,6 @@ def _typed(value: str) -> Any:
 
 
 def _without_password(value: object) -> object:
-    from urllib.parse import urlsplit
-
     if not isinstance(value, str) or "@" not in value:
         return value
     place = urlsplit(value)

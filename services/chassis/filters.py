@@ -8,7 +8,6 @@ OR binds more tightly than AND. Fields come from the resource and its list of fi
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -27,6 +26,8 @@ _TOKEN = re.compile(
     |(?P<word>-?[\w.+*/-]+))""",
     re.VERBOSE,
 )
+
+_BITS = {FieldDescriptor.CPPTYPE_INT32: 31, FieldDescriptor.CPPTYPE_INT64: 63}
 
 Condition = ColumnElement[bool]
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -165,10 +166,14 @@ class _Parser:
             if kind == wire.DATE:
                 return date.fromisoformat(value)
             if kind in (wire.QUANTITY, wire.MONEY, wire.DECIMAL):
-                return Decimal(value)
-            if field.cpp_type in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64):
-                return int(value)
-        except (ValueError, InvalidOperation):
+                return wire.decimal_of(value)
+            bits = _BITS.get(field.cpp_type)
+            if bits is not None:
+                number = int(value)
+                if not -(1 << bits) <= number < 1 << bits:
+                    self.refuse(f"{name}: {value} is out of range")
+                return number
+        except (ValueError, FieldInvalid):
             self.refuse(f"{name}: {value!r} is not of its type")
         return value
 

@@ -3,21 +3,24 @@
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from types import ModuleType
 from typing import Any, TypeVar
-from zlib import crc32
+from uuid import uuid4
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Executable, text
+from sqlalchemy.exc import DBAPIError
 
 log = structlog.get_logger("jobs")
 
 Job = Callable[[Any], Awaitable[None]]
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LOCK = 7_301_003
+BEAT = timedelta(seconds=5)
+BEAT_LIMIT = timedelta(seconds=20)
+"""How often the holder of a job's lease gives a sign, and after what silence another replica takes over."""
 
 
 def job(*, every: timedelta) -> Callable[[F], F]:
@@ -39,21 +42,63 @@ def jobs_of(module: ModuleType) -> list[Job]:
     ]
 
 
+class LeaseLost(Exception):
+    """Another replica took the job over, because this one gave no sign for too long."""
+
+
+_TAKE = text("""
+    insert into job_run (job, holder, started_at, beat_at) values (:job, :holder, now(), now())
+    on conflict (job) do update
+    set holder = excluded.holder, started_at = now(), beat_at = now(), finished_at = null, failed = ''
+    where job_run.finished_at is not null or job_run.beat_at < now() - cast(:limit as interval)
+    returning 1
+""")
+_BEAT = text("update job_run set beat_at = now() where job = :job and holder = :holder returning 1")
+_END = text("update job_run set finished_at = now(), failed = :failed where job = :job and holder = :holder")
+
+
 async def run_once(function: Job, open_unit: Callable[..., Any]) -> bool:
     """Run a job unless another replica runs it now; whether it ran.
 
-    The lock is a transaction's: it ends with the session that holds it.
+    A lease on the database's clock keeps others off, so that no transaction stays open while the job works and
+    each of its units has its own time limit (REL-53). The holder beats; one that is silent for BEAT_LIMIT has
+    lost the lease, and a holder that finds it lost is stopped with LeaseLost.
     """
-    name = function.__name__  # type: ignore[attr-defined]
-    async with open_unit() as guard:
-        got = await guard.execute(
-            text("select pg_try_advisory_xact_lock(:space, :key)"),
-            {"space": _LOCK, "key": crc32(name.encode()) - (1 << 31)},
-        )
-        if not got.scalar():
-            return False
-        await function(open_unit)
+    lease = {"job": function.__name__, "holder": uuid4().hex}  # type: ignore[attr-defined]
+    if not await _changed(open_unit, _TAKE, {**lease, "limit": BEAT_LIMIT}):
+        return False
+    failed = "stopped"
+    try:
+        await _beating(function, open_unit, lease)
+        failed = ""
+    except Exception as error:
+        failed = f"{type(error).__name__}: {error}"[:2000]
+        raise
+    finally:
+        with contextlib.suppress(OSError, DBAPIError):
+            await asyncio.shield(_changed(open_unit, _END, {**lease, "failed": failed}))
     return True
+
+
+async def _beating(function: Job, open_unit: Callable[..., Any], lease: Mapping[str, str]) -> None:
+    working: asyncio.Future[None] = asyncio.ensure_future(function(open_unit))
+    try:
+        while True:
+            await asyncio.wait({working}, timeout=BEAT.total_seconds())
+            if working.done():
+                return working.result()
+            if not await _changed(open_unit, _BEAT, lease):
+                raise LeaseLost(lease["job"])
+    finally:
+        if not working.done():
+            working.cancel()
+            await asyncio.wait({working})
+
+
+async def _changed(open_unit: Callable[..., Any], statement: Executable, values: Mapping[str, Any]) -> bool:
+    async with open_unit() as unit:
+        result = await unit.execute(statement, dict(values))
+        return bool(result.returns_rows and result.first() is not None)
 
 
 class Runner:

@@ -4,6 +4,7 @@ The migrator acts as owner, so that every object belongs to a role that cannot l
 """
 
 import importlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,18 @@ def script_of(service: str) -> Config:
     return config
 
 
+@cache
+def revisions(service: str) -> tuple[str, ...]:
+    """Revisions of a service's history, the newest first."""
+    return tuple(item.revision for item in ScriptDirectory.from_config(script_of(service)).walk_revisions())
+
+
 def required_revision(service: str) -> str:
     """The newest revision of a service's history."""
-    head = ScriptDirectory.from_config(script_of(service)).get_current_head()
-    if head is None:
+    known = revisions(service)
+    if not known:
         raise RuntimeError(f"{service} has no migrations")
-    return head
+    return known[0]
 
 
 def upgrade(service: str, url: str, revision: str = "head") -> None:

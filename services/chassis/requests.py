@@ -4,7 +4,8 @@ Fields that the server sets are cleared on input (AIP-203). All violations are c
 mends them at once.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -12,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 import protovalidate
-from google.api import field_behavior_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.api import annotations_pb2, field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
 from services.chassis import wire
@@ -23,6 +24,9 @@ _REQUIRED = field_behavior_pb2.REQUIRED
 _OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
 
 Violation = tuple[str, str, object]
+
+_UNPRINTABLE = re.compile(r"[\x00-\x03\x05-\x08\x0b\x0c\x0e-\x1c\x1f\x7f]")
+"""Control characters but tab, line ends and the separators inside scanned codes (EOT, GS, RS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class _Field:
     message: bool
     repeated: bool
     kind: str
+    text: bool
+    enum: bool
 
 
 @cache
@@ -51,6 +57,8 @@ def _fields(descriptor: Descriptor) -> tuple[_Field, ...]:
                 message,
                 field.is_repeated,
                 field.message_type.full_name if field.message_type is not None else "",
+                field.type == FieldDescriptor.TYPE_STRING,
+                field.enum_type is not None,
             )
         )
     return tuple(found)
@@ -79,15 +87,53 @@ def masked_field(descriptor: Descriptor) -> str:
     return found
 
 
-def check(request: Message) -> None:
+def check(request: Message, method: MethodDescriptor | None = None) -> None:
     """Clear what the server sets, then refuse what breaks a rule of the contract with FieldInvalid.
 
-    Entries of a batch are left to the batch, which refuses each by itself.
+    Entries of a batch are left to the batch, which refuses each by itself. With the rpc also the form of the
+    resource name is checked.
     """
     own_entries = "request_id" not in request.DESCRIPTOR.fields_by_name and changes(request.DESCRIPTOR)
     violations = [found for found in problems(request) if not (own_entries and found[0].startswith("requests["))]
+    if method is not None:
+        seen = {path for path, _, _ in violations}
+        violations += [found for found in _names(request, method) if found[0] not in seen]
     if violations:
         raise FieldInvalid.of(violations)
+
+
+_VARIABLE = re.compile(r"\{([\w.]+)(?:=([^}]*))?\}")
+
+
+@cache
+def name_forms(method: MethodDescriptor) -> Mapping[str, tuple[str, ...]]:
+    """Field path -> forms such as sites/*/boxes/* that the rpc's routes give the resource name."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    found: dict[str, tuple[str, ...]] = {}
+    for binding in (rule, *rule.additional_bindings):
+        route = getattr(binding, binding.WhichOneof("pattern") or "get")
+        for path, form in _VARIABLE.findall(route):
+            found[path] = (*found.get(path, ()), form or "*")
+    return found
+
+
+@cache
+def _form(form: str) -> re.Pattern[str]:
+    return re.compile("/".join("[^/]+" if part == "*" else re.escape(part) for part in form.split("/")))
+
+
+def _names(request: Message, method: MethodDescriptor) -> Iterator[Violation]:
+    """Names that have not the form of the route; a change names one site, never sites/-."""
+    for path, forms in name_forms(method).items():
+        value: Any = request
+        for part in path.split("."):
+            value = getattr(value, part)
+        if value == "":
+            continue  # an unset required field was found already
+        if not any(_form(form).fullmatch(value) for form in forms):
+            yield path, f"must have the form {' or '.join(forms)}", value
+        elif changes(request.DESCRIPTOR) and "-" in value.split("/"):
+            yield path, "must name one resource; - stands for all in lists only", value
 
 
 def problems(request: Message) -> Iterator[Violation]:
@@ -146,6 +192,15 @@ def _walk(message: Message, prefix: str, masked: str) -> Iterator[Violation]:
         if field.required and not field.output_only and _empty(message, field, value):
             yield path, "is required", ""
             continue
+        if field.text or field.enum:
+            items = value if field.repeated else (value,)
+            for index, item in enumerate(items):
+                where = f"{path}[{index}]" if field.repeated else path
+                if field.text and _UNPRINTABLE.search(item):
+                    yield where, "must not contain control characters", ""
+                elif field.enum and item not in field.descriptor.enum_type.values_by_number:
+                    yield where, f"must be one of {_choices(field.descriptor)}", item
+            continue
         if not field.message:
             continue
         if field.name == masked and not prefix:
@@ -178,6 +233,10 @@ def _unset_in_update(request: Message, resource: str, path: str) -> bool:
         return False
     present = {field.name for field, _ in getattr(request, resource).ListFields()}
     return name not in present
+
+
+def _choices(field: FieldDescriptor) -> str:
+    return ", ".join(value.name for value in field.enum_type.values if value.number)
 
 
 def _empty(message: Message, field: _Field, value: Any) -> bool:

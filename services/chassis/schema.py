@@ -147,8 +147,8 @@ create table principal_grant (
 );
 
 create table job_run (
-  job text not null, started_at timestamptz not null, finished_at timestamptz,
-  failed text not null default '',
+  job text not null, holder text not null, started_at timestamptz not null, beat_at timestamptz not null,
+  finished_at timestamptz, failed text not null default '',
   constraint pk_job_run primary key (job)
 );
 

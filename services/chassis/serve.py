@@ -11,14 +11,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import grpc
 import structlog
-from alembic.script import ScriptDirectory
 from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -72,6 +71,7 @@ class Process:
         self.ready = False
         self.why = ["starting"]
         self._draining = False
+        self._ended: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.engine = db.engine(config.database_url.get_secret_value(), pool_size=config.pool_size, application=service)
         self.sessions = db.sessions(self.engine)
@@ -121,15 +121,35 @@ class Process:
         except RuntimeError:
             raise ConfigInvalid(f"{self.service}: listen: {self.config.listen} is in use") from None
         await self.server.start()
-        for work in (self._connect(), self._watch(), self.relay.run(), self.runner.run()):
-            self._tasks.append(asyncio.create_task(work))  # type: ignore[arg-type]
+        self._keep("broker", self._connect())
+        self._keep("watch", self._watch())
+        self._keep("relay", self.relay.run())
+        self._keep("jobs", self.runner.run())
         for consumer in self.consumers:
-            self._tasks.append(asyncio.create_task(consumer.run()))
+            self._keep(consumer.inbox.consumer, consumer.run())
         log.info("listening", service=self.service, port=self.port)
+
+    def _keep(self, part: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run a part as long as the process; one that ends by a defect takes the liveness with it (REL-79)."""
+
+        async def kept() -> None:
+            try:
+                await work
+            except Exception as error:
+                log.exception("part ended", part=part)
+                self._ended.append(f"{part} ended: {error!r}")
+                await self.health.set("", NOT_SERVING)
+
+        self._tasks.append(asyncio.create_task(kept(), name=part))
 
     async def _connect(self) -> None:
         name = f"{self.service}@{socket.gethostname()}-{os.getpid()}"
-        self.nc = await bus.connect(self.config.nats_url.get_secret_value(), name)
+        while self.nc is None:
+            try:
+                self.nc = await bus.connect(self.config.nats_url.get_secret_value(), name)
+            except (bus.NatsError, OSError) as error:  # e.g. a wrong password, which may be mended at the server
+                log.error("broker refuses", error=repr(error))
+                await asyncio.sleep(CHECK_SECONDS)
 
     async def _watch(self) -> None:
         while not self._draining:
@@ -146,7 +166,7 @@ class Process:
 
     async def problems(self) -> list[str]:
         """What keeps the service from being ready."""
-        found: list[str] = []
+        found: list[str] = list(self._ended)
         try:
             async with self.sessions() as session:
                 revision = await migrate.current_revision(session)
@@ -164,9 +184,8 @@ class Process:
 
     def _below(self, revision: str) -> bool:
         """Older than needed; an unknown revision is a newer one."""
-        script = ScriptDirectory.from_config(migrate.script_of(self.service))
-        known = [item.revision for item in script.walk_revisions()]
-        return not revision or (revision in known and revision != script.get_current_head())
+        known = migrate.revisions(self.service)
+        return not revision or revision in known[1:]
 
     async def _durable(self) -> bool:
         if not self.config.nats_monitor_url:

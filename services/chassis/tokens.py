@@ -14,18 +14,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from services.chassis.faults import Unauthenticated
+from services.chassis.faults import DependencyUnavailable, Unauthenticated
+
+log = structlog.get_logger("tokens")
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 LEEWAY = 30
 MAX_BYTES = 8 * 1024
 REFRESH_SECONDS = 30
+"""The key set is asked for at most once in this time, whatever tokens name."""
+FRESH_SECONDS = 600
+"""After this time a removed key is no longer known."""
 KEYS_LAST_SECONDS = 24 * 3600
+"""How long known keys are used while the issuer is away."""
 CACHED_TOKENS = 10_000
+MAX_SECONDS = 1 << 40
 
 
 class TokenInvalid(Unauthenticated):
@@ -83,7 +91,7 @@ class Verifier:
             raise TokenInvalid(why="it has not three parts")
         try:
             header = _json(jws.extract_compact(token.encode()).protected)
-        except (JoseError, ValueError, TypeError, AttributeError):
+        except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
             raise TokenInvalid(why="it cannot be read") from None
         if header.get("alg") not in ALGORITHMS:
             raise TokenInvalid(why="its algorithm is not RS256, ES256 or EdDSA")
@@ -99,7 +107,7 @@ class Verifier:
             raise TokenInvalid(why="its signature is wrong") from None
         try:
             return self._claims(json.loads(payload, object_pairs_hook=_unique))
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             raise TokenInvalid(why="its claims cannot be read") from None
 
     def _claims(self, claims: dict[str, Any]) -> Claims:
@@ -130,27 +138,33 @@ class Verifier:
         )
 
     async def _key(self, kid: str) -> Any:
-        for attempt in range(2):
-            keys = await self._load(again=attempt > 0)
-            for key in keys.keys if keys is not None else ():
-                if key.kid == kid:
-                    return key
-        raise TokenInvalid(why="its key is unknown")
+        key = self._known(kid)
+        if key is None or time.monotonic() - self._got > FRESH_SECONDS:
+            await self._refresh()
+            key = self._known(kid)
+        if self._keys is None:
+            raise DependencyUnavailable(dependency="the issuer's key set")
+        if key is None:
+            raise TokenInvalid(why="its key is unknown")
+        return key
 
-    async def _load(self, *, again: bool) -> KeySet | None:
+    def _known(self, kid: str) -> Any:
+        return next((key for key in (self._keys.keys if self._keys is not None else ()) if key.kid == kid), None)
+
+    async def _refresh(self) -> None:
         async with self._lock:
             now = time.monotonic()
-            stale = self._keys is None or again or now - self._got > KEYS_LAST_SECONDS
-            if stale and now - self._asked >= REFRESH_SECONDS:
-                self._asked = now
-                self.fetches += 1
-                try:
-                    self._keys = KeySet.import_key_set(json.loads(await asyncio.to_thread(self._fetch)))
-                    self._got = now
-                except (OSError, ValueError, JoseError):
-                    if now - self._got > KEYS_LAST_SECONDS:
-                        self._keys = None
-            return self._keys
+            if now - self._asked < REFRESH_SECONDS:
+                return
+            self._asked = now
+            self.fetches += 1
+            try:
+                self._keys = KeySet.import_key_set(json.loads(await asyncio.to_thread(self._fetch)))
+                self._got = now
+            except (OSError, ValueError, TypeError, KeyError, AttributeError, JoseError) as error:
+                log.warning("the key set cannot be read", place=self.jwks, error=repr(error))
+                if now - self._got > KEYS_LAST_SECONDS:
+                    self._keys = None
 
     def _fetch(self) -> bytes:
         if self.jwks.startswith(("https://", "http://")):
@@ -161,7 +175,7 @@ class Verifier:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MAX_SECONDS
 
 
 def _json(value: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from nats.aio.client import Client
-from sqlalchemy import Executable, Result, Select, event, select, text
+from sqlalchemy import Executable, Result, Select, event, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.chassis import access, audit, clock, outbox, query
@@ -66,7 +66,7 @@ class Context:
 
     @property
     def action(self) -> str:
-        """What the audit says was done: the permission of the rpc, the event, or the job."""
+        """What is done, before a unit turns to another event: the permission of the rpc, the event, or the job."""
         if self.method is not None:
             return access.scope_of(self.method)
         return self.event.type if self.event is not None else f"{self.service}.job"
@@ -178,12 +178,13 @@ class Unit:
         parent: str = getattr(request, "parent", "")
         if parent_column is not None and not parent.endswith("/-"):
             statement = statement.where(parent_column == parent)
-        elif parent == "sites/-":
-            sites = self.caller.sites(self.context.action)
-            if sites is not None:
-                statement = statement.where(model.site.in_(sorted(sites)))  # type: ignore[union-attr]
-        elif parent.startswith("sites/"):
+        elif parent.startswith("sites/") and not parent.startswith("sites/-"):
             statement = statement.where(model.site == parent.split("/")[1])  # type: ignore[arg-type]
+        else:
+            sites = self.caller.sites(self.context.action)
+            if sites is not None:  # what belongs to no site is read with the permission at any
+                here = model.site.in_(sorted(sites))  # type: ignore[union-attr]
+                statement = statement.where(or_(here, model.site.is_(None)))  # type: ignore[union-attr]
         return await query.fetch(
             self.session,
             model,
@@ -274,6 +275,12 @@ class Unit:
             self._events[index] = row.in_chain(name)
 
     @property
+    def _action(self) -> str:
+        if self.context.method is None and self.event is not None:
+            return self.event.type
+        return self.context.action
+
+    @property
     def _actor(self) -> str:
         if self.event is not None and self.event.actor:
             return self.event.actor
@@ -290,7 +297,7 @@ class Unit:
         """Record a set-based change; resource rows are recorded by themselves (SEC-47)."""
         known = self._audited.get(name)
         self._audited[name] = audit.merge(
-            known, audit.record(self, name, action or self.context.action, version, before, after)
+            known, audit.record(self, name, action or self._action, version, before, after)
         )
 
     def _before_flush(self, session: Any, flush_context: object, instances: object) -> None:
@@ -315,10 +322,13 @@ class Unit:
         home = access.site_of(self.context.request) if self.context.request is not None else None
         for index, entry in enumerate(requests):
             found = list(problems(entry))
+            named = access.resource_of(entry)
             site = access.site_of(entry)
             if found:
                 refused[index] = FieldInvalid.of(found)
-            elif site is not None and site != home and not self.caller.may(self.context.action, site):
+            elif "-" in named.split("/"):
+                refused[index] = FieldInvalid(field="name", rule="must name one resource", value=named)
+            elif named and site != home and not self.caller.may(self.context.action, site or access.EVERYWHERE):
                 refused[index] = access.denied(self.context.action)
         await batch.claim(refused)
         self._batches.append(batch)
