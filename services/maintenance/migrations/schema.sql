@@ -235,7 +235,9 @@ ALTER TABLE public.inbox OWNER TO maintenance_owner;
 
 CREATE TABLE public.job_run (
     job text NOT NULL,
+    holder text NOT NULL,
     started_at timestamp with time zone NOT NULL,
+    beat_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
     failed text DEFAULT ''::text NOT NULL
 );
