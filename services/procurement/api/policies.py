@@ -8,6 +8,7 @@ from sqlalchemy import select
 from services.chassis import chain, revisions
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
+from services.procurement.model import duties, facts
 from services.procurement.model import purchase_order as orders
 from services.procurement.model.policy import Policy, Revision
 from services.procurement.model.purchase_order import PurchaseOrder
@@ -25,7 +26,8 @@ class ProcurementPolicyService:
 
     async def create_procurement_policy(self, request: Any, unit: Unit) -> Any:
         values = values_for(Policy, request.procurement_policy)
-        values["site"] = values.get("site") or None
+        await facts.known_site(unit, values["site"], "procurement_policy.site")
+        values["site"] = values["site"] or None
         name = unit.new_name("", Policy.COLLECTION, request.procurement_policy_id)
         return unit.add(Policy(name=name, **values))
 
@@ -40,7 +42,8 @@ class ProcurementPolicyService:
         known = await unit.all(select(Revision.name).where(Revision.policy == policy.name))  # type: ignore[call-overload]
         name = unit.new_name(policy.name, Revision.COLLECTION, revisions.next_id(known))
         values = values_for(Revision, request.procurement_revision)
-        return unit.add(Revision(name=name, policy=policy.name, author=unit.caller.name, **values).checked())
+        revision = Revision(name=name, policy=policy.name, author=unit.caller.name, **values)
+        return unit.add(revision.checked(policy.kind))
 
     async def submit_procurement_revision(self, request: Any, unit: Unit) -> Any:
         return (await unit.get(Revision, request.name, etag=request.etag)).submit()
@@ -50,6 +53,7 @@ class ProcurementPolicyService:
 
     async def approve_procurement_revision(self, request: Any, unit: Unit) -> Any:
         revision = await unit.get(Revision, request.name)
+        duties.keep_apart("author and approver of a revision", [revision.author], duties.persons(unit.caller))
         return revision.approve(unit.caller.name, request.content_hash, unit.now)
 
     async def activate_procurement_revision(self, request: Any, unit: Unit) -> Any:

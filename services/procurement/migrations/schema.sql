@@ -191,6 +191,7 @@ CREATE TABLE public.item_fact (
     number text NOT NULL,
     title text NOT NULL,
     base_unit_code text NOT NULL,
+    base_step numeric(20,6) NOT NULL,
     conversions jsonb NOT NULL,
     state text NOT NULL
 );
@@ -330,14 +331,21 @@ CREATE TABLE public.purchase_order (
     state text NOT NULL,
     revision integer NOT NULL,
     content_hash text NOT NULL,
+    requester text NOT NULL,
     author text NOT NULL,
+    authors text[] NOT NULL,
     approver text NOT NULL,
+    approver_for text NOT NULL,
     approve_time timestamp with time zone,
+    level integer NOT NULL,
+    automatic boolean NOT NULL,
+    decide_time timestamp with time zone,
     issue_time timestamp with time zone,
     channel text NOT NULL,
     net numeric(24,9) NOT NULL,
     explanation text[] NOT NULL,
-    chains text[] NOT NULL
+    chains text[] NOT NULL,
+    CONSTRAINT ck_purchase_order_duties CHECK (((approver = ''::text) OR (NOT ((approver = ANY (authors)) OR (approver_for = ANY (authors))))))
 );
 
 ALTER TABLE public.purchase_order OWNER TO procurement_owner;
@@ -352,6 +360,7 @@ CREATE TABLE public.purchase_order_line (
     unit_code text NOT NULL,
     received numeric(20,6) NOT NULL,
     accepted numeric(20,6) NOT NULL,
+    rejected numeric(20,6) NOT NULL,
     short_closed numeric(20,6) NOT NULL,
     base_numerator integer NOT NULL,
     base_denominator integer NOT NULL,
@@ -362,9 +371,10 @@ CREATE TABLE public.purchase_order_line (
     delivery_location text NOT NULL,
     requested_date date,
     expected_date date,
+    over_percent numeric(20,6) NOT NULL,
     accept_limit numeric(20,6) NOT NULL,
     references_ jsonb NOT NULL,
-    CONSTRAINT ck_purchase_order_line_quantities CHECK (((quantity > (0)::numeric) AND (received >= (0)::numeric) AND (accepted >= (0)::numeric) AND (short_closed >= (0)::numeric)))
+    CONSTRAINT ck_purchase_order_line_quantities CHECK (((quantity > (0)::numeric) AND (received >= (0)::numeric) AND (accepted >= (0)::numeric) AND (rejected >= (0)::numeric) AND (short_closed >= (0)::numeric)))
 );
 
 ALTER TABLE public.purchase_order_line OWNER TO procurement_owner;
@@ -393,8 +403,9 @@ CREATE TABLE public.receipt_seen (
     purchase_order text NOT NULL,
     line integer NOT NULL,
     quantity numeric(20,6) NOT NULL,
+    base_quantity numeric(20,6) NOT NULL,
     accepted numeric(20,6) NOT NULL,
-    base_quantity numeric(20,6) NOT NULL
+    rejected numeric(20,6) NOT NULL
 );
 
 ALTER TABLE public.receipt_seen OWNER TO procurement_owner;
@@ -426,6 +437,7 @@ CREATE TABLE public.requisition (
     number text NOT NULL,
     item text NOT NULL,
     quantity numeric(20,6) NOT NULL,
+    needed numeric(20,6) NOT NULL,
     unit_code text NOT NULL,
     need_date date,
     delivery_location text NOT NULL,
@@ -438,6 +450,11 @@ CREATE TABLE public.requisition (
     demand_version integer NOT NULL,
     requester text NOT NULL,
     approver text NOT NULL,
+    approver_for text NOT NULL,
+    approve_time timestamp with time zone,
+    level integer NOT NULL,
+    automatic boolean NOT NULL,
+    decision_reason text NOT NULL,
     supplier text NOT NULL,
     supplier_item text NOT NULL,
     estimate numeric(24,9),
@@ -446,7 +463,8 @@ CREATE TABLE public.requisition (
     explanation text[] NOT NULL,
     purchase_order text NOT NULL,
     state text NOT NULL,
-    CONSTRAINT ck_requisition_quantity CHECK ((quantity > (0)::numeric))
+    CONSTRAINT ck_requisition_duties CHECK (((approver = ''::text) OR ((approver <> requester) AND (approver_for <> requester)))),
+    CONSTRAINT ck_requisition_quantity CHECK (((quantity > (0)::numeric) AND (needed >= (0)::numeric) AND (needed <= quantity)))
 );
 
 ALTER TABLE public.requisition OWNER TO procurement_owner;
@@ -473,7 +491,9 @@ CREATE TABLE public.supplier (
     country_code text NOT NULL,
     email text NOT NULL,
     state text NOT NULL,
-    author text NOT NULL
+    author text NOT NULL,
+    authors text[] NOT NULL,
+    approver text NOT NULL
 );
 
 ALTER TABLE public.supplier OWNER TO procurement_owner;
@@ -618,11 +638,17 @@ CREATE INDEX ix_purchase_order_site ON public.purchase_order USING btree (site, 
 
 CREATE INDEX ix_purchase_order_state ON public.purchase_order USING btree (site, state, name);
 
-CREATE INDEX ix_purchase_order_supplier ON public.purchase_order USING btree (supplier, approve_time);
+CREATE INDEX ix_purchase_order_supplier ON public.purchase_order USING btree (supplier, decide_time);
+
+CREATE INDEX ix_receipt_seen_purchase_order ON public.receipt_seen USING btree (purchase_order, line);
 
 CREATE INDEX ix_requisition_site ON public.requisition USING btree (site, name);
 
+CREATE INDEX ix_requisition_source ON public.requisition USING btree (source_kind, source) WHERE (source <> ''::text);
+
 CREATE INDEX ix_requisition_state ON public.requisition USING btree (site, state, name);
+
+CREATE INDEX ix_requisition_supplier ON public.requisition USING btree (supplier, approve_time);
 
 CREATE INDEX ix_requisition_work_order ON public.requisition USING btree (work_order);
 
@@ -632,9 +658,9 @@ CREATE UNIQUE INDEX uq_procurement_policy ON public.procurement_policy USING btr
 
 CREATE UNIQUE INDEX uq_procurement_revision_active ON public.procurement_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
 
-CREATE UNIQUE INDEX uq_purchase_order_number ON public.purchase_order USING btree (number);
+CREATE UNIQUE INDEX uq_purchase_order_number ON public.purchase_order USING btree (site, number);
 
-CREATE UNIQUE INDEX uq_requisition_number ON public.requisition USING btree (number);
+CREATE UNIQUE INDEX uq_requisition_number ON public.requisition USING btree (site, number);
 
 CREATE UNIQUE INDEX uq_requisition_source ON public.requisition USING btree (source_kind, source) WHERE ((source <> ''::text) AND (state = ANY (ARRAY['SUBMITTED'::text, 'APPROVED'::text])));
 

@@ -1,144 +1,75 @@
-"""From a need to an order: sourcing, approval by rule or person, conversion (PRC-32, PRC-64, PRC-65)."""
+"""From approved needs to an order, and what is changed in it (PRC-39, PRC-64, PRC-124, PRC-127)."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select
-
-from services.chassis.faults import FieldInvalid
+from services.chassis.faults import FieldInvalid, QuantityNotOnGrid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.procurement.model import policy as policies
-from services.procurement.model import purchase_order as orders
-from services.procurement.model.policy import Choice, Kind
-from services.procurement.model.purchase_order import Line, PurchaseOrder
-from services.procurement.model.requisition import NoSource, Requisition, SourceKind, State
-from services.procurement.model.supplier import ONE, SiteFact, Supplier, SupplierItem
-from services.procurement.model.supplier import State as SupplierState
-from services.procurement.rules import approve as approval
-from services.procurement.rules import price, source
-
-ZERO = Decimal(0)
-_DAYS = timedelta(days=30)
-"""Window of the rolling totals (PRC-70)."""
+from services.procurement.model import duties, facts, needs, sourcing
+from services.procurement.model.order_line import ZERO, Line
+from services.procurement.model.purchase_order import PurchaseOrder, State
+from services.procurement.model.requisition import NoSource, Requisition, SourceKind
+from services.procurement.model.supplier import CurrencyMismatch, NoPrice, Supplier, SupplierItem
+from services.procurement.rules import cover, price, source
 
 
-async def today(unit: Unit, site: str) -> date:
-    """The site's calendar day."""
-    fact: SiteFact | None = await unit.first(select(SiteFact).where(SiteFact.name == f"sites/{site}"))  # type: ignore[arg-type]
-    zone = ZoneInfo(fact.time_zone) if fact is not None else ZoneInfo("UTC")
-    return unit.now.astimezone(zone).date()
-
-
-async def propose(unit: Unit, need: Requisition) -> None:
-    """Find who supplies, by the source policy in force; what was passed over is kept in words."""
-    site = need.site or ""
-    revision = await policies.in_force(unit, Kind.SOURCE, site)
-    how = revision.choice if revision is not None else Choice.RANK
-    rows: Sequence[tuple[SupplierItem, Supplier]] = (
-        await unit.execute(
-            select(SupplierItem, Supplier)
-            .join(Supplier, Supplier.name == SupplierItem.supplier)  # type: ignore[arg-type]
-            .where(
-                SupplierItem.item == need.item,  # type: ignore[arg-type]
-                or_(SupplierItem.site == site, SupplierItem.site.is_(None)),  # type: ignore[arg-type, union-attr]
-            )
-            .order_by(SupplierItem.name)
-        )
-    ).all()  # type: ignore[assignment]
-    candidates = [row.candidate(supplier.state is SupplierState.ACTIVE) for row, supplier in rows]
-    choice = source.choose(candidates, need.quantity, await today(unit, site), how.value)
-    by = f"source policy {revision.name}" if revision is not None else "no source policy: by rank"
-    need.explanation = [by, *choice.explanation]
-    if choice.offer is None:
-        return
-    row = next(item for item, _ in rows if item.name == choice.offer.candidate.name)
-    need.supplier, need.supplier_item = row.supplier, row.name
-    need.estimate, need.estimate_currency_code = choice.offer.total, row.currency_code
-    need.expected_date = choice.offer.arrival
-
-
-async def decide(unit: Unit, need: Requisition) -> None:
-    """An automatic requisition is approved by an explicit rule only, within its rolling limit (PRC-65, PRC-70)."""
-    revision = await policies.in_force(unit, Kind.APPROVE, need.site or "")
-    if revision is None or need.source_kind is SourceKind.PERSON or not need.supplier or need.estimate is None:
-        need.explanation = [*need.explanation, "a person approves it"]
-        return
-    rolling: Decimal = await unit.first(
-        select(func.coalesce(func.sum(Requisition.estimate), 0)).where(
-            Requisition.supplier == need.supplier,  # type: ignore[arg-type]
-            Requisition.approver == revision.name,  # type: ignore[arg-type]
-            Requisition.create_time >= unit.now - _DAYS,  # type: ignore[arg-type]
-            Requisition.name != need.name,  # type: ignore[arg-type]
-        )
-    )
-    way = approval.route(policies.tiers(revision.requisition_tiers), need.estimate, rolling + need.estimate)
-    need.explanation = [*need.explanation, f"approve policy {revision.name}: {way.explanation}"]
-    if way.automatic:
-        unit.emit(need.approve(revision.name, revision.ceiling), correlation=need.chain)
-
-
-async def convert(unit: Unit, site: str, needs: Sequence[Requisition], supplier_name: str) -> PurchaseOrder:
+async def convert(unit: Unit, site: str, wanted: Sequence[Requisition], supplier_name: str) -> PurchaseOrder:
     """One order of one supplier; MOQ and breaks apply to the sum per item, cover stays per need (PRC-64)."""
-    wanted = supplier_name or needs[0].supplier
-    for need in needs:
-        if need.state is not State.APPROVED:
-            need.move(State.CLOSED)
-        if not supplier_name and need.supplier != wanted:
-            raise FieldInvalid(
-                field="requisitions", rule=f"must all be of {wanted}; name the supplier", value=need.name
-            )
-    if not wanted:
-        need = needs[0]
-        raise NoSource(item=need.item, quantity=canonical(need.quantity), unit_code=need.unit_code)
-    supplier = (await unit.get(Supplier, wanted)).orderable()
     name = unit.new_name(f"sites/{site}", PurchaseOrder.COLLECTION)
-    chains = sorted({need.chain for need in needs})
+    seller = supplier_name or wanted[0].supplier
+    for need in wanted:
+        need.order(name)
+        if not supplier_name and need.supplier != seller:
+            rule = f"must all be of {seller or 'no supplier'}; name the supplier"
+            raise FieldInvalid(field="requisitions", rule=rule, value=need.name)
+    if not seller:
+        raise _no_source(wanted[0].item, wanted[0].quantity, wanted[0].unit_code)
+    supplier = (await unit.get(Supplier, seller)).orderable()
+    chains = sorted({need.chain for need in wanted})
+    asked = [need.requester for need in wanted if need.source_kind is SourceKind.PERSON]
     order = PurchaseOrder(
         name=name,
         number=await unit.next_number("PO"),
         supplier=supplier.name,
         currency_code=supplier.currency_code,
+        requester=unit.caller.name,
         author=unit.caller.name,
+        authors=duties.joined(duties.persons(unit.caller), asked),
         lines=[],
         chains=chains,
         correlation=chains[0] if len(chains) == 1 else name,
     )
-    day = await today(unit, site)
-    for item in sorted({need.item for need in needs}):
-        await _line(unit, order, site, [need for need in needs if need.item == item], day)
+    day = await facts.today(unit, site)
+    for item in sorted({need.item for need in wanted}):
+        await _line(unit, order, site, [need for need in wanted if need.item == item], day)
     order.add_up()
-    unit.add(order)
-    for need in needs:
-        need.order(order.name)
-    return order
+    return unit.add(order)
 
 
-async def _line(unit: Unit, order: PurchaseOrder, site: str, needs: Sequence[Requisition], day: date) -> None:
-    item = needs[0].item
-    total = sum((need.quantity for need in needs), ZERO)
-    row: SupplierItem | None = await unit.first(
-        select(SupplierItem)
-        .where(
-            SupplierItem.supplier == order.supplier,  # type: ignore[arg-type]
-            SupplierItem.item == item,  # type: ignore[arg-type]
-            or_(SupplierItem.site == site, SupplierItem.site.is_(None)),  # type: ignore[arg-type, union-attr]
-        )
-        .order_by(SupplierItem.site.is_(None))  # type: ignore[union-attr]
-        .limit(1)
-    )
+def _no_source(item: str, quantity: Decimal, unit_code: str) -> NoSource:
+    return NoSource(item=item, quantity=canonical(quantity), unit_code=unit_code)
+
+
+async def _line(unit: Unit, order: PurchaseOrder, site: str, wanted: Sequence[Requisition], day: date) -> None:
+    item, unit_code = wanted[0].item, wanted[0].unit_code
+    total = sum((need.quantity for need in wanted), ZERO)
+    row = await sourcing.item_of(unit, order.supplier, item, site)
     if row is None:
-        raise NoSource(item=item, quantity=canonical(total), unit_code=needs[0].unit_code)
-    if row.currency_code and row.currency_code != order.currency_code:
-        raise FieldInvalid(field="supplier", rule=f"sells {item} in {row.currency_code}, not in {order.currency_code}")
+        raise _no_source(item, total, unit_code)
+    if row.currency_code != order.currency_code:
+        raise CurrencyMismatch(
+            field="supplier", given=row.currency_code, wanted=order.currency_code, supplier=order.supplier
+        )
     try:
-        offer = source.offer_of(row.candidate(True), total, day)
-    except price.NoPrice:
-        raise NoSource(item=item, quantity=canonical(total), unit_code=needs[0].unit_code) from None
+        offer = source.offer_of(row.candidate(), total, day)
+    except price.NoPrice as error:
+        raise NoPrice(supplier_item=row.name, why=str(error)) from None
+    places = {need.delivery_location for need in wanted}
+    over = row.over_percent or ZERO
     order.lines.append(
         Line(
             purchase_order=order.name,
@@ -152,20 +83,20 @@ async def _line(unit: Unit, order: PurchaseOrder, site: str, needs: Sequence[Req
             base_denominator=row.base_denominator,
             unit_price=offer.price.unit_price,
             currency_code=order.currency_code,
-            price_base_quantity=row.price_base_quantity or ONE,
+            price_base_quantity=row.terms.price_base,
             net=offer.total,
-            delivery_location=next((need.delivery_location for need in needs if need.delivery_location), ""),
-            requested_date=min((need.need_date for need in needs if need.need_date), default=None),
+            delivery_location=places.pop() if len(places) == 1 else "",
+            requested_date=min((need.need_date for need in wanted if need.need_date), default=None),
             expected_date=offer.arrival,
-            accept_limit=price.accept_limit(offer.quantity, row.over_percent or ZERO),
-            references=[_reference(need, row.factor, row.unit_code) for need in needs],
+            over_percent=over,
+            accept_limit=price.accept_limit(offer.quantity, over),
+            references=[_reference(need, row) for need in wanted],
         )
     )
 
 
-def _reference(need: Requisition, factor: Fraction, unit_code: str) -> dict[str, Any]:
-    exact = Fraction(need.quantity) / factor
-    covered = (Decimal(exact.numerator) / Decimal(exact.denominator)).quantize(Decimal("0.000001"))
+def _reference(need: Requisition, row: SupplierItem) -> dict[str, Any]:
+    covered = cover.floor(Fraction(need.quantity) / row.factor)
     return {
         "requisition": need.name,
         "work_order": need.work_order,
@@ -173,29 +104,72 @@ def _reference(need: Requisition, factor: Fraction, unit_code: str) -> dict[str,
         "demand_version": need.demand_version,
         "reservation": need.reservation,
         "supply_request": need.supply_request,
-        "quantity": {"value": canonical(covered), "unit_code": unit_code},
+        "quantity": {"value": canonical(covered), "unit_code": row.unit_code},
     }
 
 
-async def submit(unit: Unit, order: PurchaseOrder) -> None:
-    """Offer an order for approval; a tier that is automatic approves it, by the policy's name (PRC-70)."""
-    order.submit()
-    revision = await policies.in_force(unit, Kind.APPROVE, order.site or "")
-    if revision is None:
-        order.explanation = ["no approve policy is in force: a person decides"]
-        order.move(orders.State.PENDING_APPROVAL)
-        return
-    rolling: Decimal = await unit.first(
-        select(func.coalesce(func.sum(PurchaseOrder.net), 0)).where(
-            PurchaseOrder.supplier == order.supplier,  # type: ignore[arg-type]
-            PurchaseOrder.approver == revision.name,  # type: ignore[arg-type]
-            PurchaseOrder.approve_time >= unit.now - _DAYS,  # type: ignore[arg-type, operator]
-            PurchaseOrder.name != order.name,  # type: ignore[arg-type]
-        )
-    )
-    way = approval.route(policies.tiers(revision.order_tiers), order.net, rolling + order.net)
-    order.explanation = [f"approve policy {revision.name}: {way.explanation}"]
-    if way.automatic:
-        unit.add(order.approve(revision.name, order.content_hash, unit.now))
+async def revise(
+    unit: Unit, order: PurchaseOrder, number: int, wanted: Decimal | None, day: date | None, reason: str
+) -> None:
+    """Change a line: before issue the approval is withdrawn and the price found anew, after it less is in force."""
+    if order.state is State.ISSUED:
+        line = order.find_line(number)
+        order.revise_issued(line, wanted, day, unit.caller)
     else:
-        order.move(orders.State.PENDING_APPROVAL)
+        if order.state is not State.DRAFT:
+            order.withdraw(f"changed by {unit.caller.name}: {reason}")
+        line = order.find_line(number)
+        unit_price = line.unit_price if wanted is None else await _price(unit, order, line, wanted)
+        order.change(line, wanted, unit_price, day, unit.caller)
+    if wanted is not None:
+        await needs.trim(unit, order, line)
+    if order.state is State.ISSUED:
+        await put_in_force(unit, order)
+
+
+async def _price(unit: Unit, order: PurchaseOrder, line: Line, wanted: Decimal) -> Decimal:
+    """Price of the break that a stated quantity selects; the quantity has to stand on the supplier's grid (PRC-7)."""
+    field = "quantity.value"
+    if wanted <= 0:
+        raise FieldInvalid(field=field, rule="must be more than 0", value=canonical(wanted))
+    row = await unit.get(SupplierItem, line.supplier_item, lock=False)
+    terms = row.terms
+    if wanted < terms.minimum:
+        rule = f"must be at least {canonical(terms.minimum)}, the supplier's minimum"
+        raise FieldInvalid(field=field, rule=rule, value=canonical(wanted))
+    if price.order_quantity(wanted, terms.minimum, terms.multiple) != wanted:
+        raise QuantityNotOnGrid(field=field, value=canonical(wanted), grid=canonical(terms.multiple))
+    try:
+        found = price.quote(terms, wanted, await facts.today(unit, order.site or ""))
+    except price.NoPrice as error:
+        raise NoPrice(supplier_item=row.name, why=str(error)) from None
+    line.price_base_quantity = terms.price_base
+    return found.price.unit_price
+
+
+async def short_close(unit: Unit, order: PurchaseOrder, number: int) -> None:
+    """No more is expected on a line: its needs are open again; an order that is done closes (PRC-125, PRC-126)."""
+    order.require(State.ISSUED, to="a short-closed line")
+    line = order.find_line(number)
+    order.short_close(line, unit.caller)
+    await needs.trim(unit, order, line)
+    await put_in_force(unit, order)
+    await close_if_done(unit, order)
+
+
+async def put_in_force(unit: Unit, order: PurchaseOrder) -> None:
+    """The next revision of an issued order: kept, and told."""
+    kept, event = order.in_force(unit.now)
+    unit.add(kept)
+    tell(unit, order, event)
+
+
+async def close_if_done(unit: Unit, order: PurchaseOrder) -> None:
+    """CLOSED comes by itself when nothing is open and all that came is decided (PRC-126)."""
+    if order.state is State.ISSUED and order.done:
+        tell(unit, order, order.close("nothing is open any more"))
+
+
+def tell(unit: Unit, order: PurchaseOrder, event: Any) -> None:
+    """An event of an order, in all chains that it belongs to."""
+    unit.emit(event, correlation=order.chain, also=order.chains)

@@ -16,6 +16,8 @@ from services.chassis.unit import Unit
 from services.procurement.model.base import Resource, Table
 from services.procurement.rules.approve import Tier
 
+TIERS = ("requisition_tiers", "order_tiers")
+
 
 class Kind(StrEnum):
     SOURCE = "SOURCE"
@@ -46,7 +48,9 @@ class Revision(RevisionColumns, Table, table=True):
 
     __tablename__ = "procurement_revision"
     COLLECTION: ClassVar[str] = "revisions"
-    CONTENT: ClassVar[tuple[str, ...]] = ("choice", "requisition_tiers", "order_tiers", "ceiling")
+    CONTENT: ClassVar[tuple[str, ...]] = (
+        "choice", "requisition_tiers", "order_tiers", "ceiling", "ceiling_currency_code",
+    )  # fmt: skip
     __table_args__ = (
         Index("uq_procurement_revision_active", "policy", unique=True, postgresql_where=text("state = 'ACTIVE'")),
     )
@@ -57,15 +61,37 @@ class Revision(RevisionColumns, Table, table=True):
     ceiling: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
     ceiling_currency_code: str = Field(default="", sa_type=Text, nullable=False)
 
-    def checked(self) -> "Revision":
-        """FieldInvalid for tiers that are no limits."""
+    def checked(self, kind: Kind) -> "Revision":
+        """FieldInvalid for tiers that are no limits, several currencies, or content of another kind."""
+        if kind is Kind.SOURCE and (self.requisition_tiers or self.order_tiers or self.ceiling is not None):
+            raise FieldInvalid(field="procurement_revision", rule="a SOURCE policy has neither tiers nor a ceiling")
+        if kind is Kind.APPROVE and self.choice is not Choice.CHOICE_UNSPECIFIED:
+            raise FieldInvalid(
+                field="procurement_revision.choice", rule="belongs to a SOURCE policy", value=self.choice
+            )
         if self.choice is Choice.CHOICE_UNSPECIFIED:
             self.choice = Choice.RANK
-        for name in ("requisition_tiers", "order_tiers"):
+        for name in TIERS:
+            known: set[Decimal] = set()
             for index, tier in enumerate(tiers(getattr(self, name))):
+                field = f"procurement_revision.{name}[{index}].up_to"
                 if tier.up_to <= 0:
-                    raise FieldInvalid(field=f"procurement_revision.{name}[{index}].up_to", rule="must be more than 0")
+                    raise FieldInvalid(field=field, rule="must be more than 0", value=tier.up_to)
+                if tier.up_to in known:
+                    raise FieldInvalid(field=field, rule="must differ from the other tiers", value=tier.up_to)
+                known.add(tier.up_to)
+        if self.ceiling is not None and self.ceiling <= 0:
+            raise FieldInvalid(field="procurement_revision.ceiling", rule="must be more than 0", value=self.ceiling)
+        if len(self.currencies) > 1:
+            rule = "all limits have one currency"
+            raise FieldInvalid(field="procurement_revision", rule=rule, value=sorted(self.currencies))
         return self
+
+    @property
+    def currencies(self) -> set[str]:
+        """Currencies of its limits: one, or none without limits."""
+        found = {row["up_to"]["currency_code"] for name in TIERS for row in getattr(self, name)}
+        return found | ({self.ceiling_currency_code} if self.ceiling is not None else set())
 
     def told(self, kind: str, site: str, replaced: str) -> PolicyActivated:
         """The revision is in force."""

@@ -1,4 +1,4 @@
-"""Suppliers and what they sell; and what procurement knows of items (PRC-20 .. PRC-41)."""
+"""Suppliers and what they sell (PRC-20 .. PRC-41)."""
 
 from datetime import date
 from decimal import Decimal
@@ -8,18 +8,22 @@ from typing import Any, ClassVar
 
 from google.protobuf.message import Message
 from plantops.procurement.v1.events_pb2 import SupplierChanged
-from sqlalchemy import ForeignKey, Index, Numeric, Text
+from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.chassis.faults import FailedPrecondition, FieldInvalid, SegregationOfDuties
+from services.chassis.access import Caller
+from services.chassis.faults import FailedPrecondition, FieldInvalid, InvalidArgument
 from services.chassis.resource import enum_text
 from services.chassis.wire import fill
-from services.procurement.model.base import Resource, Table
-from services.procurement.rules.price import Price
+from services.procurement.model import duties
+from services.procurement.model.base import Resource
+from services.procurement.model.facts import ONE, ItemFact
+from services.procurement.rules.price import Price, Terms
 from services.procurement.rules.source import Candidate
 
-ONE = Decimal(1)
+ZERO = Decimal(0)
+LARGEST_FACTOR = 10**9
 
 
 class State(StrEnum):
@@ -33,6 +37,22 @@ class SupplierOnHold(FailedPrecondition):
     """Nothing is ordered from a supplier that is not active."""
 
     text = "{supplier} is {state}; nothing may be ordered from it."
+
+
+class NoPrice(FailedPrecondition):
+    """No price is valid for the quantity (PRC-37)."""
+
+    text = "{supplier_item}: {why}."
+
+
+class CurrencyMismatch(InvalidArgument):
+    """Prices are matched in the order's currency, never converted (PRC-5)."""
+
+    text = "{field}: {given} is not {wanted}, the currency of {supplier}."
+
+    def __init__(self, *, field: str, given: str, wanted: str, supplier: str) -> None:
+        super().__init__(field=field, given=given, wanted=wanted, supplier=supplier)
+        self.at(field)
 
 
 class Supplier(Resource, table=True):
@@ -58,12 +78,22 @@ class Supplier(Resource, table=True):
     email: str = Field(default="", sa_type=Text, nullable=False)
     state: State = Field(default=State.DRAFT, sa_type=enum_text(State), nullable=False)
     author: str = Field(sa_type=Text)
+    authors: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
+    """All who made or edited it."""
+    approver: str = Field(default="", sa_type=Text, nullable=False)
 
-    def activate(self, by: str) -> Message:
-        """Approve as another person than who made or edited it (SEC-27)."""
-        if by == self.author:
-            raise SegregationOfDuties(duty="creating and approving a supplier", earlier_act=self.author)
+    def edited(self, by: Caller) -> Message:
+        """Somebody made or changed it."""
+        self.author = by.name
+        self.authors = duties.joined(self.authors, duties.persons(by))
+        return self.told()
+
+    def activate(self, by: Caller) -> Message:
+        """Approve as another person than those who made or edited it (SEC-27)."""
+        if (self.state, State.ACTIVE) in self.TRANSITIONS:
+            duties.keep_apart("creating and approving a supplier", self.authors, duties.persons(by))
         self.move(State.ACTIVE)
+        self.approver = by.name
         return self.told()
 
     def orderable(self) -> "Supplier":
@@ -104,23 +134,53 @@ class SupplierItem(Resource, table=True):
     rank: int = Field(default=0, nullable=False)
     over_percent: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
 
-    def checked(self) -> "SupplierItem":
-        """FieldInvalid where quantities or prices make no sense."""
+    def checked(self, supplier: Supplier, item: ItemFact | None) -> "SupplierItem":
+        """FieldInvalid or CurrencyMismatch where quantities, units or prices make no sense."""
         self.base_numerator, self.base_denominator = self.base_numerator or 1, self.base_denominator or 1
         self.site = self.site or None
+        self._check_quantities()
+        self._check_prices(supplier)
+        known = item.factor(self.unit_code) if item is not None else None
+        if item is not None and known is not None and known != self.factor:
+            rule = f"{item.name} has {known} {item.base_unit_code} in a {self.unit_code}"
+            raise FieldInvalid(field="supplier_item.base_numerator", rule=rule, value=self.factor)
+        return self
+
+    def _check_quantities(self) -> None:
+        for name in ("base_numerator", "base_denominator"):
+            if getattr(self, name) > LARGEST_FACTOR:
+                raise FieldInvalid(
+                    field=f"supplier_item.{name}", rule="is at most 1000000000", value=getattr(self, name)
+                )
         for name in ("multiple", "price_base_quantity"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise FieldInvalid(field=f"supplier_item.{name}", rule="must be more than 0", value=value)
+        if self.minimum_quantity is not None and self.minimum_quantity < 0:
+            rule = "must not be less than 0"
+            raise FieldInvalid(field="supplier_item.minimum_quantity", rule=rule, value=self.minimum_quantity)
         if self.over_percent is not None and not 0 <= self.over_percent <= 1000:
-            raise FieldInvalid(field="supplier_item.over_percent", rule="must lie between 0 and 1000")
-        currencies = {row["unit_price"]["currency_code"] for row in self.prices}
-        if len(currencies) > 1:
-            raise FieldInvalid(field="supplier_item.prices", rule="all have one currency", value=sorted(currencies))
-        for index, price in enumerate(self.price_rows):
+            rule = "must lie between 0 and 1000"
+            raise FieldInvalid(field="supplier_item.over_percent", rule=rule, value=self.over_percent)
+
+    def _check_prices(self, supplier: Supplier) -> None:
+        known: set[tuple[Decimal, date | None]] = set()
+        for index, (row, price) in enumerate(zip(self.prices, self.price_rows, strict=True)):
+            field = f"supplier_item.prices[{index}]"
+            currency = row["unit_price"]["currency_code"]
+            if currency != supplier.currency_code:
+                field = f"{field}.unit_price.currency_code"
+                raise CurrencyMismatch(
+                    field=field, given=currency, wanted=supplier.currency_code, supplier=supplier.name
+                )
             if price.break_quantity < 0 or price.unit_price <= 0:
-                raise FieldInvalid(field=f"supplier_item.prices[{index}]", rule="needs a break >= 0 and a price > 0")
-        return self
+                raise FieldInvalid(field=field, rule="needs a break >= 0 and a price > 0", value=price.unit_price)
+            if price.from_date and price.to_date and price.to_date <= price.from_date:
+                raise FieldInvalid(field=field, rule="to_date must be after from_date", value=price.to_date)
+            if (price.break_quantity, price.from_date) in known:
+                rule = "has the break and the first day of another price"
+                raise FieldInvalid(field=field, rule=rule, value=price.break_quantity)
+            known.add((price.break_quantity, price.from_date))
 
     @property
     def currency_code(self) -> str:
@@ -145,20 +205,27 @@ class SupplierItem(Resource, table=True):
         """Base units per order unit."""
         return Fraction(self.base_numerator, self.base_denominator)
 
-    def candidate(self, active: bool) -> Candidate:
+    @property
+    def terms(self) -> Terms:
+        """Grid and prices for the rules."""
+        return Terms(
+            minimum=self.minimum_quantity or ZERO,
+            multiple=self.multiple or ONE,
+            price_base=self.price_base_quantity or ONE,
+            prices=self.price_rows,
+            currency_code=self.currency_code,
+        )
+
+    def candidate(self, excluded: str = "") -> Candidate:
         """The supplier item for the rules."""
         return Candidate(
             name=self.name,
             supplier=self.supplier,
-            active=active,
             rank=self.rank,
-            numerator=self.base_numerator,
-            denominator=self.base_denominator,
-            minimum=self.minimum_quantity or Decimal(0),
-            multiple=self.multiple or ONE,
-            price_base=self.price_base_quantity or ONE,
-            prices=self.price_rows,
+            factor=self.factor,
+            terms=self.terms,
             lead_days=self.lead_days,
+            excluded=excluded,
         )
 
 
@@ -169,35 +236,3 @@ def _money(row: dict[str, Any]) -> Decimal:
 def _day(row: dict[str, Any], name: str) -> date | None:
     value = row.get(name)
     return date(value["year"], value["month"], value["day"]) if value else None
-
-
-class ItemFact(Table, table=True):
-    """What procurement needs to know of an item; materials is its home."""
-
-    __tablename__ = "item_fact"
-
-    name: str = Field(sa_type=Text, primary_key=True)
-    number: str = Field(sa_type=Text)
-    title: str = Field(sa_type=Text)
-    base_unit_code: str = Field(sa_type=Text)
-    conversions: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
-    state: str = Field(sa_type=Text)
-
-    def factor(self, unit_code: str) -> Fraction | None:
-        """Base units per unit; None where there is no conversion."""
-        if unit_code == self.base_unit_code:
-            return Fraction(1)
-        for row in self.conversions:
-            if row["unit_code"] == unit_code:
-                return Fraction(int(row["numerator"]), int(row["denominator"]))
-        return None
-
-
-class SiteFact(Table, table=True):
-    """What procurement needs to know of a site; maintenance is its home."""
-
-    __tablename__ = "site_fact"
-
-    name: str = Field(sa_type=Text, primary_key=True)
-    time_zone: str = Field(sa_type=Text)
-    currency_code: str = Field(sa_type=Text)

@@ -37,7 +37,9 @@ STATES = {
     "requisition": [
         ("APPROVED", "CANCELLED"),
         ("APPROVED", "CLOSED"),
+        ("APPROVED", "SUBMITTED"),
         ("CLOSED", "APPROVED"),
+        ("CLOSED", "CANCELLED"),
         ("SUBMITTED", "APPROVED"),
         ("SUBMITTED", "CANCELLED"),
         ("SUBMITTED", "REJECTED"),
@@ -76,6 +78,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("base_unit_code", sa.Text(), nullable=False),
+        sa.Column("base_step", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("conversions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_item_fact")),
@@ -135,10 +138,12 @@ def upgrade() -> None:
         sa.Column("purchase_order", sa.Text(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("quantity", sa.Numeric(precision=20, scale=6), nullable=False),
-        sa.Column("accepted", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("base_quantity", sa.Numeric(precision=20, scale=6), nullable=False),
+        sa.Column("accepted", sa.Numeric(precision=20, scale=6), nullable=False),
+        sa.Column("rejected", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.PrimaryKeyConstraint("receipt", "receipt_line", name=op.f("pk_receipt_seen")),
     )
+    op.create_index("ix_receipt_seen_purchase_order", "receipt_seen", ["purchase_order", "line"], unique=False)
     op.create_table(
         "requisition",
         sa.Column("name", sa.Text(), nullable=False),
@@ -151,6 +156,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("item", sa.Text(), nullable=False),
         sa.Column("quantity", sa.Numeric(precision=20, scale=6), nullable=False),
+        sa.Column("needed", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("unit_code", sa.Text(), nullable=False),
         sa.Column("need_date", sa.Date(), nullable=True),
         sa.Column("delivery_location", sa.Text(), nullable=False),
@@ -163,6 +169,11 @@ def upgrade() -> None:
         sa.Column("demand_version", sa.Integer(), nullable=False),
         sa.Column("requester", sa.Text(), nullable=False),
         sa.Column("approver", sa.Text(), nullable=False),
+        sa.Column("approver_for", sa.Text(), nullable=False),
+        sa.Column("approve_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("automatic", sa.Boolean(), nullable=False),
+        sa.Column("decision_reason", sa.Text(), nullable=False),
         sa.Column("supplier", sa.Text(), nullable=False),
         sa.Column("supplier_item", sa.Text(), nullable=False),
         sa.Column("estimate", sa.Numeric(precision=24, scale=9), nullable=True),
@@ -171,13 +182,25 @@ def upgrade() -> None:
         sa.Column("explanation", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("purchase_order", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.CheckConstraint("quantity > 0", name=op.f("ck_requisition_quantity")),
+        sa.CheckConstraint(
+            "approver = '' or (approver <> requester and approver_for <> requester)",
+            name=op.f("ck_requisition_duties"),
+        ),
+        sa.CheckConstraint("quantity > 0 and needed >= 0 and needed <= quantity", name=op.f("ck_requisition_quantity")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_requisition")),
     )
     op.create_index("ix_requisition_site", "requisition", ["site", "name"], unique=False)
     op.create_index("ix_requisition_state", "requisition", ["site", "state", "name"], unique=False)
     op.create_index("ix_requisition_work_order", "requisition", ["work_order"], unique=False)
-    op.create_index("uq_requisition_number", "requisition", ["number"], unique=True)
+    op.create_index(
+        "ix_requisition_source",
+        "requisition",
+        ["source_kind", "source"],
+        unique=False,
+        postgresql_where=sa.text("source <> ''"),
+    )
+    op.create_index("ix_requisition_supplier", "requisition", ["supplier", "approve_time"], unique=False)
+    op.create_index("uq_requisition_number", "requisition", ["site", "number"], unique=True)
     op.create_index(
         "uq_requisition_source",
         "requisition",
@@ -208,6 +231,8 @@ def upgrade() -> None:
         sa.Column("email", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("authors", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("approver", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_supplier")),
     )
     op.create_index("uq_supplier_number", "supplier", ["number"], unique=True)
@@ -226,21 +251,31 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("content_hash", sa.Text(), nullable=False),
+        sa.Column("requester", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("authors", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("approver", sa.Text(), nullable=False),
+        sa.Column("approver_for", sa.Text(), nullable=False),
         sa.Column("approve_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("automatic", sa.Boolean(), nullable=False),
+        sa.Column("decide_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("issue_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("net", sa.Numeric(precision=24, scale=9), nullable=False),
         sa.Column("explanation", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("chains", sa.ARRAY(sa.Text()), nullable=False),
+        sa.CheckConstraint(
+            "approver = '' or not (approver = any(authors) or approver_for = any(authors))",
+            name=op.f("ck_purchase_order_duties"),
+        ),
         sa.ForeignKeyConstraint(["supplier"], ["supplier.name"], name=op.f("fk_purchase_order_supplier")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_purchase_order")),
     )
     op.create_index("ix_purchase_order_site", "purchase_order", ["site", "name"], unique=False)
     op.create_index("ix_purchase_order_state", "purchase_order", ["site", "state", "name"], unique=False)
-    op.create_index("ix_purchase_order_supplier", "purchase_order", ["supplier", "approve_time"], unique=False)
-    op.create_index("uq_purchase_order_number", "purchase_order", ["number"], unique=True)
+    op.create_index("ix_purchase_order_supplier", "purchase_order", ["supplier", "decide_time"], unique=False)
+    op.create_index("uq_purchase_order_number", "purchase_order", ["site", "number"], unique=True)
     op.create_table(
         "supplier_item",
         sa.Column("name", sa.Text(), nullable=False),
@@ -285,6 +320,7 @@ def upgrade() -> None:
         sa.Column("unit_code", sa.Text(), nullable=False),
         sa.Column("received", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("accepted", sa.Numeric(precision=20, scale=6), nullable=False),
+        sa.Column("rejected", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("short_closed", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("base_numerator", sa.Integer(), nullable=False),
         sa.Column("base_denominator", sa.Integer(), nullable=False),
@@ -295,10 +331,11 @@ def upgrade() -> None:
         sa.Column("delivery_location", sa.Text(), nullable=False),
         sa.Column("requested_date", sa.Date(), nullable=True),
         sa.Column("expected_date", sa.Date(), nullable=True),
+        sa.Column("over_percent", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("accept_limit", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("references_", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.CheckConstraint(
-            "quantity > 0 and received >= 0 and accepted >= 0 and short_closed >= 0",
+            "quantity > 0 and received >= 0 and accepted >= 0 and rejected >= 0 and short_closed >= 0",
             name=op.f("ck_purchase_order_line_quantities"),
         ),
         sa.ForeignKeyConstraint(
