@@ -5,13 +5,11 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import Error as JetStreamError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -20,12 +18,14 @@ from services.chassis import dead_letter
 from services.chassis.db import sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.inbox import INSERT, Inbox, transient
+from services.chassis.pull import Pull, PullEnded
 
 log = structlog.get_logger("consumer")
 
 IN_FLIGHT = 16
-FETCH = 64
-FETCH_SECONDS = 2.0
+IN_HAND = 128
+"""Messages taken from the broker and not finished: waiting for their aggregate, or being handled."""
+FINISH_SECONDS = 10.0
 TRIES = 3
 ACK_WAIT = 30.0
 
@@ -43,65 +43,77 @@ class Consumer:
         self.handled = 0
         self._stopping = asyncio.Event()
         self._limit = asyncio.Semaphore(IN_FLIGHT)
+        self._in_hand = asyncio.Semaphore(IN_HAND)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last: dict[str, asyncio.Task[None]] = {}
 
     def stop(self) -> None:
         """Fetch no more; what is in hand is finished."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Fetch until stopped; whatever goes wrong with the broker, begin anew."""
+        """Take messages until stopped; whatever goes wrong with the broker, begin anew."""
         while not self._stopping.is_set():
             nc = self.client()
             if nc is None or not nc.is_connected:
                 await self._pause(0.2)
                 continue
-            subscription: Any = None
             try:
-                subscription = await nc.jetstream().pull_subscribe_bind(
-                    consumer=self.inbox.consumer, stream=self.inbox.stream
-                )
-                await self._fetch(subscription)
-            except (NatsError, JetStreamError, TimeoutError, OSError) as error:
-                log.warning("fetch failed", consumer=self.inbox.consumer, error=repr(error))
-                await self._pause(0.5)
-            finally:
-                if subscription is not None:
-                    with contextlib.suppress(Exception):
-                        await subscription.unsubscribe()
+                async with Pull(nc, self.inbox.stream, self.inbox.consumer) as pull:
+                    await self._take(pull)
+            except (PullEnded, NatsError, JetStreamError, TimeoutError, OSError) as error:
+                log.warning("pull ended", consumer=self.inbox.consumer, error=repr(error))
+                await self._pause(0.2)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
 
-    async def _fetch(self, subscription: Any) -> None:
-        while not self._stopping.is_set():
-            fetching = asyncio.ensure_future(
-                subscription.fetch(FETCH, timeout=FETCH_SECONDS, heartbeat=FETCH_SECONDS / 4)
-            )
-            stopping = asyncio.ensure_future(self._stopping.wait())
-            await asyncio.wait({fetching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    async def _take(self, pull: Pull) -> None:
+        """Hand each message to the worker of its aggregate; no more than IN_HAND at a time."""
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            while not self._stopping.is_set():
+                await self._in_hand.acquire()
+                taking = asyncio.ensure_future(pull.next())
+                await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                message: Msg | None = None
+                if taking.done():
+                    try:
+                        message = taking.result()
+                    finally:
+                        if message is None:
+                            self._in_hand.release()
+                    self.last_seen = time.monotonic()
+                else:
+                    taking.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await taking
+                    self._in_hand.release()
+                if message is not None:
+                    self._dispatch(message)
+            await pull.give_back()
+        finally:
             stopping.cancel()
-            if not fetching.done():
-                fetching.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await fetching
-                return
-            try:
-                messages: list[Msg] = fetching.result()
-            except NatsTimeout:
-                self.last_seen = time.monotonic()
-                continue
-            self.last_seen = time.monotonic()
-            await self._batch(messages)
 
-    async def _batch(self, messages: list[Msg]) -> None:
-        keys: dict[str, list[Msg]] = {}
-        for message in messages:
-            key = (message.headers or {}).get("plantops-aggregate", message.subject)
-            keys.setdefault(key, []).append(message)
+    def _dispatch(self, message: Msg) -> None:
+        """Messages of one aggregate wait for each other, others do not (REL-25)."""
+        key = (message.headers or {}).get("plantops-aggregate", message.subject)
+        task = asyncio.ensure_future(self._after(self._last.get(key), message))
+        self._last[key] = task
+        self._tasks.add(task)
 
-        async def serial(mine: list[Msg]) -> None:
-            async with self._limit:
-                for message in mine:
-                    await self.handle(message)
+        def done(ended: asyncio.Task[None]) -> None:
+            self._in_hand.release()
+            self._tasks.discard(ended)
+            if self._last.get(key) is ended:
+                del self._last[key]
 
-        await asyncio.gather(*(serial(mine) for mine in keys.values()))
+        task.add_done_callback(done)
+
+    async def _after(self, before: asyncio.Task[None] | None, message: Msg) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        async with self._limit:
+            await self.handle(message)
 
     async def handle(self, message: Msg) -> None:
         """Apply one delivery and acknowledge, delay or park it."""
