@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import structlog
 
 from cli.home import DEFAULT, GATEWAY_PORT, SERVICES, Home, NotRunning
 from cli.session import Refused, Session
@@ -14,6 +17,8 @@ from cli.session import Refused, Session
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 for a difference or refusal, 2 for a wrong call."""
     options = _parser().parse_args(arguments)
+    # the command line says itself what goes wrong; log lines are for processes
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         code: int = options.command(options)
         return code

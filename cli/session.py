@@ -107,7 +107,7 @@ class Session:
 
     async def _once(self, method: MethodDescriptor, request: Message, token: str) -> Any:
         kind = message_factory.GetMessageClass(method.output_type)
-        call = self._channel(method.file.package.split(".")[1]).unary_unary(
+        call = self._channel(method.containing_service.file.package.split(".")[1]).unary_unary(
             f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=kind.FromString,
