@@ -13,6 +13,10 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+LONGEST_VALUE = 500
+MOST_FIELDS = 20
+"""What a refusal repeats of a caller's input; a status travels in headers, which have a hard limit."""
+
 
 def _reason(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
@@ -36,7 +40,7 @@ class Fault(Exception):
             cls.reason = _reason(cls.__name__)[:63]
 
     def __init__(self, message: str = "", /, **metadata: object) -> None:
-        self.metadata = {name: _plain(value) for name, value in metadata.items()}
+        self.metadata = {name: _plain(value)[:LONGEST_VALUE] for name, value in metadata.items()}
         self.retry_after: timedelta | None = None
         self.fields: list[tuple[str, str]] = []
         self.subjects: list[tuple[str, str, str]] = []
@@ -77,7 +81,7 @@ class Fault(Exception):
                 error_details_pb2.BadRequest(
                     field_violations=[
                         error_details_pb2.BadRequest.FieldViolation(field=field, description=text)
-                        for field, text in self.fields
+                        for field, text in self.fields[:MOST_FIELDS]
                     ]
                 )
             )
@@ -86,7 +90,7 @@ class Fault(Exception):
                 error_details_pb2.PreconditionFailure(
                     violations=[
                         error_details_pb2.PreconditionFailure.Violation(type=kind, subject=subject, description=text)
-                        for kind, subject, text in self.subjects
+                        for kind, subject, text in self.subjects[:MOST_FIELDS]
                     ]
                 )
             )

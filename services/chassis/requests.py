@@ -25,6 +25,8 @@ _OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
 
 Violation = tuple[str, str, object]
 
+LONGEST_TEXT = 4000
+"""Characters of any text; most fields have a lower limit of their own (SEC-31)."""
 _UNPRINTABLE = re.compile(r"[\x00-\x03\x05-\x08\x0b\x0c\x0e-\x1c\x1f\x7f]")
 """Control characters but tab, line ends and the separators inside scanned codes (EOT, GS, RS)."""
 
@@ -149,6 +151,8 @@ def problems(request: Message) -> Iterator[Violation]:
         if path in seen or (resource and _unset_in_update(request, resource, path)):
             continue
         yield path, violation.proto.message or violation.proto.rule_id, ""
+    if getattr(request, "page_size", 0) < 0:
+        yield "page_size", "must not be negative", request.page_size  # type: ignore[attr-defined]
     if "request_id" in request.DESCRIPTOR.fields_by_name:
         text: str = request.request_id  # type: ignore[attr-defined]
         if "request_id" not in seen and not _is_uuid(text):
@@ -196,7 +200,9 @@ def _walk(message: Message, prefix: str, masked: str) -> Iterator[Violation]:
             items = value if field.repeated else (value,)
             for index, item in enumerate(items):
                 where = f"{path}[{index}]" if field.repeated else path
-                if field.text and _UNPRINTABLE.search(item):
+                if field.text and len(item) > LONGEST_TEXT:
+                    yield where, f"has at most {LONGEST_TEXT} characters", len(item)
+                elif field.text and _UNPRINTABLE.search(item):
                     yield where, "must not contain control characters", ""
                 elif field.enum and item not in field.descriptor.enum_type.values_by_number:
                     yield where, f"must be one of {_choices(field.descriptor)}", item
