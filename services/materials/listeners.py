@@ -26,14 +26,12 @@ from services.chassis import access
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import amount_of, decimal_of, python_of, to_date
-from services.materials.model import reservation, stock
-from services.materials.model.item import Item, SiteFact
-from services.materials.model.location import Kind, Location
+from services.materials.model import ledger, reservation, stock
+from services.materials.model.item import Item, Lot, SiteFact, site_fact
+from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.policy import RequestState, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState
 from services.materials.model.reservation import Cover, Reservation, State
-
-_VIRTUAL = (Kind.SUPPLIER, Kind.CONSUMED, Kind.SCRAP, Kind.ADJUSTMENT, Kind.OPENING)
 
 
 async def know_site(event: SiteChanged, unit: Unit) -> None:
@@ -42,7 +40,7 @@ async def know_site(event: SiteChanged, unit: Unit) -> None:
     if fact is None:
         fact = SiteFact(name=event.site, time_zone=event.time_zone, currency_code=event.currency_code)
         unit.session.add(fact)
-        for kind in _VIRTUAL:
+        for kind in sorted(VIRTUAL):
             name = f"{event.site}/{Location.COLLECTION}/v-{kind.lower()}"
             unit.add(Location(name=name, title=kind.capitalize(), kind=kind))
     fact.time_zone, fact.currency_code = event.time_zone, event.currency_code
@@ -63,6 +61,8 @@ async def know_person(event: PersonChanged, unit: Unit) -> None:
 
 async def reserve_parts(event: WorkOrderApproved, unit: Unit) -> None:
     """All part demands of an order: the difference to what is known is applied by demand id (MNT-180)."""
+    site = event.work_order.split("/")[1]
+    await _hold(unit, event.work_order, [demand.item for demand in event.part_demands])
     known: dict[str, Reservation] = {
         row.demand: row
         for row in await unit.all(
@@ -74,61 +74,86 @@ async def reserve_parts(event: WorkOrderApproved, unit: Unit) -> None:
     }
     if any(row.demand_version > event.demand_version for row in known.values()):
         return
-    wanted = {demand.demand for demand in event.part_demands}
+    wanted = {demand.demand: demand.item for demand in event.part_demands}
     for row in known.values():
-        if row.demand not in wanted and row.state in reservation.OPEN:
+        if wanted.get(row.demand) != row.item and row.state in reservation.OPEN:
             await _release(unit, row, "the demand is gone", event.work_order)
-    site = event.work_order.split("/")[1]
-    items = await unit.get_many(Item, [demand.item for demand in event.part_demands], lock=False)
+    items = await unit.get_many(Item, wanted.values(), lock=False)
     for demand in event.part_demands:
-        known_row = known.get(demand.demand)
-        if known_row is not None and known_row.item == demand.item and known_row.state in reservation.OPEN:
-            row = known_row
-            row.demand_version = event.demand_version
-            await _resize(unit, row, _base(items.get(demand.item), demand))
-        elif known_row is None:
+        row_known = known.get(demand.demand)
+        if row_known is None:
             row = unit.add(_reservation(unit, site, event, demand, items.get(demand.item)))
             await unit.flush()
-        else:
-            continue
-        await stock.claim(unit, row)
+            await stock.claim(unit, row)
+        elif row_known.item == demand.item:
+            row_known.demand_version = event.demand_version
+            await _resize(unit, row_known, _base(items.get(demand.item), demand)[0])
 
 
-def _base(item: Item | None, demand: Any) -> Decimal:
-    """Quantity in the base unit; as stated where the item or its unit is not known here."""
-    stated = decimal_of(demand.quantity.value)
+async def _hold(unit: Unit, work_order: str, more: list[str]) -> None:
+    """Lock the stock of all items that an order's reservations speak of."""
+    known = await unit.all(select(Reservation.item).where(Reservation.work_order == work_order))  # type: ignore[call-overload]
+    await ledger.hold(unit, work_order.split("/")[1], [*known, *more])
+
+
+def _base(item: Item | None, demand: Any) -> tuple[Decimal, str, str]:
+    """(quantity, unit, what is wrong): in the base unit; as stated where item or conversion are not known here."""
+    stated, unit_code = decimal_of(demand.quantity.value), demand.quantity.unit_code
     if item is None:
-        return stated
+        return stated, unit_code, "the item is not known"
     try:
-        return item.base(stated, demand.quantity.unit_code, "quantity")
-    except Fault:
-        return stated
+        return item.base(stated, unit_code, "quantity"), item.base_unit_code, ""
+    except Fault as fault:
+        return stated, unit_code, fault.message
 
 
 def _reservation(unit: Unit, site: str, event: WorkOrderApproved, demand: Any, item: Item | None) -> Reservation:
-    quantity = _base(item, demand)
+    quantity, unit_code, wrong = _base(item, demand)
     return Reservation(
         name=unit.new_name(f"sites/{site}", Reservation.COLLECTION), work_order=event.work_order,
-        demand=demand.demand, demand_version=event.demand_version, item=demand.item,
-        unit_code=item.base_unit_code if item is not None else demand.quantity.unit_code,
+        demand=demand.demand, demand_version=event.demand_version, item=demand.item, unit_code=unit_code,
         requested=quantity, short=quantity, delivery_location=demand.delivery_location, priority=event.priority or 3,
         need_time=python_of(demand.need_time) if demand.HasField("need_time") else None, allocations=[],
-        cause="" if item is not None else "the item is not known", correlation=event.work_order,
+        cause=wrong, correlation=event.work_order,
     )  # fmt: skip
 
 
 async def _resize(unit: Unit, row: Reservation, quantity: Decimal) -> None:
-    """Another quantity for the same demand: what is too much is given back."""
-    if quantity < row.issued + row.allocated:
+    """Another quantity for the same demand: what is too much is given back, what is missing is claimed."""
+    if row.state is State.ISSUED and quantity > row.issued:
+        row.move(State.PENDING)
+    elif row.state not in reservation.OPEN:
+        return
+    smaller = quantity < row.issued + row.allocated
+    if smaller:
         await reservation.give_back(unit, row)
-    row.requested = max(quantity + row.released, row.issued + row.released)
+    row.requested = max(quantity, row.issued) + row.released
     row.short = row.missing
+    if row.missing == 0 and row.issued > 0 and not row.allocations:
+        if row.state is State.SHORT:
+            row.judge()
+            await unit.flush()
+        row.move(State.ISSUED)
+    else:
+        await stock.claim(unit, row)
+    if smaller:
+        await unit.flush()
+        await stock.serve(unit, row.site or "", {row.item})
 
 
 async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
-    """Need times move with the planned start."""
+    """Need times move with the planned start; stock that expires before then is given back and claimed anew."""
+    await _hold(unit, event.work_order, [])
+    fact = await site_fact(unit, event.work_order.split("/")[1])
     for row in await _of(unit, event.work_order):
         row.need_time = python_of(event.planned_start_time)
+        lots = await unit.get_many(Lot, [taken.lot for taken in row.allocations if taken.lot], lock=False)
+        day = row.needed_on(fact, unit.now)
+        if any(lot.expire_date is not None and lot.expire_date < day for lot in lots.values()):
+            await reservation.give_back(unit, row)
+            row.cause = "what was allocated expires before it is needed"
+            await stock.claim(unit, row)
+            await stock.serve(unit, row.site or "", {row.item})
 
 
 async def release_completed(event: WorkOrderCompleted, unit: Unit) -> None:
@@ -158,6 +183,7 @@ async def _of(unit: Unit, work_order: str) -> list[Reservation]:
 
 
 async def _release_all(unit: Unit, work_order: str, reason: str) -> None:
+    await _hold(unit, work_order, [])
     for row in await _of(unit, work_order):
         await _release(unit, row, reason, work_order)
 
@@ -171,11 +197,11 @@ async def _release(unit: Unit, row: Reservation, reason: str, by: str) -> None:
 
 async def carry_request(event: RequisitionCreated, unit: Unit) -> None:
     """A requisition carries a supply request or a short reservation: nothing is asked twice (MAT-167)."""
+    await ledger.hold(unit, event.requisition.split("/")[1], [event.item])
     if event.supply_request:
         request = await unit.find(SupplyRequest, event.supply_request)
         if request is not None and request.state is RequestState.OPEN:
-            request.move(RequestState.CARRIED)
-            request.carried_by = event.requisition
+            request.carry(event.requisition)
     if event.reservation:
         row = await unit.find(Reservation, event.reservation)
         if row is not None and row.state is State.SHORT:
@@ -185,6 +211,7 @@ async def carry_request(event: RequisitionCreated, unit: Unit) -> None:
 
 async def reopen_request(event: RequisitionRejected, unit: Unit) -> None:
     """A refused requisition leaves its need open again (MAT-169)."""
+    await ledger.hold(unit, event.requisition.split("/")[1], [event.item])
     if event.supply_request:
         request = await unit.find(SupplyRequest, event.supply_request)
         if request is not None and request.state is RequestState.CARRIED:
@@ -207,15 +234,22 @@ async def expect_goods_anew(event: PurchaseOrderChanged, unit: Unit) -> None:
 
 
 async def _expect(event: Any, unit: Unit) -> None:
+    """Expected receipts are as the order says; what it names no more is closed."""
     site = event.purchase_order.split("/")[1]
     key = event.purchase_order.rsplit("/", 1)[-1]
+    before = await unit.all(
+        select(ExpectedReceipt.item).where(ExpectedReceipt.purchase_order == event.purchase_order)  # type: ignore[call-overload]
+    )
+    await ledger.hold(unit, site, [*before, *(line.item for line in event.lines)])
+    known = await _known(unit, event.purchase_order)
+    closed: set[str] = set()
     for line in event.lines:
         for schedule in line.schedules:
-            name = f"sites/{site}/{ExpectedReceipt.COLLECTION}/{key}-{line.line}-{schedule.schedule}"
-            row = await unit.find(ExpectedReceipt, name)
+            row = known.pop((line.line, schedule.schedule), None)
             if row is None:
                 row = ExpectedReceipt(
-                    name=name, purchase_order=event.purchase_order, order_line=line.line,
+                    name=f"sites/{site}/{ExpectedReceipt.COLLECTION}/{key}-{line.line}-{schedule.schedule}",
+                    purchase_order=event.purchase_order, order_line=line.line,
                     schedule_line=schedule.schedule, supplier=event.supplier, item=line.item,
                     correlation=unit.correlation,
                     unit_code=schedule.quantity.unit_code, quantity=Decimal(0), open_quantity=Decimal(0),
@@ -223,13 +257,29 @@ async def _expect(event: Any, unit: Unit) -> None:
                 )  # fmt: skip
                 _fill(row, line, schedule)
                 unit.add(row)
-            else:
-                _fill(row, line, schedule)
+            elif _fill(row, line, schedule):
+                closed.add(row.item)
         for reference in line.references:
             await _ordered(unit, event.purchase_order, reference, line)
+    closed |= {row.item for row in known.values() if row.close()}
+    if closed:
+        await unit.flush()
+        await stock.uncover(unit, site, closed, event.purchase_order, f"{event.purchase_order} brings no more")
 
 
-def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> None:
+async def _known(unit: Unit, order: str) -> dict[tuple[int, int], ExpectedReceipt]:
+    rows = await unit.all(
+        select(ExpectedReceipt)
+        .where(ExpectedReceipt.purchase_order == order)  # type: ignore[arg-type]
+        .order_by(ExpectedReceipt.name)
+        .with_for_update()
+    )
+    return {(row.order_line, row.schedule_line): row for row in rows}
+
+
+def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> bool:
+    """Take over what the order says; whether it ends a row that was awaited."""
+    awaited = row.state is ExpectedState.OPEN
     row.quantity = decimal_of(schedule.quantity.value)
     row.open_quantity = decimal_of(schedule.open_quantity.value)
     row.accept_limit = max(decimal_of(schedule.accept_limit.value), row.received)
@@ -238,10 +288,14 @@ def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> None:
     row.expected_date = to_date(schedule.expected_date)
     if line.HasField("unit_price"):
         base = decimal_of(line.price_base_quantity.value) if line.HasField("price_base_quantity") else Decimal(1)
-        row.unit_price = amount_of(line.unit_price) / base
+        row.unit_price = round(amount_of(line.unit_price) / base, 9)
         row.unit_price_currency_code = line.unit_price.currency_code
-    if row.open_quantity <= 0 and row.state is ExpectedState.OPEN:
-        row.move(ExpectedState.COMPLETE if row.received >= row.quantity else ExpectedState.CLOSED)
+    if row.open_quantity <= 0 and not row.complete:
+        return row.close() and awaited
+    if row.open_quantity > 0 and row.state is ExpectedState.CLOSED:
+        row.move(ExpectedState.OPEN)
+    row.judge()
+    return False
 
 
 async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:
@@ -250,8 +304,9 @@ async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:
     if reference.supply_request:
         request = await unit.find(SupplyRequest, reference.supply_request)
         if request is not None and request.state in (RequestState.OPEN, RequestState.CARRIED):
+            request.carry(order)
+            await unit.flush()
             request.move(RequestState.SATISFIED)
-            request.carried_by = order
     if reference.reservation:
         row = await unit.find(Reservation, reference.reservation)
         if row is not None and row.state is State.SHORT:
@@ -259,32 +314,23 @@ async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:
 
 
 async def drop_closed(event: PurchaseOrderClosed, unit: Unit) -> None:
-    """Nothing more will come."""
-    await _drop(event.purchase_order, unit)
+    """Nothing more will come; who still waits for it is open again (MAT-169)."""
+    await _drop(event.purchase_order, unit, f"{event.purchase_order} was closed")
 
 
 async def drop_cancelled(event: PurchaseOrderCancelled, unit: Unit) -> None:
     """A cancelled order brings nothing: what it covered is open again (MAT-169)."""
-    await _drop(event.purchase_order, unit)
-    for reference in event.references:
-        if reference.reservation:
-            row = await unit.find(Reservation, reference.reservation)
-            if row is not None and row.state is State.SHORT:
-                row.cover, row.supply, row.expected_date = Cover.UNCOVERED, "", None
-                row.cause = f"{event.purchase_order} was cancelled"
-                unit.emit(row.told_short(), correlation=row.correlation)
-    for item in {reference.supply_request for reference in event.references if reference.supply_request}:
-        request = await unit.find(SupplyRequest, item)
-        if request is not None:
-            await stock.ask(unit, request.site or "", request.item)
+    await _drop(event.purchase_order, unit, f"{event.purchase_order} was cancelled")
 
 
-async def _drop(order: str, unit: Unit) -> None:
-    rows = await unit.all(
-        select(ExpectedReceipt)
-        .where(ExpectedReceipt.purchase_order == order, ExpectedReceipt.state == ExpectedState.OPEN)  # type: ignore[arg-type]
-        .order_by(ExpectedReceipt.name)
-        .with_for_update()
+async def _drop(order: str, unit: Unit, cause: str) -> None:
+    site = order.split("/")[1]
+    items = set(
+        await unit.all(select(ExpectedReceipt.item).where(ExpectedReceipt.purchase_order == order))  # type: ignore[call-overload]
     )
-    for row in rows:
-        row.move(ExpectedState.CLOSED)
+    await ledger.hold(unit, site, items)
+    for row in (await _known(unit, order)).values():
+        row.close()
+    await unit.flush()
+    if items:
+        await stock.uncover(unit, site, items, order, cause)

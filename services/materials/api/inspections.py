@@ -25,7 +25,7 @@ class InspectionService:
         return await unit.list(InspectionLot, request)
 
     async def decide_usage(self, request: Any, unit: Unit) -> Any:
-        lot = await unit.get(InspectionLot, request.name, etag=request.etag)
+        lot = await stock.take_up(unit, InspectionLot, request.name, etag=request.etag)
         site = lot.site or ""
         item = await unit.get(Item, lot.item, lock=False)
         parts = []

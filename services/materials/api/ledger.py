@@ -4,30 +4,28 @@ from decimal import Decimal
 from typing import Any
 
 from plantops.materials.v1 import balances_pb2, movements_pb2
-from sqlalchemy import select, text
+from sqlalchemy import ARRAY, Text, TextClause, bindparam, select, text
 
 from services.chassis import query
-from services.chassis.access import denied
-from services.chassis.faults import Fault, FieldInvalid, TimeInFuture
+from services.chassis.faults import Fault
 from services.chassis.unit import Unit
-from services.chassis.wire import decimal_of, enum_name, fill, python_of
-from services.materials.model import location as locations
-from services.materials.model import stock
-from services.materials.model.item import Item, Lot, State, Tracking
-from services.materials.model.ledger import AlreadyReversed, Balance, Movement, MovementKind, Posting, Status
-from services.materials.model.location import Kind, Location
+from services.chassis.wire import fill
+from services.materials.api.postings import Known
+from services.materials.model import ledger, stock
+from services.materials.model.ledger import (
+    AlreadyReversed,
+    Balance,
+    BelongsToDocument,
+    Movement,
+    MovementKind,
+    NotEnoughStock,
+    Posting,
+    StockMovedOn,
+)
+from services.materials.model.location import VIRTUAL, Location
+from services.materials.model.receipt import InspectionLot
 
-APPROVE = "materials.movements.approve"
-BY_HAND = {
-    MovementKind.MOVE: (None, None),
-    MovementKind.STATUS_CHANGE: (None, None),
-    MovementKind.SCRAP: (None, Kind.SCRAP),
-    MovementKind.ADJUST: (Kind.ADJUSTMENT, Kind.ADJUSTMENT),
-    MovementKind.OPENING: (Kind.OPENING, None),
-}
-WITH_APPROVAL = frozenset({MovementKind.SCRAP, MovementKind.ADJUST, MovementKind.OPENING})
-BY_DOCUMENT = frozenset({MovementKind.REVERSAL, MovementKind.RECEIPT, MovementKind.ISSUE, MovementKind.RETURN_TO_STOCK})
-WITH_REASON = frozenset({MovementKind.SCRAP, MovementKind.ADJUST})
+OF_DOCUMENTS = frozenset({MovementKind.RECEIPT, MovementKind.ISSUE, MovementKind.RETURN_TO_STOCK})
 
 
 class MovementService:
@@ -36,9 +34,7 @@ class MovementService:
     async def get_movement(self, request: Any, unit: Unit) -> Any:
         found = await unit.get(Movement, request.name)
         message = fill(movements_pb2.Movement(), found)
-        message.reversed_by = (
-            await unit.first(select(Movement.name).where(Movement.reverses == found.name)) or ""  # type: ignore[call-overload]
-        )
+        message.reversed_by = await _reversal_of(unit, found.name)
         return message
 
     async def list_movements(self, request: Any, unit: Unit) -> Any:
@@ -46,38 +42,40 @@ class MovementService:
 
     async def create_movement(self, request: Any, unit: Unit) -> Any:
         site = request.parent.split("/")[1]
-        posting = await _posting(unit, site, request.movement)
+        posting = (await Known.of(unit, site, [request.movement])).posting(unit, request.movement)
         await stock.move(unit, site, [posting])
         return await unit.get(Movement, posting.name, lock=False)
 
     async def batch_create_movements(self, request: Any, unit: Unit) -> Any:
         batch = await unit.batch(request.requests)
         site = request.parent.split("/")[1]
-        made: dict[str, Any] = {}
+        known = await Known.of(unit, site, [entry.request.movement for entry in batch.open])
+        made: dict[str, tuple[Any, Posting]] = {}
         for entry in batch.open:
             try:
-                posting = await _posting(unit, site, entry.request.movement)
-                async with unit.attempt():
-                    await stock.move(unit, site, [posting])
-                made[posting.name] = entry
+                posting = known.posting(unit, entry.request.movement)
+                made[posting.name] = (entry, posting)
             except Fault as fault:
                 entry.refuse(fault)
+        postings = [posting for _, posting in made.values()]
+        await ledger.post(unit, site, postings)
+        await stock.follow(unit, site, postings)
         rows = await unit.get_many(Movement, made, lock=False)
-        for name, entry in made.items():
-            entry.answer(rows[name])
+        for name, (entry, posting) in made.items():
+            if posting.fault is not None:
+                entry.refuse(posting.fault)
+            else:
+                entry.answer(rows[name])
         return batch.response(movements_pb2.BatchCreateMovementsResponse)
 
     async def reverse_movement(self, request: Any, unit: Unit) -> Any:
         found = await unit.get(Movement, request.name, lock=False)
-        if found.kind in (
-            MovementKind.REVERSAL,
-            MovementKind.RECEIPT,
-            MovementKind.ISSUE,
-            MovementKind.RETURN_TO_STOCK,
-        ):
-            raise AlreadyReversed(movement=found.name, why=f"a {found.kind} is taken back through its document")
-        if await unit.first(select(Movement.name).where(Movement.reverses == found.name)):  # type: ignore[call-overload]
+        if found.kind is MovementKind.REVERSAL:
+            raise AlreadyReversed(movement=found.name, why="it is a reversal itself")
+        if await _reversal_of(unit, found.name):
             raise AlreadyReversed(movement=found.name, why="it was reversed before")
+        if found.kind in OF_DOCUMENTS or f"/{InspectionLot.COLLECTION}/" in found.source:
+            raise BelongsToDocument(movement=found.name, document=found.source)
         places = await unit.get_many(Location, [found.from_location, found.to_location], lock=False)
         posting = Posting(
             name=unit.new_name(f"sites/{found.site}", Movement.COLLECTION), kind=MovementKind.REVERSAL,
@@ -86,73 +84,32 @@ class MovementService:
             from_status=found.to_status, to_status=found.from_status,
             from_virtual=places[found.to_location].virtual, to_virtual=places[found.from_location].virtual,
             reason_code=request.reason, reverses=found.name, source=found.source, cost=found.cost,
-            currency_code=found.cost_currency_code,
+            correlation=found.correlation,
         )  # fmt: skip
-        await stock.move(unit, found.site or "", [posting])
+        try:
+            await stock.move(unit, found.site or "", [posting])
+        except NotEnoughStock as gone:
+            raise StockMovedOn(resource=found.name, why=gone.message, **gone.metadata) from None
         return await unit.get(Movement, posting.name, lock=False)
 
     async def check_ledger(self, request: Any, unit: Unit) -> Any:
         answer = movements_pb2.CheckLedgerResponse()
         site = request.name.split("/")[1]
         for sentence, statement in _CHECKS:
-            for row in await unit.execute(text(statement), {"site": site}):
+            for row in await unit.execute(_check(statement), {"site": site}):
                 answer.findings.append(f"{sentence}: {', '.join(str(value) for value in row)}")
         counted = (await unit.execute(_COUNTS, {"site": site})).one()
         answer.movement_count, answer.balance_count = counted.movements, counted.balances
         return answer
 
 
-async def _posting(unit: Unit, site: str, message: Any) -> Posting:
-    """A movement made by hand: kind, places, quantity and permission are checked."""
-    kind = MovementKind(enum_name(message, "kind"))
-    if kind not in BY_HAND:
-        allowed = ", ".join(sorted(BY_HAND))
-        raise FieldInvalid(field="movement.kind", rule=f"may be {allowed}; others come from documents", value=kind)
-    if kind in WITH_APPROVAL and not unit.caller.may(APPROVE, site):
-        raise denied(APPROVE)
-    if kind in WITH_REASON and not message.reason_code:
-        raise FieldInvalid(field="movement.reason_code", rule=f"is required for {kind}")
-    item = await unit.find(Item, message.item, lock=False)
-    if item is None:
-        raise FieldInvalid(field="movement.item", rule="must be an item", value=message.item)
-    if item.state is State.BLOCKED and kind is MovementKind.OPENING:
-        raise FieldInvalid(field="movement.item", rule="must not be blocked", value=message.item)
-    amount = item.base(decimal_of(message.quantity.value), message.quantity.unit_code, "movement.quantity.value")
-    if amount <= 0:
-        raise FieldInvalid(field="movement.quantity.value", rule="must be more than 0", value=message.quantity.value)
-    if (item.tracking is Tracking.LOT) != bool(message.lot):
-        rule = "is required: the item is tracked by lot" if item.tracking is Tracking.LOT else "must be empty"
-        raise FieldInvalid(field="movement.lot", rule=rule, value=message.lot)
-    if message.lot and await unit.find(Lot, message.lot, lock=False) is None:
-        raise FieldInvalid(field="movement.lot", rule="must be a lot of the item", value=message.lot)
-    at = python_of(message.effective_time) if message.HasField("effective_time") else None
-    if at is not None and at > unit.now:
-        raise TimeInFuture(field="movement.effective_time", value=at.isoformat(), limit=unit.now.isoformat())
-    from_kind, to_kind = BY_HAND[kind]
-    source = await _place(unit, site, message.from_location, from_kind, "from_location", kind)
-    target_name = message.from_location if kind is MovementKind.STATUS_CHANGE else message.to_location
-    target = await _place(unit, site, target_name, to_kind, "to_location", kind)
-    before = Status(enum_name(message, "from_status")) if message.from_status else Status.UNRESTRICTED
-    after = Status(enum_name(message, "to_status")) if message.to_status else before
-    if (source.name, before) == (target.name, after):
-        raise FieldInvalid(field="movement.to_location", rule="must differ from where the stock is", value=target.name)
-    return Posting(
-        name=unit.new_name(f"sites/{site}", Movement.COLLECTION), kind=kind, item=item.name, lot=message.lot,
-        quantity=amount, unit_code=item.base_unit_code, from_location=source.name, to_location=target.name,
-        from_status=before, to_status=after, from_virtual=source.virtual, to_virtual=target.virtual,
-        effective_time=at, reason_code=message.reason_code, source=message.source,
-    )  # fmt: skip
-
-
-async def _place(unit: Unit, site: str, name: str, virtual: Kind | None, field: str, kind: MovementKind) -> Location:
-    if not name and virtual is not None:
-        return await locations.virtual(unit, site, virtual)
-    found = await unit.find(Location, name, lock=False) if name.startswith(f"sites/{site}/locations/") else None
-    if found is None:
-        raise FieldInvalid(field=f"movement.{field}", rule="must be a location of the site", value=name)
-    if found.virtual:
-        raise FieldInvalid(field=f"movement.{field}", rule=f"is chosen by the kind {kind}; leave it empty", value=name)
-    return found.usable()
+async def _reversal_of(unit: Unit, movement: str) -> str:
+    return (
+        await unit.first(
+            select(Movement.name).where(Movement.reverses == movement, Movement.reverses != "")  # type: ignore[call-overload]
+        )
+        or ""
+    )
 
 
 class BalanceService:
@@ -209,6 +166,32 @@ _CHECKS = (
         """,
     ),
     (
+        "value of the stock differs from its movements",
+        """
+        select v.item, v.quantity, s.quantity, v.value + v.variance, s.value
+        from value_balance v
+        join (select m.item, sum(x.sign * m.quantity) as quantity, sum(x.sign * m.cost) as value
+              from movement m
+              join location f on f.name = m.from_location join location t on t.name = m.to_location,
+              lateral (select case when f.kind = any(:virtual) then 1 else -1 end as sign) x
+              where m.site = :site and (f.kind = any(:virtual)) <> (t.kind = any(:virtual)) group by 1) s
+          on s.item = v.item
+        where v.site = :site and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
+        """,
+    ),
+    (
+        "stock was less than nothing at an instant",
+        """
+        select distinct r.item, r.location, r.lot from (
+          select e.item, e.location, e.lot,
+                 sum(e.quantity) over (partition by e.item, e.location, e.lot, e.status
+                                       order by e.effective_time) as running
+          from movement_entry e join location l on l.name = e.location and l.site = :site
+          where l.kind <> all(:virtual)) r
+        where r.running < 0 limit 100
+        """,
+    ),
+    (
         "an ended reservation holds stock",
         """
         select r.name, r.state from reservation r join allocation a on a.reservation = r.name
@@ -216,6 +199,15 @@ _CHECKS = (
         """,
     ),
 )
+
+
+def _check(statement: str) -> TextClause:
+    found = text(statement)
+    if ":virtual" in statement:
+        found = found.bindparams(bindparam("virtual", sorted(VIRTUAL), type_=ARRAY(Text)))
+    return found
+
+
 _COUNTS = text("""
     select (select count(*) from movement where site = :site) as movements,
            (select count(*) from balance where site = :site) as balances

@@ -10,11 +10,11 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.materials.model import stock
-from services.materials.model.item import Item, Lot
+from services.materials.model.item import Item, Lot, SiteFact
 from services.materials.model.location import Location
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.receipt import Receipt, ReceiptState
-from services.materials.rules import gtin
+from services.materials.rules import gtin, lot_numbers
 
 
 class MaterialsPolicyService:
@@ -30,6 +30,9 @@ class MaterialsPolicyService:
         values = values_for(Policy, request.materials_policy)
         if await unit.find(Item, values["item"], lock=False) is None:
             raise FieldInvalid(field="materials_policy.item", rule="must be an item", value=values["item"])
+        if await unit.first(select(SiteFact.name).where(SiteFact.name == f"sites/{values['site']}")) is None:  # type: ignore[call-overload]
+            rule = "must be the id of a site that is known here"
+            raise FieldInvalid(field="materials_policy.site", rule=rule, value=values["site"])
         name = unit.new_name("", Policy.COLLECTION, request.materials_policy_id)
         return unit.add(Policy(name=name, **values))
 
@@ -44,7 +47,12 @@ class MaterialsPolicyService:
         known = await unit.all(select(Revision.name).where(Revision.policy == policy.name))  # type: ignore[call-overload]
         name = unit.new_name(policy.name, Revision.COLLECTION, revisions.next_id(known))
         values = values_for(Revision, request.materials_revision)
-        return unit.add(Revision(name=name, policy=policy.name, author=unit.caller.name, **values).checked())
+        revision = Revision(name=name, policy=policy.name, author=unit.caller.name, **values).checked()
+        item = await unit.get(Item, policy.item, lock=False)
+        for field in ("order_quantity", "maximum"):
+            if (amount := getattr(revision, field)) is not None:
+                item.base(amount, item.base_unit_code, f"materials_revision.{field}")
+        return unit.add(revision)
 
     async def submit_materials_revision(self, request: Any, unit: Unit) -> Any:
         return (await unit.get(Revision, request.name, etag=request.etag)).submit()
@@ -57,8 +65,9 @@ class MaterialsPolicyService:
         return revision.approve(unit.caller.name, request.content_hash, unit.now)
 
     async def activate_materials_revision(self, request: Any, unit: Unit) -> Any:
+        name = request.name.rpartition(f"/{Revision.COLLECTION}/")[0]
+        policy = await stock.take_up(unit, Policy, name)
         revision = await unit.get(Revision, request.name, etag=request.etag)
-        policy = await unit.get(Policy, revision.policy)
         replaced = await revisions.activate(unit, revision, policy)
         unit.emit(policy.event(revision.told(replaced, f"{policy.item} at sites/{policy.site}")))
         await unit.flush()
@@ -96,12 +105,16 @@ class MaterialsLookupService:
         service = "plantops.materials.v1."
         numbers = gtin.forms(code)
         items = await unit.all(
-            select(Item).where(or_(Item.number == code, Item.gtins.overlap(numbers or [code]))).limit(20)  # type: ignore[arg-type, attr-defined]
+            select(Item)
+            .where(or_(Item.number == code, Item.gtins.overlap(numbers or [code])))  # type: ignore[arg-type, attr-defined]
+            .order_by(Item.name)
+            .limit(20)
         )
         for item in items:
             match = answer.matches.add(kind="item", resource=item.name, title=item.title, state=item.state.value)
             match.actions.add(verb="show stock", rpc=service + "BalanceService/ListBalances", resource=item.name)
-        for lot in await unit.all(select(Lot).where(Lot.number == code).limit(20)):  # type: ignore[arg-type]
+        number = lot_numbers.normal(code)
+        for lot in await unit.all(select(Lot).where(Lot.number == number).order_by(Lot.name).limit(20)):  # type: ignore[arg-type]
             answer.matches.add(kind="lot", resource=lot.name, title=f"{lot.item} lot {lot.number}")
         places = await unit.all(
             select(Location)

@@ -24,7 +24,7 @@ class PutAwayService:
         return await unit.list(PutAwayTask, request)
 
     async def confirm_put_away(self, request: Any, unit: Unit) -> Any:
-        task = await unit.get(PutAwayTask, request.name)
+        task = await stock.take_up(unit, PutAwayTask, request.name)
         place = await unit.find(Location, request.location, lock=False)
         if place is None or place.site != task.site or place.virtual:
             raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)
@@ -34,6 +34,8 @@ class PutAwayService:
                 field="check_code", rule="is not the code on that place's label", value=request.check_code
             )
         task.move(TaskState.COMPLETED)
+        if place.name == task.from_location:
+            raise FieldInvalid(field="location", rule="must differ from where the goods are", value=place.name)
         task.to_location = place.name
         taken = await _allocations(unit, task)
         posting = Posting(

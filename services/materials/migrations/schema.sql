@@ -4,6 +4,18 @@ CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
 COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
 
+CREATE FUNCTION public.currency_places(p_code text) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case
+    when p_code in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV',
+                    'XAF', 'XOF', 'XPF') then 0
+    when p_code in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 3
+    else 2 end
+$$;
+
+ALTER FUNCTION public.currency_places(p_code text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.guard_state() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -22,6 +34,21 @@ begin
 end $$;
 
 ALTER FUNCTION public.guard_state() OWNER TO materials_owner;
+
+CREATE FUNCTION public.hold_items(p_site text, p_items text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+  insert into value_balance (site, item, quantity, value, variance, currency_code)
+  select p_site, i.item, 0, 0, 0,
+         coalesce((select s.currency_code from site_fact s where s.name = 'sites/' || p_site), '')
+  from (select distinct unnest(p_items) as item order by item) i
+  on conflict do nothing;
+  perform 1 from value_balance v where v.site = p_site and v.item = any(p_items) order by v.item for update;
+end $$;
+
+ALTER FUNCTION public.hold_items(p_site text, p_items text[]) OWNER TO materials_owner;
 
 CREATE FUNCTION public.make_partitions(days integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -71,18 +98,24 @@ $$;
 
 ALTER FUNCTION public.p_site_key(p_site text, p_item text, p_location text, p_lot text, p_status text) OWNER TO materials_owner;
 
-CREATE FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(name text, outcome text, available numeric)
-    LANGUAGE plpgsql
+CREATE FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, available numeric, place text, effective timestamp with time zone, worth numeric, currency text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
     AS $$
 declare
   p record;
-  free numeric;
-  lowest numeric;
+  v record;
   at timestamptz;
+  free numeric;
+  base numeric;
+  lowest numeric;
+  locked text;
+  rest numeric;
+  kept numeric;
   from_key text;
   to_key text;
 begin
-  -- all rows that exist are locked in one order, so that two batches cannot wait for each other (MAT-74)
+  perform hold_items(p_site, array(select distinct r.item from jsonb_to_recordset(p_postings) as r(item text)));
   perform 1 from balance b
   where b.name in (
     select p_site_key(p_site, x.item, x.location, x.lot, x.status)
@@ -94,15 +127,41 @@ begin
 
   for p in
     select * from jsonb_to_recordset(p_postings) as r(
-      name text, kind text, item text, lot text, from_location text, to_location text, from_status text,
+      n int, name text, kind text, item text, lot text, from_location text, to_location text, from_status text,
       to_status text, from_virtual boolean, to_virtual boolean, quantity numeric, allocated numeric,
       unit_code text, effective_time timestamptz, reason_code text, source text, reverses text,
-      correlation text, cost numeric, currency_code text)
+      correlation text, cost numeric, standard_cost numeric)
+    order by n
   loop
-    at := coalesce(p.effective_time, now());
+    posting := p.name;
+    available := 0;
+    place := p.from_location;
+    worth := null;
+    currency := '';
+    -- taken after the locks: of two postings on one key the later one is also effective later
+    at := coalesce(p.effective_time, clock_timestamp());
+    effective := at;
     from_key := p_site_key(p_site, p.item, p.from_location, p.lot, p.from_status);
     to_key := p_site_key(p_site, p.item, p.to_location, p.lot, p.to_status);
-    name := p.name;
+
+    if p.reverses <> '' and exists (
+      select 1 from movement m where m.reverses = p.reverses and m.reverses <> ''
+    ) then
+      outcome := 'ALREADY_REVERSED';
+      return next;
+      continue;
+    end if;
+
+    if p.from_location <> p.to_location then
+      select l.name into locked from location l
+      where l.name in (p.from_location, p.to_location) and l.blocked order by l.name limit 1;
+      if found then
+        outcome := 'LOCATION_LOCKED';
+        place := locked;
+        return next;
+        continue;
+      end if;
+    end if;
 
     if not p.from_virtual then
       select b.on_hand - b.reserved + p.allocated into free from balance b where b.name = from_key;
@@ -113,23 +172,46 @@ begin
         continue;
       end if;
       if p.effective_time is not null then
-        -- what there was at every instant since then must have been enough (MAT-56)
-        select min(running) into lowest from (
-          select e.effective_time, sum(e.quantity) over (order by e.effective_time, e.movement, e.side) as running
+        -- what there was at that instant and at every later one must be enough (MAT-56)
+        select coalesce(sum(e.quantity), 0) into base from movement_entry e
+        where e.item = p.item and e.location = p.from_location and e.lot = p.lot and e.status = p.from_status
+          and e.effective_time <= at;
+        select base + least(coalesce(min(r.running), 0), 0) into lowest from (
+          select sum(e.quantity) over (order by e.effective_time, e.movement, e.side) as running
           from movement_entry e
           where e.item = p.item and e.location = p.from_location and e.lot = p.lot and e.status = p.from_status
-        ) r where r.effective_time >= (
-          select coalesce(max(b.effective_time), '-infinity') from movement_entry b
-          where b.item = p.item and b.location = p.from_location and b.lot = p.lot
-            and b.status = p.from_status and b.effective_time <= at);
-        if coalesce(lowest, 0) < p.quantity or not exists (
-          select 1 from movement_entry b where b.item = p.item and b.location = p.from_location and b.lot = p.lot
-            and b.status = p.from_status and b.effective_time <= at) then
+            and e.effective_time > at) r;
+        if lowest < p.quantity then
           outcome := 'NEGATIVE_IN_PAST';
-          available := greatest(coalesce(lowest, 0), 0);
+          available := greatest(lowest, 0);
           return next;
           continue;
         end if;
+      end if;
+    end if;
+
+    if p.from_virtual <> p.to_virtual then
+      select b.quantity, b.value, b.currency_code into v from value_balance b
+      where b.site = p_site and b.item = p.item;
+      currency := v.currency_code;
+      if p.to_virtual then
+        worth := coalesce(p.cost, case when v.quantity <= 0 then 0
+                                  else value_share(v.value, p.quantity, v.quantity, currency_places(currency)) end);
+        rest := v.value - worth;
+        kept := case when v.quantity <= p.quantity then 0 else greatest(rest, 0) end;
+        update value_balance b
+        set quantity = b.quantity - p.quantity, value = kept, variance = b.variance + rest - kept
+        where b.site = p_site and b.item = p.item;
+      else
+        -- given, or what the stock is worth; gains at current cost, other goods at standard cost if the item has one
+        worth := round(coalesce(
+          p.cost,
+          case when p.kind = 'ADJUST' and v.quantity > 0 then v.value * p.quantity / v.quantity end,
+          p.standard_cost * p.quantity,
+          case when v.quantity > 0 then v.value * p.quantity / v.quantity end,
+          0), currency_places(currency));
+        update value_balance b set quantity = b.quantity + p.quantity, value = b.value + worth
+        where b.site = p_site and b.item = p.item;
       end if;
     end if;
 
@@ -156,13 +238,12 @@ begin
                           effective_time, record_time, reason_code, source, actor, reverses, cost,
                           cost_currency_code)
     values (p.name, p_site, 1, 0, p.correlation, now(), now(), p.kind, p.item, p.lot, p.from_location,
-            p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, now(), p.reason_code, p.source,
-            p_actor, p.reverses, p.cost, p.currency_code);
+            p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, clock_timestamp(), p.reason_code,
+            p.source, p_actor, p.reverses, worth, currency);
     insert into movement_entry (movement, side, item, lot, location, status, quantity, unit_code, effective_time)
     values (p.name, 1, p.item, p.lot, p.from_location, p.from_status, -p.quantity, p.unit_code, at),
            (p.name, 2, p.item, p.lot, p.to_location, p.to_status, p.quantity, p.unit_code, at);
     outcome := 'POSTED';
-    available := 0;
     return next;
   end loop;
 end $$;
@@ -185,6 +266,16 @@ CREATE FUNCTION public.uuid_floor(at timestamp with time zone) RETURNS uuid
 $$;
 
 ALTER FUNCTION public.uuid_floor(at timestamp with time zone) OWNER TO materials_owner;
+
+CREATE FUNCTION public.value_share(p_value numeric, p_part numeric, p_whole numeric, p_places integer) RETURNS numeric
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case when p_part >= p_whole then p_value
+    else round(div(2 * p_value * p_part * round(10::numeric ^ p_places) + p_whole, 2 * p_whole)
+               / round(10::numeric ^ p_places), p_places) end
+$$;
+
+ALTER FUNCTION public.value_share(p_value numeric, p_part numeric, p_whole numeric, p_places integer) OWNER TO materials_owner;
 
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
@@ -266,7 +357,8 @@ CREATE TABLE public.balance (
     update_time timestamp with time zone NOT NULL,
     CONSTRAINT ck_balance_on_hand CHECK ((virtual OR (on_hand >= (0)::numeric))),
     CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND (reserved <= on_hand))))
-);
+)
+WITH (fillfactor='70');
 
 ALTER TABLE public.balance OWNER TO materials_owner;
 
@@ -327,16 +419,18 @@ CREATE TABLE public.expected_receipt (
     quantity numeric(20,6) NOT NULL,
     open_quantity numeric(20,6) NOT NULL,
     received numeric(20,6) NOT NULL,
+    received_base numeric(20,6) NOT NULL,
     accept_limit numeric(20,6) NOT NULL,
-    base_numerator integer NOT NULL,
-    base_denominator integer NOT NULL,
+    base_numerator bigint NOT NULL,
+    base_denominator bigint NOT NULL,
     inspect boolean NOT NULL,
     location text NOT NULL,
     expected_date date,
     unit_price numeric(24,9),
     unit_price_currency_code text NOT NULL,
     state text NOT NULL,
-    CONSTRAINT ck_expected_receipt_received CHECK (((received >= (0)::numeric) AND (received <= accept_limit)))
+    CONSTRAINT ck_expected_receipt_received CHECK (((received >= (0)::numeric) AND (received <= accept_limit))),
+    CONSTRAINT ck_expected_receipt_received_base CHECK (((received_base >= (0)::numeric) AND ((received_base * (base_denominator)::numeric) <= (accept_limit * (base_numerator)::numeric))))
 );
 
 ALTER TABLE public.expected_receipt OWNER TO materials_owner;
@@ -763,8 +857,12 @@ CREATE TABLE public.value_balance (
     item text NOT NULL,
     quantity numeric(20,6) NOT NULL,
     value numeric(24,9) NOT NULL,
-    currency_code text NOT NULL
-);
+    variance numeric(24,9) NOT NULL,
+    currency_code text NOT NULL,
+    CONSTRAINT ck_value_balance_quantity CHECK ((quantity >= (0)::numeric)),
+    CONSTRAINT ck_value_balance_value CHECK (((value >= (0)::numeric) AND ((quantity > (0)::numeric) OR (value = (0)::numeric))))
+)
+WITH (fillfactor='70');
 
 ALTER TABLE public.value_balance OWNER TO materials_owner;
 
@@ -888,63 +986,141 @@ CREATE INDEX ix_allocation_balance ON public.allocation USING btree (balance);
 
 CREATE INDEX ix_audit_object ON public.audit USING btree (object, pos);
 
-CREATE INDEX ix_balance_item ON public.balance USING btree (site, item, status);
+CREATE INDEX ix_balance_item ON public.balance USING btree (site, item, name);
 
-CREATE INDEX ix_balance_location ON public.balance USING btree (location);
+CREATE INDEX ix_balance_location ON public.balance USING btree (site, location, name);
+
+CREATE INDEX ix_balance_lot ON public.balance USING btree (site, lot, name);
 
 CREATE INDEX ix_balance_site ON public.balance USING btree (site, name);
 
+CREATE INDEX ix_balance_status ON public.balance USING btree (site, status, name);
+
 CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
+
+CREATE INDEX ix_expected_receipt_expected_date ON public.expected_receipt USING btree (site, expected_date, name);
 
 CREATE INDEX ix_expected_receipt_open ON public.expected_receipt USING btree (site, item, supplier, expected_date);
 
 CREATE INDEX ix_expected_receipt_site ON public.expected_receipt USING btree (site, name);
 
+CREATE INDEX ix_expected_receipt_state ON public.expected_receipt USING btree (site, state, name);
+
+CREATE INDEX ix_expected_receipt_supplier ON public.expected_receipt USING btree (site, supplier, name);
+
 CREATE INDEX ix_idempotency_expires_at ON public.idempotency USING btree (expires_at);
+
+CREATE INDEX ix_inspection_lot_item ON public.inspection_lot USING btree (site, item, name);
+
+CREATE INDEX ix_inspection_lot_purchase_order ON public.inspection_lot USING btree (site, purchase_order, name);
 
 CREATE INDEX ix_inspection_lot_receipt ON public.inspection_lot USING btree (receipt);
 
 CREATE INDEX ix_inspection_lot_site ON public.inspection_lot USING btree (site, name);
 
-CREATE INDEX ix_item_class ON public.item USING btree (item_class, name);
+CREATE INDEX ix_inspection_lot_state ON public.inspection_lot USING btree (site, state, name);
+
+CREATE INDEX ix_inspection_lot_supplier ON public.inspection_lot USING btree (site, supplier, name);
 
 CREATE INDEX ix_item_gtins ON public.item USING gin (gtins);
 
+CREATE INDEX ix_item_item_class ON public.item USING btree (item_class, name);
+
+CREATE INDEX ix_item_state ON public.item USING btree (state, name);
+
 CREATE INDEX ix_journal_correlation ON public.journal USING btree (correlation, pos);
 
-CREATE INDEX ix_location_kind ON public.location USING btree (site, kind, path_order, name);
+CREATE INDEX ix_location_check_code ON public.location USING btree (site, check_code, name);
+
+CREATE INDEX ix_location_kind ON public.location USING btree (site, kind, name);
 
 CREATE INDEX ix_location_parent ON public.location USING btree (parent_location);
 
+CREATE INDEX ix_location_parent_location ON public.location USING btree (site, parent_location, name);
+
 CREATE INDEX ix_location_site ON public.location USING btree (site, name);
+
+CREATE INDEX ix_lot_expire_date ON public.lot USING btree (expire_date, name);
+
+CREATE INDEX ix_lot_number ON public.lot USING btree (number, name);
+
+CREATE INDEX ix_lot_supplier ON public.lot USING btree (supplier, name);
 
 CREATE INDEX ix_materials_revision_policy ON public.materials_revision USING btree (policy);
 
+CREATE INDEX ix_materials_revision_state ON public.materials_revision USING btree (policy, state, name);
+
+CREATE INDEX ix_movement_actor ON public.movement USING btree (site, actor, name);
+
+CREATE INDEX ix_movement_effective_time ON public.movement USING btree (site, effective_time, name);
+
 CREATE INDEX ix_movement_entry_key ON public.movement_entry USING btree (item, location, lot, status, effective_time);
 
+CREATE INDEX ix_movement_from_location ON public.movement USING btree (site, from_location, name);
+
+CREATE INDEX ix_movement_from_status ON public.movement USING btree (site, from_status, name);
+
 CREATE INDEX ix_movement_item ON public.movement USING btree (site, item, name);
+
+CREATE INDEX ix_movement_kind ON public.movement USING btree (site, kind, name);
+
+CREATE INDEX ix_movement_lot ON public.movement USING btree (site, lot, name);
 
 CREATE INDEX ix_movement_record_time ON public.movement USING btree (site, record_time, name);
 
 CREATE INDEX ix_movement_site ON public.movement USING btree (site, name);
 
-CREATE INDEX ix_movement_source ON public.movement USING btree (source);
+CREATE INDEX ix_movement_source ON public.movement USING btree (source, name);
+
+CREATE INDEX ix_movement_to_location ON public.movement USING btree (site, to_location, name);
+
+CREATE INDEX ix_movement_to_status ON public.movement USING btree (site, to_status, name);
 
 CREATE INDEX ix_outbox_aggregate ON ONLY public.outbox USING btree (aggregate_id, pos);
 
 CREATE INDEX ix_outbox_xid ON ONLY public.outbox USING btree (xid);
 
+CREATE INDEX ix_put_away_task_from_location ON public.put_away_task USING btree (site, from_location, name);
+
+CREATE INDEX ix_put_away_task_item ON public.put_away_task USING btree (site, item, name);
+
 CREATE INDEX ix_put_away_task_receipt ON public.put_away_task USING btree (receipt);
 
 CREATE INDEX ix_put_away_task_site ON public.put_away_task USING btree (site, name);
 
+CREATE INDEX ix_put_away_task_state ON public.put_away_task USING btree (site, state, name);
+
+CREATE INDEX ix_receipt_arrive_time ON public.receipt USING btree (site, arrive_time, name);
+
+CREATE INDEX ix_receipt_delivery_note ON public.receipt USING btree (site, delivery_note, name);
+
 CREATE INDEX ix_receipt_site ON public.receipt USING btree (site, name);
+
+CREATE INDEX ix_receipt_state ON public.receipt USING btree (site, state, name);
+
+CREATE INDEX ix_receipt_supplier ON public.receipt USING btree (site, supplier, name);
+
+CREATE INDEX ix_reservation_cover ON public.reservation USING btree (site, cover, name);
+
+CREATE INDEX ix_reservation_item ON public.reservation USING btree (site, item, name);
+
+CREATE INDEX ix_reservation_need_time ON public.reservation USING btree (site, need_time, name);
+
+CREATE INDEX ix_reservation_priority ON public.reservation USING btree (site, priority, name);
 
 CREATE INDEX ix_reservation_site ON public.reservation USING btree (site, name);
 
+CREATE INDEX ix_reservation_state ON public.reservation USING btree (site, state, name);
+
 CREATE INDEX ix_reservation_waiting ON public.reservation USING btree (site, item) WHERE (state = ANY (ARRAY['PENDING'::text, 'SHORT'::text]));
 
+CREATE INDEX ix_supply_request_item ON public.supply_request USING btree (site, item, name);
+
+CREATE INDEX ix_supply_request_need_date ON public.supply_request USING btree (site, need_date, name);
+
 CREATE INDEX ix_supply_request_site ON public.supply_request USING btree (site, name);
+
+CREATE INDEX ix_supply_request_state ON public.supply_request USING btree (site, state, name);
 
 CREATE UNIQUE INDEX uq_balance_key ON public.balance USING btree (item, location, lot, status);
 
@@ -1005,6 +1181,9 @@ CREATE TRIGGER reservation_states BEFORE UPDATE OF state ON public.reservation F
 CREATE TRIGGER supply_request_states BEFORE UPDATE OF state ON public.supply_request FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 ALTER TABLE ONLY public.allocation
+    ADD CONSTRAINT fk_allocation_balance FOREIGN KEY (balance) REFERENCES public.balance(name);
+
+ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT fk_allocation_reservation FOREIGN KEY (reservation) REFERENCES public.reservation(name);
 
 ALTER TABLE ONLY public.inspection_lot
@@ -1030,8 +1209,14 @@ GRANT USAGE ON SCHEMA public TO materials_migrator;
 GRANT USAGE ON SCHEMA public TO materials_app;
 GRANT USAGE ON SCHEMA public TO materials_relay;
 
+REVOKE ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO materials_app;
+
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) TO materials_app;
 
 GRANT SELECT ON TABLE public.alembic_version TO materials_app;
 GRANT SELECT ON TABLE public.alembic_version TO materials_migrator;
@@ -1045,7 +1230,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.applied TO materials_app;
 GRANT INSERT ON TABLE public.audit TO materials_app;
 GRANT SELECT ON TABLE public.audit TO materials_relay;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.balance TO materials_app;
+GRANT SELECT ON TABLE public.balance TO materials_app;
+
+GRANT UPDATE(reserved) ON TABLE public.balance TO materials_app;
+
+GRANT UPDATE(update_time) ON TABLE public.balance TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO materials_app;
 
@@ -1075,9 +1264,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_policy TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_revision TO materials_app;
 
-GRANT SELECT,INSERT ON TABLE public.movement TO materials_app;
+GRANT SELECT ON TABLE public.movement TO materials_app;
 
-GRANT SELECT,INSERT ON TABLE public.movement_entry TO materials_app;
+GRANT SELECT ON TABLE public.movement_entry TO materials_app;
 
 GRANT INSERT ON TABLE public.outbox TO materials_app;
 GRANT SELECT ON TABLE public.outbox TO materials_relay;
@@ -1117,6 +1306,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.site_fact TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.value_balance TO materials_app;
+GRANT SELECT ON TABLE public.value_balance TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.waiting_event TO materials_app;

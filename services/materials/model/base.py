@@ -1,6 +1,6 @@
 """The base of materials's tables, in a registry of their own."""
 
-from sqlalchemy import MetaData
+from sqlalchemy import Index, MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
@@ -13,3 +13,8 @@ class Table(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMI
 
 class Resource(ResourceColumns, Table):
     """A named, versioned, audited resource of materials."""
+
+
+def listed(table: str, *columns: str, under: str = "site") -> tuple[Index, ...]:
+    """An index for each column that a list may be filtered by, under its parent, in the order of names (PERF-10)."""
+    return tuple(Index(f"ix_{table}_{column}", under, column, "name") for column in columns)

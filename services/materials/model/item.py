@@ -5,15 +5,17 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from google.protobuf.message import Message
 from plantops.materials.v1.events_pb2 import ItemChanged
-from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ForeignKey, Index, Numeric, Text, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
-from services.chassis.faults import FieldInvalid, QuantityNotOnGrid, UnitIncompatible
+from services.chassis.faults import AlreadyExists, FieldInvalid, QuantityNotOnGrid, UnitIncompatible
 from services.chassis.resource import enum_text, instant
+from services.chassis.unit import Unit
 from services.chassis.wire import canonical, fill
 from services.materials.model.base import Resource, Table
 from services.materials.rules import gtin, units
@@ -32,6 +34,12 @@ class State(StrEnum):
     SUPERSEDED = "SUPERSEDED"
 
 
+class LotDateConflict(AlreadyExists):
+    """The dates of a lot belong to the lot; a receipt does not change them (MAT-13)."""
+
+    text = "{lot} expires on {expire_date}, not on {given}."
+
+
 class Item(Resource, table=True):
     """A material with its base unit."""
 
@@ -43,7 +51,8 @@ class Item(Resource, table=True):
     __table_args__ = (
         Index("uq_item_number", "number", unique=True),
         Index("ix_item_gtins", "gtins", postgresql_using="gin"),
-        Index("ix_item_class", "item_class", "name"),
+        Index("ix_item_item_class", "item_class", "name"),
+        Index("ix_item_state", "state", "name"),
     )
 
     number: str = Field(sa_type=Text)
@@ -68,6 +77,11 @@ class Item(Resource, table=True):
             if not gtin.valid(code):
                 raise FieldInvalid(field=f"item.gtins[{index}]", rule="must be a GTIN with its check digit", value=code)
         self.gtins = [code.zfill(14) for code in self.gtins]
+        if len(set(self.gtins)) != len(self.gtins):
+            raise FieldInvalid(field="item.gtins", rule="names each GTIN once", value=self.gtins)
+        if self.standard_cost is not None and self.standard_cost < 0:
+            rule = "must not be negative"
+            raise FieldInvalid(field="item.standard_cost", rule=rule, value=self.standard_cost)
         codes = [row["unit_code"] for row in self.conversions]
         if len(set(codes)) != len(codes) or self.base_unit_code in codes:
             raise FieldInvalid(field="item.conversions", rule="names each unit once and not the base unit")
@@ -87,6 +101,10 @@ class Item(Resource, table=True):
         """Alternate unit -> base units."""
         return {row["unit_code"]: Fraction(int(row["numerator"]), int(row["denominator"])) for row in self.conversions}
 
+    def standard(self, currency_code: str) -> Decimal | None:
+        """Standard cost of one base unit in a currency; None without one."""
+        return self.standard_cost if self.standard_cost_currency_code == currency_code else None
+
     def told(self) -> Message:
         """All that others need to know."""
         message = fill(ItemChanged(), self)
@@ -99,7 +117,12 @@ class Lot(Resource, table=True):
 
     COLLECTION: ClassVar[str] = "lots"
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"number", "supplier", "expire_date"})
-    __table_args__ = (Index("uq_lot_number", "item", "number", unique=True),)
+    __table_args__ = (
+        Index("uq_lot_number", "item", "number", unique=True),
+        Index("ix_lot_number", "number", "name"),
+        Index("ix_lot_supplier", "supplier", "name"),
+        Index("ix_lot_expire_date", "expire_date", "name"),
+    )
 
     number: str = Field(sa_type=Text)
     item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
@@ -117,3 +140,15 @@ class SiteFact(Table, table=True):
     name: str = Field(sa_type=Text, primary_key=True)
     time_zone: str = Field(sa_type=Text)
     currency_code: str = Field(sa_type=Text)
+
+    def day(self, at: datetime) -> date:
+        """The plant's day of an instant."""
+        return at.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+async def site_fact(unit: Unit, site: str) -> SiteFact:
+    """A site's zone and currency; FieldInvalid for one that is not known here."""
+    fact: SiteFact | None = await unit.first(select(SiteFact).where(SiteFact.name == f"sites/{site}"))  # type: ignore[arg-type]
+    if fact is None:
+        raise FieldInvalid(field="parent", rule="must be a site that is known here", value=f"sites/{site}")
+    return fact

@@ -1,6 +1,6 @@
-"""The ledger: movements posted by one database function, balances that follow, events that tell (MAT-40 .. 58)."""
+"""The ledger: movements posted by one database function, balances and values that follow (MAT-40 .. 58, 180, 181)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 
 from plantops.materials.v1.events_pb2 import MovementPosted
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text, text
-from sqlmodel import Field, Relationship
+from sqlmodel import Field
 
 from services.chassis.db import json_text
 from services.chassis.faults import FailedPrecondition
 from services.chassis.resource import enum_text, instant
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, quantity
-from services.materials.model.base import Resource, Table
+from services.materials.model.base import Resource, Table, listed
+from services.materials.model.location import LocationLocked
 
 
 class MovementKind(StrEnum):
@@ -55,6 +56,18 @@ class AlreadyReversed(FailedPrecondition):
     text = "{movement} cannot be reversed: {why}."
 
 
+class BelongsToDocument(FailedPrecondition):
+    """A document's movement is taken back through the document, so that both say the same (MAT-99)."""
+
+    text = "{movement} belongs to {document} and is taken back through it."
+
+
+class StockMovedOn(FailedPrecondition):
+    """What came in was decided on, claimed or moved away already (MAT-47, MAT-99)."""
+
+    text = "{resource} cannot be reversed: {why}."
+
+
 class Entry(Table, table=True):
     """One side of a movement."""
 
@@ -80,15 +93,20 @@ class Movement(Resource, table=True):
 
     COLLECTION: ClassVar[str] = "movements"
     FILTERABLE: ClassVar[frozenset[str]] = frozenset(
-        {"kind", "item", "lot", "from_location", "to_location", "source", "effective_time", "record_time", "actor"}
-    )
+        {
+            "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status", "source",
+            "effective_time", "record_time", "actor",
+        }
+    )  # fmt: skip
     __table_args__ = (
         Index("ix_movement_site", "site", "name"),
-        Index("ix_movement_item", "site", "item", "name"),
-        Index("ix_movement_source", "source"),
-        Index("ix_movement_record_time", "site", "record_time", "name"),
+        *listed(
+            "movement", "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status",
+            "effective_time", "record_time", "actor",
+        ),
+        Index("ix_movement_source", "source", "name"),
         Index("uq_movement_reverses", "reverses", unique=True, postgresql_where=text("reverses <> ''")),
-    )
+    )  # fmt: skip
 
     kind: MovementKind = Field(sa_type=enum_text(MovementKind))
     item: str = Field(sa_type=Text)
@@ -107,9 +125,18 @@ class Movement(Resource, table=True):
     reverses: str = Field(default="", sa_type=Text, nullable=False)
     cost: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
     cost_currency_code: str = Field(default="", sa_type=Text, nullable=False)
-    entries: list[Entry] = Relationship(
-        sa_relationship_kwargs={"lazy": "selectin", "order_by": "Entry.side", "viewonly": True}
-    )
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """Both sides, as the posting function wrote them: what leaves and what comes, summing to zero."""
+        sides = ((self.from_location, self.from_status, -1), (self.to_location, self.to_status, 1))
+        return [
+            {
+                "item": self.item, "lot": self.lot, "location": location, "status": status,
+                "quantity": self.quantity * sign, "unit_code": self.unit_code,
+            }
+            for location, status, sign in sides
+        ]  # fmt: skip
 
 
 class Balance(Table, table=True):
@@ -122,8 +149,9 @@ class Balance(Table, table=True):
         CheckConstraint("virtual or (reserved >= 0 and reserved <= on_hand)", name="reserved"),
         Index("uq_balance_key", "item", "location", "lot", "status", unique=True),
         Index("ix_balance_site", "site", "name"),
-        Index("ix_balance_item", "site", "item", "status"),
-        Index("ix_balance_location", "location"),
+        *listed("balance", "item", "location", "lot", "status"),
+        # room for changed rows beside the old ones, and no index on what postings change (PERF-7)
+        {"postgresql_with": {"fillfactor": "70"}},
     )
 
     name: str = Field(sa_type=Text, primary_key=True)
@@ -139,9 +167,34 @@ class Balance(Table, table=True):
     update_time: datetime = Field(sa_type=instant())
 
 
+class ValueBalance(Table, table=True):
+    """Quantity and value of an item at a site, by moving average; its row is also the lock of the item's stock.
+
+    `variance` is what reversals at original cost left without quantity to carry it.
+    """
+
+    __tablename__ = "value_balance"
+    __table_args__ = (
+        CheckConstraint("quantity >= 0", name="quantity"),
+        CheckConstraint("value >= 0 and (quantity > 0 or value = 0)", name="value"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    site: str = Field(sa_type=Text, primary_key=True)
+    item: str = Field(sa_type=Text, primary_key=True)
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    value: Decimal = Field(sa_type=Numeric(24, 9))
+    variance: Decimal = Field(sa_type=Numeric(24, 9))
+    currency_code: str = Field(sa_type=Text)
+
+
 @dataclass(slots=True)
 class Posting:
-    """One movement to post; `allocated` takes stock that is reserved for whoever posts it."""
+    """One movement to post; `allocated` takes stock that is reserved for whoever posts it.
+
+    `cost` is a given value, `standard_cost` that of one base unit; without them the stock's average counts. After
+    posting `cost`, `currency_code` and `effective_time` say what was written, or `fault` why nothing was.
+    """
 
     name: str
     kind: MovementKind
@@ -162,6 +215,7 @@ class Posting:
     reverses: str = ""
     correlation: str = ""
     cost: Decimal | None = None
+    standard_cost: Decimal | None = None
     currency_code: str = ""
     fault: FailedPrecondition | None = field(default=None, compare=False)
 
@@ -171,36 +225,45 @@ class Posting:
         was_free = not self.from_virtual and self.from_status is Status.UNRESTRICTED
         return not self.to_virtual and self.to_status is Status.UNRESTRICTED and not was_free
 
+    @property
+    def loses_stock(self) -> bool:
+        """Whether stock is gone that no demand had asked for."""
+        return self.to_virtual and not self.from_virtual and self.kind is not MovementKind.ISSUE
 
-_POST = text("select name, outcome, available from post_movements(:site, :actor, cast(:postings as jsonb))")
+
+_HOLD = text("select hold_items(:site, cast(:items as text[]))")
+_POST = text("select * from post_movements(:site, :actor, cast(:postings as jsonb))")
+
+
+async def hold(unit: Unit, site: str, items: Iterable[str]) -> None:
+    """Take the lock of items' stock at a site, in one order, before documents and balances (MAT-74, PERF-4)."""
+    wanted = sorted(set(items))
+    if wanted:
+        await unit.execute(_HOLD, {"site": site, "items": wanted})
 
 
 async def post(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
-    """Post movements with one statement, whatever their number (MAT-50, PERF-1).
+    """Post movements with one statement, whatever their number; each sees those before it (MAT-50, PERF-1, PERF-3).
 
-    What is refused gets its fault, the others are in the ledger; each is told by MovementPosted and audited.
+    What is refused gets its fault, the others are in the ledger. `tell` has to follow.
     """
     if not postings:
         return
     await unit.flush()
     rows = await unit.execute(
         _POST,
-        {"site": site, "actor": unit.caller.name, "postings": json_text([_row(item) for item in postings])},
+        {
+            "site": site,
+            "actor": unit.caller.name,
+            "postings": json_text(list(map(_row, range(len(postings)), postings))),
+        },
     )
     for item, row in zip(postings, rows, strict=True):
         if row.outcome == "POSTED":
-            at = item.effective_time or unit.now
-            unit.emit(_told(item, at), correlation=item.correlation)
-            unit.audit(item.name, "", None, {"kind": item.kind.value, "quantity": item.quantity}, 1)
+            item.effective_time = row.effective
+            item.cost, item.currency_code = row.worth, row.currency
         else:
-            kind = NegativeInPast if row.outcome == "NEGATIVE_IN_PAST" else NotEnoughStock
-            item.fault = kind(
-                available=canonical(max(row.available, Decimal(0))),
-                unit_code=item.unit_code,
-                item=item.item,
-                location=item.from_location,
-                asked=canonical(item.quantity),
-            )
+            item.fault = _fault(item, row)
 
 
 async def post_all(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
@@ -211,22 +274,43 @@ async def post_all(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
             raise item.fault
 
 
-def _row(item: Posting) -> dict[str, Any]:
+def tell(unit: Unit, postings: Iterable[Posting]) -> None:
+    """Tell and audit what was posted."""
+    for item in postings:
+        if item.fault is None:
+            unit.emit(_told(item), correlation=item.correlation)
+            unit.audit(item.name, "", None, {"kind": item.kind.value, "quantity": item.quantity}, 1)
+
+
+def _fault(item: Posting, row: Any) -> FailedPrecondition:
+    if row.outcome == "LOCATION_LOCKED":
+        return LocationLocked(location=row.place, why="blocked")
+    if row.outcome == "ALREADY_REVERSED":
+        return AlreadyReversed(movement=item.reverses, why="it was reversed before")
+    kind = NegativeInPast if row.outcome == "NEGATIVE_IN_PAST" else NotEnoughStock
+    return kind(
+        available=canonical(max(row.available, Decimal(0))), unit_code=item.unit_code, item=item.item, lot=item.lot,
+        location=item.from_location, status=item.from_status.value, asked=canonical(item.quantity),
+    )  # fmt: skip
+
+
+def _row(number: int, item: Posting) -> dict[str, Any]:
     return {
-        "name": item.name, "kind": item.kind, "item": item.item, "lot": item.lot,
+        "n": number, "name": item.name, "kind": item.kind, "item": item.item, "lot": item.lot,
         "from_location": item.from_location, "to_location": item.to_location,
         "from_status": item.from_status, "to_status": item.to_status,
         "from_virtual": item.from_virtual, "to_virtual": item.to_virtual,
         "quantity": item.quantity, "allocated": item.allocated, "unit_code": item.unit_code,
         "effective_time": item.effective_time, "reason_code": item.reason_code, "source": item.source,
         "reverses": item.reverses, "correlation": item.correlation, "cost": item.cost,
-        "currency_code": item.currency_code,
+        "standard_cost": item.standard_cost,
     }  # fmt: skip
 
 
-def _told(item: Posting, at: datetime) -> MovementPosted:
+def _told(item: Posting) -> MovementPosted:
     message = MovementPosted(movement=item.name, kind=item.kind.value, source=item.source, reverses=item.reverses)
-    message.effective_time.FromDatetime(at)
+    if item.effective_time is not None:
+        message.effective_time.FromDatetime(item.effective_time)
     for location, status, sign in (
         (item.from_location, item.from_status, -1),
         (item.to_location, item.to_status, 1),

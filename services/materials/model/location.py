@@ -1,7 +1,7 @@
 """Locations: places of a plant and the virtual ones that stock comes from and goes to (MAT-30, MAT-31)."""
 
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlalchemy import ForeignKey, Index, Text, select
 from sqlmodel import Field
@@ -9,7 +9,7 @@ from sqlmodel import Field
 from services.chassis.faults import Cycle, FailedPrecondition, FieldInvalid
 from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
-from services.materials.model.base import Resource
+from services.materials.model.base import Resource, listed
 
 
 class Kind(StrEnum):
@@ -41,7 +41,7 @@ class Location(Resource, table=True):
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"kind", "parent_location", "check_code", "title"})
     __table_args__ = (
         Index("ix_location_site", "site", "name"),
-        Index("ix_location_kind", "site", "kind", "path_order", "name"),
+        *listed("location", "kind", "parent_location", "check_code"),
         Index("ix_location_parent", "parent_location"),
     )
 
@@ -68,8 +68,8 @@ class Location(Resource, table=True):
         return self
 
 
-async def settle(unit: Unit, location: Location) -> None:
-    """Refuse a parent that is no group of the same site, and a circle."""
+async def settle(unit: Unit, location: Location, *, lock: bool = False) -> None:
+    """Refuse a parent that is no group of the same site, and a circle; a move locks its way to the root."""
     location.parent_location = location.parent_location or None
     path = [location.name]
     above: str | None = location.parent_location
@@ -79,7 +79,9 @@ async def settle(unit: Unit, location: Location) -> None:
         path.append(above)
         if above == location.name:
             raise Cycle(path=" -> ".join(path))
-        parent = await unit.get(Location, above, lock=False)
+        parent = await unit.find(Location, above, lock=lock)
+        if parent is None:
+            raise FieldInvalid(field="location.parent_location", rule="must be a location", value=above)
         if parent.kind is not Kind.GROUP:
             raise FieldInvalid(field="location.parent_location", rule="must be of kind GROUP", value=above)
         above = parent.parent_location
@@ -87,13 +89,17 @@ async def settle(unit: Unit, location: Location) -> None:
 
 async def virtual(unit: Unit, site: str, kind: Kind) -> Location:
     """The site's virtual location of a kind."""
-    found: Any = await unit.first(
+    return (await virtuals(unit, site))[kind]
+
+
+async def virtuals(unit: Unit, site: str) -> dict[Kind, Location]:
+    """The site's virtual locations by kind; FieldInvalid for a site that is not known here."""
+    rows = await unit.all(
         select(Location)
-        .where(Location.site == site, Location.kind == kind)  # type: ignore[arg-type]
-        .order_by(Location.name)
-        .limit(1)
+        .where(Location.site == site, Location.kind.in_(sorted(VIRTUAL)))  # type: ignore[arg-type, attr-defined]
+        .order_by(Location.name.desc())  # type: ignore[attr-defined]
     )
-    if found is None:
-        raise FieldInvalid(field="parent", rule=f"sites/{site} has no location of kind {kind}", value=site)
-    location: Location = found
-    return location
+    found: dict[Kind, Location] = {row.kind: row for row in rows}
+    if len(found) < len(VIRTUAL):
+        raise FieldInvalid(field="parent", rule="must be a site that is known here", value=f"sites/{site}")
+    return found

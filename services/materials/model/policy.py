@@ -13,7 +13,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.resource import enum_text
 from services.chassis.revisions import RevisionColumns
 from services.chassis.wire import date_message, quantity
-from services.materials.model.base import Resource, Table
+from services.materials.model.base import Resource, Table, listed
 
 
 class Kind(StrEnum):
@@ -42,6 +42,7 @@ class Revision(RevisionColumns, Table, table=True):
     CONTENT: ClassVar[tuple[str, ...]] = ("kind", "reorder_point", "order_quantity", "maximum", "lead_days")
     __table_args__ = (
         Index("uq_materials_revision_active", "policy", unique=True, postgresql_where=text("state = 'ACTIVE'")),
+        *listed("materials_revision", "state", under="policy"),
     )
 
     kind: Kind = Field(sa_type=enum_text(Kind))
@@ -87,7 +88,6 @@ class SupplyRequest(Resource, table=True):
         {
             (RequestState.OPEN, RequestState.CARRIED),
             (RequestState.CARRIED, RequestState.OPEN),
-            (RequestState.OPEN, RequestState.SATISFIED),
             (RequestState.CARRIED, RequestState.SATISFIED),
             (RequestState.OPEN, RequestState.CANCELLED),
             (RequestState.CARRIED, RequestState.CANCELLED),
@@ -96,6 +96,7 @@ class SupplyRequest(Resource, table=True):
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "state", "need_date"})
     __table_args__ = (
         Index("ix_supply_request_site", "site", "name"),
+        *listed("supply_request", "item", "state", "need_date"),
         Index(
             "uq_supply_request_open", "site", "item", unique=True,
             postgresql_where=text("state in ('OPEN', 'CARRIED')"),
@@ -111,6 +112,12 @@ class SupplyRequest(Resource, table=True):
     explanation: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
     carried_by: str = Field(default="", sa_type=Text, nullable=False)
     state: RequestState = Field(default=RequestState.OPEN, sa_type=enum_text(RequestState), nullable=False)
+
+    def carry(self, by: str) -> None:
+        """A requisition or order has it now."""
+        if self.state is not RequestState.CARRIED:
+            self.move(RequestState.CARRIED)
+        self.carried_by = by
 
     def told(self) -> ReplenishmentNeeded:
         """The new total that is needed."""

@@ -1,6 +1,6 @@
 """Expected receipts, receipts, inspection lots and put-away tasks: goods that come in (MAT-95 .. MAT-101)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -8,15 +8,16 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from plantops.materials.v1 import events_pb2 as events
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.resource import enum_text, instant
 from services.chassis.wire import canonical, quantity
-from services.materials.model.base import Resource, Table
+from services.materials.model.base import Resource, Table, listed
 from services.materials.model.ledger import Status
+from services.materials.rules import units
 
 ZERO = Decimal(0)
 
@@ -28,15 +29,10 @@ class OverReceipt(FailedPrecondition):
 
 
 class NothingExpected(FailedPrecondition):
-    """No open order of the supplier for the item."""
+    """No open order of the supplier for the item: nothing is accepted (MAT-96)."""
 
+    reason = "OVER_RECEIPT"
     text = "No open order of {supplier} awaits {quantity} {unit_code} of {item}."
-
-
-class StockMovedOn(FailedPrecondition):
-    """What came in was decided on or moved away already (MAT-99)."""
-
-    text = "{receipt} cannot be reversed: {why}."
 
 
 class ExpectedState(StrEnum):
@@ -64,7 +60,12 @@ class ExpectedReceipt(Resource, table=True):
         Index("uq_expected_receipt", "purchase_order", "order_line", "schedule_line", unique=True),
         Index("ix_expected_receipt_site", "site", "name"),
         Index("ix_expected_receipt_open", "site", "item", "supplier", "expected_date"),
+        *listed("expected_receipt", "supplier", "state", "expected_date"),
         CheckConstraint("received >= 0 and received <= accept_limit", name="received"),
+        CheckConstraint(
+            "received_base >= 0 and received_base * base_denominator <= accept_limit * base_numerator",
+            name="received_base",
+        ),
     )
 
     purchase_order: str = Field(sa_type=Text)
@@ -76,9 +77,10 @@ class ExpectedReceipt(Resource, table=True):
     quantity: Decimal = Field(sa_type=Numeric(20, 6))
     open_quantity: Decimal = Field(sa_type=Numeric(20, 6))
     received: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    received_base: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
     accept_limit: Decimal = Field(sa_type=Numeric(20, 6))
-    base_numerator: int
-    base_denominator: int
+    base_numerator: int = Field(sa_type=BigInteger)
+    base_denominator: int = Field(sa_type=BigInteger)
     inspect: bool = Field(default=False, nullable=False)
     location: str = Field(default="", sa_type=Text, nullable=False)
     expected_date: date | None = None
@@ -92,33 +94,65 @@ class ExpectedReceipt(Resource, table=True):
         return Fraction(self.base_numerator, self.base_denominator)
 
     @property
-    def awaited(self) -> Decimal:
-        """Still to come, in the order unit."""
-        return max(ZERO, self.quantity - self.received) if self.state is ExpectedState.OPEN else ZERO
+    def awaited_base(self) -> Decimal:
+        """Still to come, in the base unit."""
+        if self.state is not ExpectedState.OPEN:
+            return ZERO
+        wanted = units.decimal(Fraction(self.quantity) * self.factor)
+        return max(ZERO, wanted - self.received_base)
+
+    def price_of(self, order_quantity: Decimal, currency_code: str) -> Decimal | None:
+        """Value at the order's price; None without a price in that currency (MAT-185)."""
+        if self.unit_price is None or self.unit_price_currency_code != currency_code:
+            return None
+        return self.unit_price * order_quantity
 
     def room(self, more: Decimal) -> bool:
-        """Whether so much more is accepted."""
-        return self.state is not ExpectedState.CLOSED and self.received + more <= self.accept_limit
+        """Whether so much more, in the base unit, is accepted."""
+        limit = Fraction(self.accept_limit) * self.factor
+        return self.state is not ExpectedState.CLOSED and Fraction(self.received_base + more) <= limit
 
-    def count(self, more: Decimal) -> None:
-        """Count a delivery in; exactly up to the limit, over all receipts (MAT-96)."""
+    def count(self, more: Decimal) -> Decimal:
+        """Count a delivery in the base unit, exactly up to the limit over all receipts (MAT-96).
+
+        Gives it in the order unit; these add up to what is received.
+        """
         if not self.room(more):
+            asked = units.decimal(Fraction(more) / self.factor)
             raise OverReceipt(
                 expected_receipt=self.name, limit=canonical(self.accept_limit), unit_code=self.unit_code,
-                received=canonical(self.received), asked=canonical(more),
+                received=canonical(self.received), asked=canonical(asked),
             )  # fmt: skip
-        self.received += more
-        self._judge()
+        return self._count(more)
 
     def uncount(self, less: Decimal) -> None:
-        """Take a delivery back."""
-        self.received -= less
-        self._judge()
+        """Take a delivery in the base unit back."""
+        self._count(-less)
 
-    def _judge(self) -> None:
-        wanted = ExpectedState.COMPLETE if self.received >= self.quantity else ExpectedState.OPEN
+    def _count(self, more: Decimal) -> Decimal:
+        before = self.received
+        self.received_base += more
+        self.received = units.decimal(Fraction(self.received_base) / self.factor)
+        self.judge()
+        return self.received - before
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was ordered is here."""
+        return Fraction(self.received_base) >= Fraction(self.quantity) * self.factor
+
+    def judge(self) -> None:
+        """OPEN or COMPLETE by what is here; a closed one stays closed."""
+        wanted = ExpectedState.COMPLETE if self.complete else ExpectedState.OPEN
         if self.state is not ExpectedState.CLOSED and self.state is not wanted:
             self.move(wanted)
+
+    def close(self) -> bool:
+        """No more will come; whether something was still awaited."""
+        if self.state is not ExpectedState.OPEN:
+            return False
+        self.move(ExpectedState.CLOSED)
+        return True
 
 
 class ReceiptState(StrEnum):
@@ -164,7 +198,11 @@ class Receipt(Resource, table=True):
         }
     )
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"number", "supplier", "state", "delivery_note", "arrive_time"})
-    __table_args__ = (Index("ix_receipt_site", "site", "name"), Index("uq_receipt_number", "number", unique=True))
+    __table_args__ = (
+        Index("ix_receipt_site", "site", "name"),
+        Index("uq_receipt_number", "number", unique=True),
+        *listed("receipt", "supplier", "state", "delivery_note", "arrive_time"),
+    )
 
     number: str = Field(sa_type=Text)
     supplier: str = Field(sa_type=Text)
@@ -183,15 +221,15 @@ class Receipt(Resource, table=True):
             self.move(ReceiptState.ARRIVED)
         return self
 
-    def post(self, at: datetime) -> events.ReceiptPosted:
-        """The lines are in stock."""
+    def post(self, at: datetime, final: Collection[int]) -> events.ReceiptPosted:
+        """The lines are in stock; `final` are those after which no more is awaited."""
         if not self.lines:
             raise FieldInvalid(field="name", rule="the receipt has no lines", value=self.name)
         self.move(ReceiptState.POSTED)
         self.post_time = at
         message = events.ReceiptPosted(supplier=self.supplier)
         message.arrive_time.FromDatetime(self.arrive_time)
-        _lines(message, self.lines)
+        _lines(message, self.lines, final)
         return self.event(message)
 
     def reverse(self) -> events.ReceiptReversed:
@@ -202,13 +240,13 @@ class Receipt(Resource, table=True):
         return self.event(message)
 
 
-def _lines(message: Any, lines: Iterable[ReceiptLine]) -> None:
+def _lines(message: Any, lines: Iterable[ReceiptLine], final: Collection[int] = ()) -> None:
     for row in lines:
         message.lines.add(
             receipt_line=row.line, purchase_order=row.purchase_order, order_line=row.order_line,
             schedule_line=row.schedule_line, item=row.item, quantity=quantity(row.quantity, row.unit_code),
             order_quantity=quantity(row.order_quantity, row.order_quantity_unit_code), lot=row.lot,
-            status=row.status.value,
+            status=row.status.value, final=row.line in final,
         )  # fmt: skip
 
 
@@ -217,6 +255,9 @@ class LotState(StrEnum):
     PARTLY_DECIDED = "PARTLY_DECIDED"
     DECIDED = "DECIDED"
     CANCELLED = "CANCELLED"
+
+
+OPEN_LOTS = (LotState.CREATED, LotState.PARTLY_DECIDED)
 
 
 class Outcome(StrEnum):
@@ -234,7 +275,6 @@ class InspectionLot(Resource, table=True):
         {
             (LotState.CREATED, LotState.PARTLY_DECIDED),
             (LotState.CREATED, LotState.DECIDED),
-            (LotState.PARTLY_DECIDED, LotState.PARTLY_DECIDED),
             (LotState.PARTLY_DECIDED, LotState.DECIDED),
             (LotState.CREATED, LotState.CANCELLED),
         }
@@ -242,6 +282,7 @@ class InspectionLot(Resource, table=True):
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "supplier", "state", "receipt", "purchase_order"})
     __table_args__ = (
         Index("ix_inspection_lot_site", "site", "name"),
+        *listed("inspection_lot", "item", "supplier", "state", "purchase_order"),
         CheckConstraint("decided >= 0 and decided <= quantity", name="decided"),
     )
 
@@ -261,6 +302,8 @@ class InspectionLot(Resource, table=True):
 
     def decide(self, parts: list[tuple[Outcome, Decimal, str]], by: str, at: datetime) -> events.InspectionDecided:
         """Decide on parts; the sum may not pass the lot's quantity and closes it (MAT-202)."""
+        if self.state not in OPEN_LOTS:
+            self.move(LotState.DECIDED)
         total = sum((amount for _, amount, _ in parts), ZERO)
         if any(amount <= 0 for _, amount, _ in parts):
             raise FieldInvalid(field="splits.quantity.value", rule="must be more than 0")
@@ -268,7 +311,9 @@ class InspectionLot(Resource, table=True):
             left = canonical(self.quantity - self.decided)
             raise FieldInvalid(field="splits", rule=f"sum to more than the {left} left", value=canonical(total))
         self.decided += total
-        self.move(LotState.DECIDED if self.decided == self.quantity else LotState.PARTLY_DECIDED)
+        wanted = LotState.DECIDED if self.decided == self.quantity else LotState.PARTLY_DECIDED
+        if self.state is not wanted:
+            self.move(wanted)
         message = events.InspectionDecided(
             item=self.item, lot=self.lot, receipt=self.receipt, receipt_line=self.receipt_line,
             purchase_order=self.purchase_order, order_line=self.order_line, supplier=self.supplier,
@@ -302,7 +347,11 @@ class PutAwayTask(Resource, table=True):
         {(TaskState.READY, TaskState.COMPLETED), (TaskState.READY, TaskState.CANCELLED)}
     )
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "state", "receipt", "from_location"})
-    __table_args__ = (Index("ix_put_away_task_site", "site", "name"), Index("ix_put_away_task_receipt", "receipt"))
+    __table_args__ = (
+        Index("ix_put_away_task_site", "site", "name"),
+        Index("ix_put_away_task_receipt", "receipt"),
+        *listed("put_away_task", "item", "state", "from_location"),
+    )
 
     item: str = Field(sa_type=Text)
     lot: str = Field(default="", sa_type=Text, nullable=False)

@@ -1,5 +1,6 @@
 """Reservations: claims on stock that cannot over-allocate or drift (MAT-70 .. MAT-79)."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,8 +13,13 @@ from sqlmodel import Field, Relationship
 from services.chassis.faults import FailedPrecondition
 from services.chassis.resource import enum_text, instant
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, date_message, money, quantity
-from services.materials.model.base import Resource, Table
+from services.chassis.wire import date_message, money, quantity
+from services.materials.model.base import Resource, Table, listed
+from services.materials.model.item import SiteFact
+from services.materials.model.ledger import Posting
+from services.materials.rules import allocation as rule
+from services.materials.rules import valuation
+from services.materials.rules.allocation import Candidate
 
 ZERO = Decimal(0)
 
@@ -35,13 +41,21 @@ class Cover(StrEnum):
 class NotAllocated(FailedPrecondition):
     """More is asked than is allocated there (MAT-79)."""
 
+    reason = "TOLERANCE_EXCEEDED"
     text = "{reservation} has {allocated} {unit_code} allocated at {location}; {asked} were asked."
 
 
 class NothingIssued(FailedPrecondition):
     """More comes back than was handed out (MAT-48)."""
 
-    text = "{reservation} has {issued} {unit_code} handed out; {asked} cannot come back."
+    reason = "TOLERANCE_EXCEEDED"
+    text = "{reservation} has {issued} {unit_code} of lot {lot} handed out; {asked} cannot come back."
+
+
+class LotExpired(FailedPrecondition):
+    """The last usable day of the lot has passed (MAT-86)."""
+
+    text = "{lot} was usable until {expire_date}."
 
 
 PAIRS = frozenset(
@@ -70,7 +84,7 @@ class Allocation(Table, table=True):
     __table_args__ = (CheckConstraint("quantity > 0", name="quantity"), Index("ix_allocation_balance", "balance"))
 
     reservation: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("reservation.name")])
-    balance: str = Field(sa_type=Text, primary_key=True)
+    balance: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("balance.name")])
     location: str = Field(sa_type=Text)
     lot: str = Field(default="", sa_type=Text, nullable=False)
     quantity: Decimal = Field(sa_type=Numeric(20, 6))
@@ -86,6 +100,7 @@ class Reservation(Resource, table=True):
     __table_args__ = (
         Index("uq_reservation_demand", "work_order", "demand", unique=True),
         Index("ix_reservation_site", "site", "name"),
+        *listed("reservation", "item", "state", "cover", "need_time", "priority"),
         Index("ix_reservation_waiting", "site", "item", postgresql_where=text("state in ('PENDING', 'SHORT')")),
         CheckConstraint("requested = issued + allocated + short + released", name="sum"),
         CheckConstraint("issued >= 0 and allocated >= 0 and short >= 0 and released >= 0", name="parts"),
@@ -115,6 +130,10 @@ class Reservation(Resource, table=True):
             "lazy": "selectin", "order_by": "Allocation.location", "cascade": "all, delete-orphan",
         }
     )  # fmt: skip
+
+    def needed_on(self, fact: SiteFact, now: datetime) -> date:
+        """The plant's day on which it is needed; today for what is overdue or has no date."""
+        return fact.day(max(now, self.need_time) if self.need_time is not None else now)
 
     @property
     def missing(self) -> Decimal:
@@ -152,7 +171,7 @@ class Reservation(Resource, table=True):
         self.touch()
 
     def judge(self) -> bool:
-        """Move to ALLOCATED or SHORT by what is missing; whether the state changed."""
+        """Move to ALLOCATED, SHORT or ISSUED by what is missing; whether the state changed."""
         self.short = self.missing
         wanted = State.SHORT if self.short > 0 else State.ALLOCATED
         if self.state is wanted:
@@ -161,7 +180,7 @@ class Reservation(Resource, table=True):
             self.move(State.PENDING)
         self.move(wanted)
         if wanted is State.ALLOCATED:
-            self.cover, self.supply, self.cause = None, "", ""
+            self.cover, self.supply, self.expected_date, self.cause = None, "", None, ""
         return True
 
     def told_allocated(self) -> events.ReservationAllocated:
@@ -188,34 +207,35 @@ class Reservation(Resource, table=True):
             message.expected_date.CopyFrom(date_message(self.expected_date))
         return self.event(message)
 
-    def issue(self, amount: Decimal, movement: str, lot: str, cost: Decimal | None, currency: str) -> Any:
-        """Handed out; ISSUED when all is."""
+    def issue(self, taken: Allocation, posting: Posting) -> events.ReservationIssued:
+        """Handed out of an allocation by a movement; ISSUED when all is."""
+        amount = posting.quantity
         self.issued += amount
-        self.short = self.missing
-        self.issued_value += cost or ZERO
+        self.gave(taken, amount)
+        self.issued_value += posting.cost or ZERO
         if self.issued + self.released >= self.requested:
             self.move(State.ISSUED)
-        return self._issued(amount, movement, lot, cost, currency)
+        return self._issued(amount, posting)
 
-    def bring_back(self, amount: Decimal, movement: str, lot: str, currency: str) -> tuple[Any, Decimal]:
-        """Brought back at the value it was handed out with; gives the event and that value (MAT-46)."""
-        if amount > self.issued:
-            raise NothingIssued(
-                reservation=self.name, issued=canonical(self.issued), unit_code=self.unit_code, asked=canonical(amount)
-            )
-        value = (self.issued_value * amount / self.issued).quantize(Decimal("0.01"))
-        self.issued -= amount
-        self.issued_value -= value
-        self.released += amount
-        return self._issued(-amount, movement, lot, -value, currency), value
+    def worth(self, amount: Decimal, digits: int) -> Decimal:
+        """Value of a part of what was handed out (MAT-46)."""
+        return valuation.share(self.issued_value, amount, self.issued, digits)
 
-    def _issued(self, amount: Decimal, movement: str, lot: str, cost: Decimal | None, currency: str) -> Any:
+    def bring_back(self, posting: Posting) -> events.ReservationIssued:
+        """Brought back by a movement, at the value it was handed out with; the demand needs it no more."""
+        self.issued -= posting.quantity
+        self.issued_value -= posting.cost or ZERO
+        self.released += posting.quantity
+        return self._issued(-posting.quantity, posting)
+
+    def _issued(self, amount: Decimal, posting: Posting) -> events.ReservationIssued:
         message = events.ReservationIssued(
             work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
-            quantity=quantity(amount, self.unit_code), movement=movement, lot=lot,
+            quantity=quantity(amount, self.unit_code), movement=posting.name, lot=posting.lot,
         )  # fmt: skip
-        if cost is not None and currency:
-            message.cost.CopyFrom(money(cost, currency))
+        if posting.cost is not None and posting.currency_code:
+            cost = posting.cost if amount > 0 else -posting.cost
+            message.cost.CopyFrom(money(cost, posting.currency_code))
         return self.event(message)
 
     def release(self, reason: str, by: str) -> events.ReservationReleased:
@@ -238,14 +258,13 @@ class Reservation(Resource, table=True):
 
 
 _CANDIDATES = text("""
-    select b.name, b.location, b.lot, b.on_hand - b.reserved as free
+    select b.item, b.name, b.location, b.lot, b.on_hand - b.reserved as free, b.unit_code, lot.expire_date,
+           lot.first_receipt_time, l.path_order
     from balance b
     join location l on l.name = b.location and not l.blocked
     left join lot on lot.name = b.lot
-    where b.site = :site and b.item = :item and b.status = 'UNRESTRICTED' and not b.virtual
+    where b.site = :site and b.item = any(cast(:items as text[])) and b.status = 'UNRESTRICTED' and not b.virtual
       and b.on_hand > b.reserved
-      and (lot.expire_date is null or lot.expire_date >= coalesce(cast(:need as date), current_date))
-    order by lot.expire_date nulls last, lot.first_receipt_time nulls last, l.path_order, b.name
 """)
 _TAKE = text("""
     update balance set reserved = reserved + :amount, update_time = now()
@@ -254,21 +273,27 @@ _TAKE = text("""
 _GIVE = text("update balance set reserved = reserved - :amount, update_time = now() where name = :name")
 
 
-async def allocate(unit: Unit, row: Reservation) -> None:
-    """Take free stock in the order of expiry, age and path; each row by a guarded update (MAT-70, MAT-85)."""
-    candidates = (
-        await unit.execute(
-            _CANDIDATES,
-            {"site": row.site, "item": row.item, "need": row.need_time.date() if row.need_time else None},
-        )
-    ).all()
-    for candidate in candidates:
-        amount = min(row.missing, candidate.free)
-        if amount <= 0:
-            break
-        taken = await unit.execute(_TAKE, {"name": candidate.name, "amount": amount})
+async def candidates(unit: Unit, site: str, items: Iterable[str]) -> dict[str, list[Candidate]]:
+    """Free unrestricted stock by item, at places that are not blocked; in one statement."""
+    found: dict[str, list[Candidate]] = {}
+    for row in await unit.execute(_CANDIDATES, {"site": site, "items": sorted(set(items))}):
+        found.setdefault(row.item, []).append(
+            Candidate(
+                row.name, row.location, row.lot, row.free, row.unit_code, row.expire_date, row.first_receipt_time,
+                row.path_order,
+            )
+        )  # fmt: skip
+    return found
+
+
+async def allocate(unit: Unit, row: Reservation, free: list[Candidate], fact: SiteFact) -> None:
+    """Take free stock, each row by a guarded update (MAT-70); `free` keeps what is left of it."""
+    fitting = [candidate for candidate in free if candidate.unit_code == row.unit_code]
+    for candidate, amount in rule.plan(fitting, row.missing, row.needed_on(fact, unit.now)):
+        taken = await unit.execute(_TAKE, {"name": candidate.balance, "amount": amount})
         if taken.first() is not None:
-            row.took(candidate.name, candidate.location, candidate.lot, amount)
+            candidate.free -= amount
+            row.took(candidate.balance, candidate.location, candidate.lot, amount)
 
 
 async def give_back(unit: Unit, row: Reservation) -> None:
@@ -278,17 +303,18 @@ async def give_back(unit: Unit, row: Reservation) -> None:
         row.gave(allocation, allocation.quantity)
 
 
-async def waiting(unit: Unit, site: str, item: str) -> list[Reservation]:
-    """Reservations that wait for an item, in the order of their claim (MAT-78); locked."""
+async def waiting(unit: Unit, site: str, items: Iterable[str]) -> list[Reservation]:
+    """Reservations that wait for items, by item in the order of their claim (MAT-78); locked."""
     return list(
         await unit.all(
             select(Reservation)
             .where(
                 Reservation.site == site,  # type: ignore[arg-type]
-                Reservation.item == item,  # type: ignore[arg-type]
+                Reservation.item.in_(sorted(set(items))),  # type: ignore[attr-defined]
                 Reservation.state.in_(WAITING),  # type: ignore[attr-defined]
             )
             .order_by(
+                Reservation.item,
                 Reservation.priority,  # type: ignore[arg-type]
                 Reservation.need_time.nulls_last(),  # type: ignore[union-attr]
                 Reservation.create_time,  # type: ignore[arg-type]

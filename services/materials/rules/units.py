@@ -13,7 +13,7 @@ class OffGrid(ValueError):
     """The exact result does not lie on the base unit's grid."""
 
     def __init__(self, exact: Fraction, step: Decimal) -> None:
-        super().__init__(f"{float(exact):g} is off the grid of {step}")
+        super().__init__(f"{exact} is off the grid of {step}")
         self.exact = exact
         self.step = step
 
@@ -42,3 +42,9 @@ def on_grid(exact: Fraction, step: Decimal) -> Decimal:
 def from_base(quantity: Decimal, factor: Fraction) -> Fraction:
     """Quantity in another unit, exactly; base -> unit -> base is the identity (MAT-6)."""
     return Fraction(quantity) / factor
+
+
+def decimal(exact: Fraction, places: int = 6) -> Decimal:
+    """An exact value as a decimal, half-even where it has more places; for showing, not for deciding."""
+    whole = exact * 10**places
+    return Decimal(round(whole)).scaleb(-places)

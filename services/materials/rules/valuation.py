@@ -1,35 +1,65 @@
-"""Moving average: value is stored, the unit cost derived; the last piece takes the residue (MAT-180, MAT-181)."""
+"""Moving average: value is stored, the unit cost derived; the last piece takes the residue (MAT-180, MAT-181).
+
+The posting function computes the same in the database; a test compares both.
+"""
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
-CENT = Decimal("0.01")
+ZERO = Decimal(0)
+
+_NO_MINOR_UNIT = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF",
+     "XPF"}
+)  # fmt: skip
+_THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 
-def rounded(amount: Decimal, exponent: Decimal = CENT) -> Decimal:
-    """Money to the currency's exponent, half away from zero (PRC-3)."""
-    return amount.quantize(exponent, ROUND_HALF_UP)
+def places(currency_code: str) -> int:
+    """Decimals of a currency (ISO 4217): JPY 0, KWD 3, usually 2."""
+    if currency_code in _NO_MINOR_UNIT:
+        return 0
+    return 3 if currency_code in _THOUSANDTHS else 2
+
+
+def rounded(amount: Decimal, digits: int = 2) -> Decimal:
+    """Money to a number of decimals, half away from zero (PRC-3)."""
+    return amount.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+
+
+def share(value: Decimal, part: Decimal, whole: Decimal, digits: int = 2) -> Decimal:
+    """Part of a value, rounded; all of it where the part is the whole."""
+    if part >= whole:
+        return value
+    with localcontext(prec=80):
+        return rounded(value * part / whole, digits)
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """Quantity and its value."""
+    """Quantity and its value; `variance` is what a reversal at original cost left without quantity to carry it."""
 
-    quantity: Decimal = Decimal(0)
-    value: Decimal = Decimal(0)
+    quantity: Decimal = ZERO
+    value: Decimal = ZERO
+    variance: Decimal = ZERO
 
 
-def receive(stock: Stock, quantity: Decimal, value: Decimal) -> Stock:
+def receive(stock: Stock, quantity: Decimal, value: Decimal, digits: int = 2) -> Stock:
     """A receipt adds its value."""
-    return Stock(stock.quantity + quantity, stock.value + rounded(value))
+    return Stock(stock.quantity + quantity, stock.value + rounded(value, digits), stock.variance)
 
 
-def issue(stock: Stock, quantity: Decimal) -> tuple[Stock, Decimal]:
+def issue(stock: Stock, quantity: Decimal, digits: int = 2) -> tuple[Stock, Decimal]:
     """An issue takes quantity × value ÷ quantity on hand; the one that empties it takes all (MAT-181)."""
-    if stock.quantity <= 0:
-        return Stock(stock.quantity - quantity, stock.value), Decimal(0)
-    if quantity >= stock.quantity:
-        return Stock(stock.quantity - quantity, Decimal(0)), stock.value
-    with localcontext(prec=60):
-        cost = rounded(quantity * stock.value / stock.quantity)
-    return Stock(stock.quantity - quantity, stock.value - cost), cost
+    cost = share(stock.value, quantity, stock.quantity, digits) if stock.quantity > 0 else ZERO
+    return take_out(stock, quantity, cost), cost
+
+
+def take_out(stock: Stock, quantity: Decimal, cost: Decimal) -> Stock:
+    """Take a quantity out at a given cost (MAT-46).
+
+    Stock never has a value below 0, and none at all without quantity: the difference goes to variance.
+    """
+    left, rest = stock.quantity - quantity, stock.value - cost
+    value = ZERO if left <= 0 else max(rest, ZERO)
+    return Stock(left, value, stock.variance + rest - value)

@@ -1,10 +1,14 @@
 """The first schema of materials."""
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
 from services.chassis import schema
+
+POSTING = Path(__file__).with_name("0001_posting.sql").read_text()
 
 revision = "0001"
 down_revision = None
@@ -55,7 +59,6 @@ STATES = {
         ("CARRIED", "SATISFIED"),
         ("OPEN", "CANCELLED"),
         ("OPEN", "CARRIED"),
-        ("OPEN", "SATISFIED"),
     ],
 }
 
@@ -85,128 +88,19 @@ APPEND_ONLY = (
     "movement_entry",
 )
 
-POSTING = """
-create function post_movements(p_site text, p_actor text, p_postings jsonb)
-returns table (name text, outcome text, available numeric) language plpgsql as $$
-declare
-  p record;
-  free numeric;
-  lowest numeric;
-  at timestamptz;
-  from_key text;
-  to_key text;
-begin
-  -- all rows that exist are locked in one order, so that two batches cannot wait for each other (MAT-74)
-  perform 1 from balance b
-  where b.name in (
-    select p_site_key(p_site, x.item, x.location, x.lot, x.status)
-    from jsonb_to_recordset(p_postings) as r(item text, lot text, from_location text, to_location text,
-                                             from_status text, to_status text),
-         lateral (values (r.item, r.from_location, r.lot, r.from_status),
-                         (r.item, r.to_location, r.lot, r.to_status)) as x(item, location, lot, status))
-  order by b.name for no key update;
-
-  for p in
-    select * from jsonb_to_recordset(p_postings) as r(
-      name text, kind text, item text, lot text, from_location text, to_location text, from_status text,
-      to_status text, from_virtual boolean, to_virtual boolean, quantity numeric, allocated numeric,
-      unit_code text, effective_time timestamptz, reason_code text, source text, reverses text,
-      correlation text, cost numeric, currency_code text)
-  loop
-    at := coalesce(p.effective_time, now());
-    from_key := p_site_key(p_site, p.item, p.from_location, p.lot, p.from_status);
-    to_key := p_site_key(p_site, p.item, p.to_location, p.lot, p.to_status);
-    name := p.name;
-
-    if not p.from_virtual then
-      select b.on_hand - b.reserved + p.allocated into free from balance b where b.name = from_key;
-      if free is null or free < p.quantity then
-        outcome := 'NOT_ENOUGH_STOCK';
-        available := coalesce(free, 0);
-        return next;
-        continue;
-      end if;
-      if p.effective_time is not null then
-        -- what there was at every instant since then must have been enough (MAT-56)
-        select min(running) into lowest from (
-          select e.effective_time, sum(e.quantity) over (order by e.effective_time, e.movement, e.side) as running
-          from movement_entry e
-          where e.item = p.item and e.location = p.from_location and e.lot = p.lot and e.status = p.from_status
-        ) r where r.effective_time >= (
-          select coalesce(max(b.effective_time), '-infinity') from movement_entry b
-          where b.item = p.item and b.location = p.from_location and b.lot = p.lot
-            and b.status = p.from_status and b.effective_time <= at);
-        if coalesce(lowest, 0) < p.quantity or not exists (
-          select 1 from movement_entry b where b.item = p.item and b.location = p.from_location and b.lot = p.lot
-            and b.status = p.from_status and b.effective_time <= at) then
-          outcome := 'NEGATIVE_IN_PAST';
-          available := greatest(coalesce(lowest, 0), 0);
-          return next;
-          continue;
-        end if;
-      end if;
-    end if;
-
-    insert into balance as b (name, site, item, lot, location, status, virtual, on_hand, reserved, unit_code,
-                              update_time)
-    values (to_key, p_site, p.item, p.lot, p.to_location, p.to_status, p.to_virtual, p.quantity, 0, p.unit_code,
-            now())
-    on conflict on constraint pk_balance do update
-      set on_hand = b.on_hand + excluded.on_hand, update_time = now();
-    if p.from_virtual then
-      insert into balance as b (name, site, item, lot, location, status, virtual, on_hand, reserved, unit_code,
-                                update_time)
-      values (from_key, p_site, p.item, p.lot, p.from_location, p.from_status, true, -p.quantity, 0, p.unit_code,
-              now())
-      on conflict on constraint pk_balance do update
-        set on_hand = b.on_hand + excluded.on_hand, update_time = now();
-    else
-      update balance b set on_hand = b.on_hand - p.quantity, reserved = b.reserved - p.allocated, update_time = now()
-      where b.name = from_key;
-    end if;
-
-    insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
-                          lot, from_location, to_location, from_status, to_status, quantity, unit_code,
-                          effective_time, record_time, reason_code, source, actor, reverses, cost,
-                          cost_currency_code)
-    values (p.name, p_site, 1, 0, p.correlation, now(), now(), p.kind, p.item, p.lot, p.from_location,
-            p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, now(), p.reason_code, p.source,
-            p_actor, p.reverses, p.cost, p.currency_code);
-    insert into movement_entry (movement, side, item, lot, location, status, quantity, unit_code, effective_time)
-    values (p.name, 1, p.item, p.lot, p.from_location, p.from_status, -p.quantity, p.unit_code, at),
-           (p.name, 2, p.item, p.lot, p.to_location, p.to_status, p.quantity, p.unit_code, at);
-    outcome := 'POSTED';
-    available := 0;
-    return next;
-  end loop;
-end $$;
-"""
-
-KEY = """
-create function p_site_key(p_site text, p_item text, p_location text, p_lot text, p_status text) returns text
-language sql immutable as $$
-  select 'sites/' || p_site || '/balances/' || md5(p_item || '|' || p_location || '|' || p_lot || '|' || p_status)
-$$;
-"""
-
-SUM = """
-create function movement_sums_to_zero() returns trigger language plpgsql as $$
-begin
-  if exists (select 1 from movement_entry where movement = new.movement
-             group by item, lot having sum(quantity) <> 0) then
-    raise exception 'entries of % do not sum to zero', new.movement using errcode = '23514';
-  end if;
-  return null;
-end $$;
-create constraint trigger movement_entry_sum after insert on movement_entry
-deferrable initially deferred for each row execute function movement_sums_to_zero();
-"""
+# ledger, balances and values are written by the posting function alone, which belongs to the owner
+RIGHTS = {
+    "movement": "select",
+    "movement_entry": "select",
+    "balance": "select, update (reserved, update_time)",
+    "value_balance": "select",
+    "allocation": "select, insert, update, delete",
+}
 
 
 def further() -> None:
     """The posting function and the ledger's own guard (MAT-40, MAT-50)."""
-    for statement in (KEY, POSTING, SUM):
-        op.execute(statement.replace(":=", r"\:="))
+    op.execute(POSTING.replace(":=", r"\:="))
 
 
 def upgrade() -> None:
@@ -227,10 +121,13 @@ def upgrade() -> None:
         sa.CheckConstraint("virtual or (reserved >= 0 and reserved <= on_hand)", name=op.f("ck_balance_reserved")),
         sa.CheckConstraint("virtual or on_hand >= 0", name=op.f("ck_balance_on_hand")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_balance")),
+        postgresql_with={"fillfactor": "70"},
     )
-    op.create_index("ix_balance_item", "balance", ["site", "item", "status"], unique=False)
-    op.create_index("ix_balance_location", "balance", ["location"], unique=False)
+    op.create_index("ix_balance_item", "balance", ["site", "item", "name"], unique=False)
+    op.create_index("ix_balance_location", "balance", ["site", "location", "name"], unique=False)
+    op.create_index("ix_balance_lot", "balance", ["site", "lot", "name"], unique=False)
     op.create_index("ix_balance_site", "balance", ["site", "name"], unique=False)
+    op.create_index("ix_balance_status", "balance", ["site", "status", "name"], unique=False)
     op.create_index("uq_balance_key", "balance", ["item", "location", "lot", "status"], unique=True)
     op.create_table(
         "expected_receipt",
@@ -250,9 +147,10 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("open_quantity", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("received", sa.Numeric(precision=20, scale=6), nullable=False),
+        sa.Column("received_base", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("accept_limit", sa.Numeric(precision=20, scale=6), nullable=False),
-        sa.Column("base_numerator", sa.Integer(), nullable=False),
-        sa.Column("base_denominator", sa.Integer(), nullable=False),
+        sa.Column("base_numerator", sa.BigInteger(), nullable=False),
+        sa.Column("base_denominator", sa.BigInteger(), nullable=False),
         sa.Column("inspect", sa.Boolean(), nullable=False),
         sa.Column("location", sa.Text(), nullable=False),
         sa.Column("expected_date", sa.Date(), nullable=True),
@@ -260,12 +158,21 @@ def upgrade() -> None:
         sa.Column("unit_price_currency_code", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.CheckConstraint("received >= 0 and received <= accept_limit", name=op.f("ck_expected_receipt_received")),
+        sa.CheckConstraint(
+            "received_base >= 0 and received_base * base_denominator <= accept_limit * base_numerator",
+            name=op.f("ck_expected_receipt_received_base"),
+        ),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_expected_receipt")),
+    )
+    op.create_index(
+        "ix_expected_receipt_expected_date", "expected_receipt", ["site", "expected_date", "name"], unique=False
     )
     op.create_index(
         "ix_expected_receipt_open", "expected_receipt", ["site", "item", "supplier", "expected_date"], unique=False
     )
     op.create_index("ix_expected_receipt_site", "expected_receipt", ["site", "name"], unique=False)
+    op.create_index("ix_expected_receipt_state", "expected_receipt", ["site", "state", "name"], unique=False)
+    op.create_index("ix_expected_receipt_supplier", "expected_receipt", ["site", "supplier", "name"], unique=False)
     op.create_index(
         "uq_expected_receipt", "expected_receipt", ["purchase_order", "order_line", "schedule_line"], unique=True
     )
@@ -292,8 +199,9 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_item")),
     )
-    op.create_index("ix_item_class", "item", ["item_class", "name"], unique=False)
     op.create_index("ix_item_gtins", "item", ["gtins"], unique=False, postgresql_using="gin")
+    op.create_index("ix_item_item_class", "item", ["item_class", "name"], unique=False)
+    op.create_index("ix_item_state", "item", ["state", "name"], unique=False)
     op.create_index("uq_item_number", "item", ["number"], unique=True)
     op.create_table(
         "location",
@@ -313,8 +221,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["parent_location"], ["location.name"], name=op.f("fk_location_parent_location")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_location")),
     )
-    op.create_index("ix_location_kind", "location", ["site", "kind", "path_order", "name"], unique=False)
+    op.create_index("ix_location_check_code", "location", ["site", "check_code", "name"], unique=False)
+    op.create_index("ix_location_kind", "location", ["site", "kind", "name"], unique=False)
     op.create_index("ix_location_parent", "location", ["parent_location"], unique=False)
+    op.create_index("ix_location_parent_location", "location", ["site", "parent_location", "name"], unique=False)
     op.create_index("ix_location_site", "location", ["site", "name"], unique=False)
     op.create_table(
         "materials_revision",
@@ -340,6 +250,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_materials_revision")),
     )
     op.create_index(op.f("ix_materials_revision_policy"), "materials_revision", ["policy"], unique=False)
+    op.create_index("ix_materials_revision_state", "materials_revision", ["policy", "state", "name"], unique=False)
     op.create_index(
         "uq_materials_revision_active",
         "materials_revision",
@@ -375,10 +286,18 @@ def upgrade() -> None:
         sa.Column("cost_currency_code", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_movement")),
     )
+    op.create_index("ix_movement_actor", "movement", ["site", "actor", "name"], unique=False)
+    op.create_index("ix_movement_effective_time", "movement", ["site", "effective_time", "name"], unique=False)
+    op.create_index("ix_movement_from_location", "movement", ["site", "from_location", "name"], unique=False)
+    op.create_index("ix_movement_from_status", "movement", ["site", "from_status", "name"], unique=False)
     op.create_index("ix_movement_item", "movement", ["site", "item", "name"], unique=False)
+    op.create_index("ix_movement_kind", "movement", ["site", "kind", "name"], unique=False)
+    op.create_index("ix_movement_lot", "movement", ["site", "lot", "name"], unique=False)
     op.create_index("ix_movement_record_time", "movement", ["site", "record_time", "name"], unique=False)
     op.create_index("ix_movement_site", "movement", ["site", "name"], unique=False)
-    op.create_index("ix_movement_source", "movement", ["source"], unique=False)
+    op.create_index("ix_movement_source", "movement", ["source", "name"], unique=False)
+    op.create_index("ix_movement_to_location", "movement", ["site", "to_location", "name"], unique=False)
+    op.create_index("ix_movement_to_status", "movement", ["site", "to_status", "name"], unique=False)
     op.create_index(
         "uq_movement_reverses", "movement", ["reverses"], unique=True, postgresql_where=sa.text("reverses <> ''")
     )
@@ -405,8 +324,11 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_put_away_task")),
     )
+    op.create_index("ix_put_away_task_from_location", "put_away_task", ["site", "from_location", "name"], unique=False)
+    op.create_index("ix_put_away_task_item", "put_away_task", ["site", "item", "name"], unique=False)
     op.create_index("ix_put_away_task_receipt", "put_away_task", ["receipt"], unique=False)
     op.create_index("ix_put_away_task_site", "put_away_task", ["site", "name"], unique=False)
+    op.create_index("ix_put_away_task_state", "put_away_task", ["site", "state", "name"], unique=False)
     op.create_table(
         "receipt",
         sa.Column("name", sa.Text(), nullable=False),
@@ -425,7 +347,11 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_receipt")),
     )
+    op.create_index("ix_receipt_arrive_time", "receipt", ["site", "arrive_time", "name"], unique=False)
+    op.create_index("ix_receipt_delivery_note", "receipt", ["site", "delivery_note", "name"], unique=False)
     op.create_index("ix_receipt_site", "receipt", ["site", "name"], unique=False)
+    op.create_index("ix_receipt_state", "receipt", ["site", "state", "name"], unique=False)
+    op.create_index("ix_receipt_supplier", "receipt", ["site", "supplier", "name"], unique=False)
     op.create_index("uq_receipt_number", "receipt", ["number"], unique=True)
     op.create_table(
         "reservation",
@@ -461,7 +387,12 @@ def upgrade() -> None:
         sa.CheckConstraint("requested = issued + allocated + short + released", name=op.f("ck_reservation_sum")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_reservation")),
     )
+    op.create_index("ix_reservation_cover", "reservation", ["site", "cover", "name"], unique=False)
+    op.create_index("ix_reservation_item", "reservation", ["site", "item", "name"], unique=False)
+    op.create_index("ix_reservation_need_time", "reservation", ["site", "need_time", "name"], unique=False)
+    op.create_index("ix_reservation_priority", "reservation", ["site", "priority", "name"], unique=False)
     op.create_index("ix_reservation_site", "reservation", ["site", "name"], unique=False)
+    op.create_index("ix_reservation_state", "reservation", ["site", "state", "name"], unique=False)
     op.create_index(
         "ix_reservation_waiting",
         "reservation",
@@ -497,7 +428,10 @@ def upgrade() -> None:
         sa.CheckConstraint("quantity > 0", name=op.f("ck_supply_request_quantity")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_supply_request")),
     )
+    op.create_index("ix_supply_request_item", "supply_request", ["site", "item", "name"], unique=False)
+    op.create_index("ix_supply_request_need_date", "supply_request", ["site", "need_date", "name"], unique=False)
     op.create_index("ix_supply_request_site", "supply_request", ["site", "name"], unique=False)
+    op.create_index("ix_supply_request_state", "supply_request", ["site", "state", "name"], unique=False)
     op.create_index(
         "uq_supply_request_open",
         "supply_request",
@@ -511,8 +445,12 @@ def upgrade() -> None:
         sa.Column("item", sa.Text(), nullable=False),
         sa.Column("quantity", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("value", sa.Numeric(precision=24, scale=9), nullable=False),
+        sa.Column("variance", sa.Numeric(precision=24, scale=9), nullable=False),
         sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.CheckConstraint("quantity >= 0", name=op.f("ck_value_balance_quantity")),
+        sa.CheckConstraint("value >= 0 and (quantity > 0 or value = 0)", name=op.f("ck_value_balance_value")),
         sa.PrimaryKeyConstraint("site", "item", name=op.f("pk_value_balance")),
+        postgresql_with={"fillfactor": "70"},
     )
     op.create_table(
         "allocation",
@@ -523,6 +461,7 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Numeric(precision=20, scale=6), nullable=False),
         sa.Column("unit_code", sa.Text(), nullable=False),
         sa.CheckConstraint("quantity > 0", name=op.f("ck_allocation_quantity")),
+        sa.ForeignKeyConstraint(["balance"], ["balance.name"], name=op.f("fk_allocation_balance")),
         sa.ForeignKeyConstraint(["reservation"], ["reservation.name"], name=op.f("fk_allocation_reservation")),
         sa.PrimaryKeyConstraint("reservation", "balance", name=op.f("pk_allocation")),
     )
@@ -553,8 +492,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["receipt"], ["receipt.name"], name=op.f("fk_inspection_lot_receipt")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_inspection_lot")),
     )
+    op.create_index("ix_inspection_lot_item", "inspection_lot", ["site", "item", "name"], unique=False)
+    op.create_index(
+        "ix_inspection_lot_purchase_order", "inspection_lot", ["site", "purchase_order", "name"], unique=False
+    )
     op.create_index(op.f("ix_inspection_lot_receipt"), "inspection_lot", ["receipt"], unique=False)
     op.create_index("ix_inspection_lot_site", "inspection_lot", ["site", "name"], unique=False)
+    op.create_index("ix_inspection_lot_state", "inspection_lot", ["site", "state", "name"], unique=False)
+    op.create_index("ix_inspection_lot_supplier", "inspection_lot", ["site", "supplier", "name"], unique=False)
     op.create_table(
         "lot",
         sa.Column("name", sa.Text(), nullable=False),
@@ -573,6 +518,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item"], ["item.name"], name=op.f("fk_lot_item")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lot")),
     )
+    op.create_index("ix_lot_expire_date", "lot", ["expire_date", "name"], unique=False)
+    op.create_index("ix_lot_number", "lot", ["number", "name"], unique=False)
+    op.create_index("ix_lot_supplier", "lot", ["supplier", "name"], unique=False)
     op.create_index("uq_lot_number", "lot", ["item", "number"], unique=True)
     op.create_table(
         "materials_policy",
@@ -633,9 +581,7 @@ def upgrade() -> None:
     for table, pairs in STATES.items():
         schema.guard_states(op, table, pairs)
     for table in TABLES:
-        rights = "select, insert" if table in APPEND_ONLY else "select, insert, update"
-        schema.grant(op, "materials", table, rights)
+        schema.grant(op, "materials", table, RIGHTS.get(table, "select, insert, update"))
     for table in APPEND_ONLY:
         schema.append_only(op, table)
-    op.execute("grant delete on allocation to materials_app")
     further()

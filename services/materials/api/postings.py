@@ -1,0 +1,183 @@
+"""Movements made by hand: what is written in a request becomes a posting, or a fault that says why not."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from services.chassis.access import denied
+from services.chassis.faults import FailedPrecondition, FieldInvalid, TimeInFuture
+from services.chassis.unit import Unit
+from services.chassis.wire import decimal_of, enum_name, python_of
+from services.materials.model import location as locations
+from services.materials.model.item import Item, Lot, State, Tracking, site_fact
+from services.materials.model.ledger import Movement, MovementKind, Posting, Status
+from services.materials.model.location import Kind, Location
+from services.materials.model.receipt import OPEN_LOTS, InspectionLot
+
+APPROVE = "materials.movements.approve"
+BACKDATE = timedelta(days=7)
+"""How far back a movement may be effective (MAT-58)."""
+
+_SIDES = {
+    MovementKind.MOVE: (None, None),
+    MovementKind.STATUS_CHANGE: (None, None),
+    MovementKind.SCRAP: (None, Kind.SCRAP),
+    MovementKind.ADJUST: (Kind.ADJUSTMENT, Kind.ADJUSTMENT),
+    MovementKind.OPENING: (Kind.OPENING, None),
+}
+_WITH_APPROVAL = frozenset({MovementKind.SCRAP, MovementKind.ADJUST, MovementKind.OPENING})
+_WITH_REASON = frozenset({MovementKind.SCRAP, MovementKind.ADJUST})
+
+
+class BackdateTooFar(FailedPrecondition):
+    """It happened longer ago than may still be recorded (MAT-58)."""
+
+    text = "{time} is before {limit}; movements that old are not recorded."
+
+
+class InspectionOpen(FailedPrecondition):
+    """Goods wait for a usage decision, which alone moves them on (MAT-201)."""
+
+    text = "{item} at {location} waits for the decision on {inspection_lot}."
+
+
+@dataclass(slots=True)
+class Known:
+    """All that the movements of one call speak of, read in a constant number of statements (MAT-50)."""
+
+    site: str
+    currency_code: str
+    items: dict[str, Item]
+    lots: dict[str, Lot]
+    places: dict[str, Location]
+    virtual: dict[Kind, Location]
+    inspected: dict[tuple[str, str, str], str]
+
+    @classmethod
+    async def of(cls, unit: Unit, site: str, messages: Iterable[Any]) -> "Known":
+        """What the messages name."""
+        rows = list(messages)
+        here = f"sites/{site}/{Location.COLLECTION}/"
+        named = {name for row in rows for name in (row.from_location, row.to_location) if name.startswith(here)}
+        items = {row.item for row in rows}
+        waiting = (
+            await unit.all(
+                select(InspectionLot)
+                .where(
+                    InspectionLot.site == site,  # type: ignore[arg-type]
+                    InspectionLot.item.in_(sorted(items)),  # type: ignore[attr-defined]
+                    InspectionLot.state.in_(OPEN_LOTS),  # type: ignore[attr-defined]
+                )
+                .order_by(InspectionLot.name)
+            )
+            if any(row.from_status and enum_name(row, "from_status") == Status.INSPECTION for row in rows)
+            else ()
+        )
+        return cls(
+            site,
+            (await site_fact(unit, site)).currency_code,
+            await unit.get_many(Item, items, lock=False),
+            await unit.get_many(Lot, {row.lot for row in rows if row.lot}, lock=False),
+            await unit.get_many(Location, named, lock=False),
+            await locations.virtuals(unit, site),
+            {(lot.item, lot.lot, lot.location): lot.name for lot in waiting},
+        )
+
+    def posting(self, unit: Unit, message: Any) -> Posting:
+        """A movement made by hand: kind, places, status, quantity and permission are checked."""
+        kind = MovementKind(enum_name(message, "kind"))
+        if kind not in _SIDES:
+            allowed = ", ".join(sorted(_SIDES))
+            raise FieldInvalid(field="movement.kind", rule=f"may be {allowed}; others come from documents", value=kind)
+        if kind in _WITH_APPROVAL and not unit.caller.may(APPROVE, self.site):
+            raise denied(APPROVE)
+        if kind in _WITH_REASON and not message.reason_code:
+            raise FieldInvalid(field="movement.reason_code", rule=f"is required for {kind}")
+        item = self._item(message, kind)
+        amount = item.base(decimal_of(message.quantity.value), message.quantity.unit_code, "movement.quantity.value")
+        if amount <= 0:
+            rule = "must be more than 0"
+            raise FieldInvalid(field="movement.quantity.value", rule=rule, value=message.quantity.value)
+        source, target = self._places(message, kind)
+        before, after = self._statuses(unit, message, kind)
+        if (source.name, before) == (target.name, after):
+            rule = "must differ from where the stock is"
+            raise FieldInvalid(field="movement.to_location", rule=rule, value=target.name)
+        if before is Status.INSPECTION and (lot := self.inspected.get((item.name, message.lot, source.name))):
+            raise InspectionOpen(item=item.name, location=source.name, inspection_lot=lot)
+        return Posting(
+            name=unit.new_name(f"sites/{self.site}", Movement.COLLECTION), kind=kind, item=item.name,
+            lot=message.lot, quantity=amount, unit_code=item.base_unit_code, from_location=source.name,
+            to_location=target.name, from_status=before, to_status=after, from_virtual=source.virtual,
+            to_virtual=target.virtual, effective_time=_effective(unit, message), reason_code=message.reason_code,
+            standard_cost=item.standard(self.currency_code),
+        )  # fmt: skip
+
+    def _item(self, message: Any, kind: MovementKind) -> Item:
+        item = self.items.get(message.item)
+        if item is None:
+            raise FieldInvalid(field="movement.item", rule="must be an item", value=message.item)
+        if item.state is State.BLOCKED and kind is MovementKind.OPENING:
+            raise FieldInvalid(field="movement.item", rule="must not be blocked", value=message.item)
+        if (item.tracking is Tracking.LOT) != bool(message.lot):
+            rule = "is required: the item is tracked by lot" if item.tracking is Tracking.LOT else "must be empty"
+            raise FieldInvalid(field="movement.lot", rule=rule, value=message.lot)
+        if message.lot and (message.lot not in self.lots or self.lots[message.lot].item != item.name):
+            raise FieldInvalid(field="movement.lot", rule="must be a lot of the item", value=message.lot)
+        return item
+
+    def _places(self, message: Any, kind: MovementKind) -> tuple[Location, Location]:
+        out, into = message.from_location, message.to_location
+        if kind is MovementKind.STATUS_CHANGE:
+            if into not in ("", out):
+                rule = "must be empty: the stock stays where it is"
+                raise FieldInvalid(field="movement.to_location", rule=rule, value=into)
+            into = out
+        elif kind is MovementKind.ADJUST and bool(out) == bool(into):
+            rule = "either from_location (a loss) or to_location (a gain) has to be given for ADJUST"
+            raise FieldInvalid(field="movement.from_location", rule=rule, value=out)
+        from_kind, to_kind = _SIDES[kind]
+        return (
+            self._place(out, from_kind, "from_location", kind),
+            self._place(into, to_kind, "to_location", kind),
+        )
+
+    def _place(self, name: str, virtual: Kind | None, field: str, kind: MovementKind) -> Location:
+        if virtual is not None and not name:
+            return self.virtual[virtual]
+        found = self.places.get(name)
+        if found is None:
+            raise FieldInvalid(field=f"movement.{field}", rule="must be a location of the site", value=name)
+        if found.virtual or (virtual is not None and kind is not MovementKind.ADJUST):
+            rule = f"is chosen by the kind {kind}; leave it empty"
+            raise FieldInvalid(field=f"movement.{field}", rule=rule, value=name)
+        return found.usable()
+
+    def _statuses(self, unit: Unit, message: Any, kind: MovementKind) -> tuple[Status, Status]:
+        before = Status(enum_name(message, "from_status")) if message.from_status else Status.UNRESTRICTED
+        after = Status(enum_name(message, "to_status")) if message.to_status else before
+        if kind in (MovementKind.OPENING, MovementKind.ADJUST) and not message.from_location:
+            before = after  # what comes from outside has no status of its own
+        elif kind is not MovementKind.STATUS_CHANGE and after is not before:
+            raise FieldInvalid(
+                field="movement.to_status",
+                rule="changes by a STATUS_CHANGE alone",
+                value=enum_name(message, "to_status"),
+            )
+        if after is Status.UNRESTRICTED and before is not after and not unit.caller.may(APPROVE, self.site):
+            raise denied(APPROVE)
+        return before, after
+
+
+def _effective(unit: Unit, message: Any) -> Any:
+    if not message.HasField("effective_time"):
+        return None
+    at = python_of(message.effective_time)
+    if at > unit.now:
+        raise TimeInFuture(field="movement.effective_time", value=at.isoformat(), limit=unit.now.isoformat())
+    if at < unit.now - BACKDATE:
+        raise BackdateTooFar(time=at.isoformat(), limit=(unit.now - BACKDATE).isoformat())
+    return at

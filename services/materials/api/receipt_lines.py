@@ -1,0 +1,141 @@
+"""Counting in what was scanned: each line finds its order line, its quantity, its lot."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+
+from services.chassis.faults import FieldInvalid
+from services.chassis.unit import Unit
+from services.chassis.wire import canonical, decimal_of, to_date
+from services.materials.model.item import Item, Lot, LotDateConflict, Tracking
+from services.materials.model.ledger import Status
+from services.materials.model.receipt import (
+    ExpectedReceipt,
+    ExpectedState,
+    NothingExpected,
+    OverReceipt,
+    Receipt,
+    ReceiptLine,
+)
+from services.materials.rules import lot_numbers
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Counting:
+    """All that the lines of one call speak of, read and locked in a constant number of statements."""
+
+    unit: Unit
+    receipt: Receipt
+    items: dict[str, Item]
+    expected: list[ExpectedReceipt]
+    lots: dict[Key, Lot]
+
+    @classmethod
+    async def of(cls, unit: Unit, receipt: Receipt, requests: Iterable[Any]) -> "Counting":
+        """Items, the supplier's expected receipts of them, and the lots, new ones made."""
+        rows = list(requests)
+        items = await unit.get_many(Item, {row.item for row in rows})  # locked: nobody else makes lots of them
+        expected = await unit.all(
+            select(ExpectedReceipt)
+            .where(
+                ExpectedReceipt.site == receipt.site,  # type: ignore[arg-type]
+                ExpectedReceipt.supplier == receipt.supplier,  # type: ignore[arg-type]
+                ExpectedReceipt.item.in_(sorted(items)),  # type: ignore[attr-defined]
+            )
+            .order_by(ExpectedReceipt.name)
+            .with_for_update()
+        )
+        lots = await unit.all(
+            select(Lot).where(
+                Lot.item.in_(sorted(items)),  # type: ignore[attr-defined]
+                Lot.number.in_(sorted({lot_numbers.normal(row.lot_number) for row in rows})),  # type: ignore[attr-defined]
+            )
+        )
+        return cls(unit, receipt, items, list(expected), {(lot.item, lot.number): lot for lot in lots})
+
+    def add(self, request: Any) -> ReceiptLine:
+        """One line; nothing is changed when it is refused."""
+        item = self.items.get(request.item)
+        if item is None:
+            raise FieldInvalid(field="item", rule="must be an item", value=request.item)
+        amount = item.base(decimal_of(request.quantity.value), request.quantity.unit_code, "quantity.value")
+        if amount <= 0:
+            raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
+        self._check_lot(item, request)
+        order = self._order(item, amount, request)
+        counted = order.count(amount)
+        lot = self._lot(item, request)
+        row = ReceiptLine(
+            receipt=self.receipt.name, line=max((line.line for line in self.receipt.lines), default=0) + 1,
+            expected_receipt=order.name, purchase_order=order.purchase_order, order_line=order.order_line,
+            schedule_line=order.schedule_line, item=item.name, lot=lot, quantity=amount,
+            unit_code=item.base_unit_code, order_quantity=counted, order_quantity_unit_code=order.unit_code,
+            location=self.receipt.location,
+            status=Status.INSPECTION if item.inspect_receipts or order.inspect else Status.UNRESTRICTED,
+        )  # fmt: skip
+        self.receipt.lines.append(row)
+        self.receipt.touch()
+        return row
+
+    def _order(self, item: Item, amount: Any, request: Any) -> ExpectedReceipt:
+        """The order line that a scan belongs to: the named one, else the earliest with room (MAT-96)."""
+        mine = [row for row in self.expected if row.item == item.name]
+        if request.expected_receipt:
+            named = next((row for row in mine if row.name == request.expected_receipt), None)
+            if named is None:
+                rule = "must be an expected receipt of the item and the supplier"
+                raise FieldInvalid(field="expected_receipt", rule=rule, value=request.expected_receipt)
+            return named
+        waiting = sorted(
+            (row for row in mine if row.state is ExpectedState.OPEN),
+            key=lambda row: (row.expected_date is None, row.expected_date, row.name),
+        )
+        for row in waiting:
+            if row.room(amount):
+                return row
+        if waiting:
+            first = waiting[0]
+            raise OverReceipt(
+                expected_receipt=first.name, limit=canonical(first.accept_limit), unit_code=first.unit_code,
+                received=canonical(first.received), asked=request.quantity.value,
+            )  # fmt: skip
+        raise NothingExpected(
+            supplier=self.receipt.supplier, item=item.name, quantity=canonical(amount), unit_code=item.base_unit_code
+        )
+
+    def _check_lot(self, item: Item, request: Any) -> None:
+        """The lot number is needed exactly where the item is tracked by lot; its dates are the lot's (MAT-13)."""
+        if item.tracking is Tracking.NONE:
+            if request.lot_number:
+                rule = "must be empty: the item is not tracked by lot"
+                raise FieldInvalid(field="lot_number", rule=rule, value=request.lot_number)
+            return
+        if not request.lot_number:
+            raise FieldInvalid(field="lot_number", rule="is required: the item is tracked by lot")
+        lot = self.lots.get((item.name, lot_numbers.normal(request.lot_number)))
+        expires = _expires(request)
+        if lot is not None and expires is not None and lot.expire_date != expires:
+            raise LotDateConflict(lot=lot.name, expire_date=lot.expire_date or "no day", given=expires)
+
+    def _lot(self, item: Item, request: Any) -> str:
+        """Name of the line's lot; one that is not known is made."""
+        if item.tracking is Tracking.NONE:
+            return ""
+        key = (item.name, lot_numbers.normal(request.lot_number))
+        if key not in self.lots:
+            self.lots[key] = self.unit.add(
+                Lot(
+                    name=self.unit.new_name(item.name, Lot.COLLECTION), item=item.name, number=key[1],
+                    supplier=self.receipt.supplier, expire_date=_expires(request),
+                )
+            )  # fmt: skip
+        return self.lots[key].name
+
+
+def _expires(request: Any) -> date | None:
+    return to_date(request.expire_date) if request.HasField("expire_date") else None
