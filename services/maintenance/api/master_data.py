@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.chassis import access
+from services.chassis.faults import ResourceNotFound
 from services.chassis.unit import Unit
 from services.chassis.wire import python_of, values_for
 from services.maintenance.model.person import Person, State
@@ -27,6 +28,8 @@ class SiteService:
     async def update_site(self, request: Any, unit: Unit) -> Any:
         site = await unit.get(Site, request.site.name, etag=request.site.etag)
         unit.update(site, request.site, request.update_mask)
+        if site.calendar and not await unit.find(Calendar, site.calendar, lock=False):
+            raise ResourceNotFound(resource=site.calendar)
         unit.emit(site.told())
         return site
 
@@ -43,23 +46,16 @@ class CalendarService:
     async def create_calendar(self, request: Any, unit: Unit) -> Any:
         await unit.get(Site, request.parent, lock=False)
         name = unit.new_name(request.parent, Calendar.COLLECTION, request.calendar_id)
-        calendar = unit.add(Calendar(name=name, **_calendar(request.calendar, None)))
+        calendar = unit.add(Calendar(name=name, **values_for(Calendar, request.calendar)).settled())
         unit.emit(calendar.told())
         return calendar
 
     async def update_calendar(self, request: Any, unit: Unit) -> Any:
         calendar = await unit.get(Calendar, request.calendar.name, etag=request.calendar.etag)
         unit.update(calendar, request.calendar, request.update_mask)
-        calendar.holidays = _calendar(request.calendar, calendar)["holidays"]
         calendar.revision += 1
-        unit.emit(calendar.told())
+        unit.emit(calendar.settled().told())
         return calendar
-
-
-def _calendar(message: Any, known: Calendar | None) -> dict[str, Any]:
-    values = values_for(Calendar, message)
-    days = sorted({python_of(day) for day in message.holidays})
-    return values | {"holidays": days or (known.holidays if known is not None else [])}
 
 
 class PersonService:

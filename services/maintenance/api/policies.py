@@ -1,5 +1,6 @@
 """Maintenance policies, revisions, assignments, occurrences and decisions."""
 
+from datetime import date, timedelta
 from typing import Any
 
 from plantops.maintenance.v1 import occurrences_pb2
@@ -9,13 +10,14 @@ from services.chassis import revisions
 from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, python_of, values_for
-from services.maintenance.model import generation
+from services.maintenance.model import clocks, generation
 from services.maintenance.model.asset import Asset
 from services.maintenance.model.meter import Meter
 from services.maintenance.model.occurrence import Decision, Occurrence
 from services.maintenance.model.policy import Assignment, Kind, Policy, Revision
 from services.maintenance.model.work_order import WorkOrder
-from services.maintenance.rules import due as kernel
+
+FARTHEST_ANCHOR = timedelta(days=36525)
 
 
 class NotInForce(FailedPrecondition):
@@ -65,7 +67,9 @@ class MaintenancePolicyService:
         revision = await unit.get(Revision, request.name, etag=request.etag)
         policy = await unit.get(Policy, revision.policy)
         replaced = await revisions.activate(unit, revision, policy)
+        await unit.flush()
         unit.emit(policy.event(revision.told(replaced)))
+        await clocks.after_activation(unit, policy, revision)
         return revision
 
     async def retire_maintenance_revision(self, request: Any, unit: Unit) -> Any:
@@ -76,36 +80,38 @@ class MaintenancePolicyService:
         return revision.retire()
 
     async def assign_maintenance_policy(self, request: Any, unit: Unit) -> Any:
-        asset = await unit.get(Asset, request.parent)
+        asset = await unit.get(Asset, request.parent, lock=False)
+        asset.workable("an assignment")
         policy = await unit.get(Policy, request.policy, lock=False)
         if not policy.active_revision:
             raise NotInForce(policy=policy.name)
         revision = await unit.get(Revision, policy.active_revision, lock=False)
         assignment = Assignment(
-            name=unit.new_name(asset.name, Assignment.COLLECTION, policy.id), asset=asset.name, policy=policy.name
+            name=unit.new_name(asset.name, Assignment.COLLECTION, policy.id),
+            asset=asset.name,
+            policy=policy.name,
+            revision=revision.name,
         )
         if revision.by_meter:
-            meter = await unit.get(Meter, request.meter or "")
+            if not request.meter:
+                raise FieldInvalid(field="meter", rule=f"is required for a policy of kind {revision.kind}")
+            meter = await unit.get(Meter, request.meter, lock=False)
             if meter.asset != asset.name:
                 raise FieldInvalid(field="meter", rule="must be a meter of the asset", value=request.meter)
-            assignment.meter = meter.name
             given = request.HasField("anchor_usage")
             anchor = decimal_of(request.anchor_usage.value, "anchor_usage.value") if given else meter.usage
-            interval = revision.usage_interval or 0
-            assignment.anchor_usage = anchor
-            assignment.next_usage = kernel.threshold(anchor, interval, 1)  # type: ignore[arg-type]
+            assignment.begin_usage(revision, meter.name, anchor)
         else:
             if not request.HasField("anchor_date"):
-                raise FieldInvalid(field="anchor_date", rule="is required for a calendar policy")
-            assignment.anchor_date = python_of(request.anchor_date)
-            assignment.next_date = kernel.calendar_due(
-                assignment.anchor_date, 1, months=revision.interval_months, days=revision.interval_days,
-                rule=revision.month_rule.value,
-            )  # fmt: skip
+                raise FieldInvalid(field="anchor_date", rule=f"is required for a policy of kind {revision.kind}")
+            anchor_day: date = python_of(request.anchor_date)
+            if anchor_day > unit.now.date() + FARTHEST_ANCHOR:
+                raise FieldInvalid(field="anchor_date", rule="must lie within the next 100 years", value=anchor_day)
+            assignment.begin_calendar(revision, anchor_day)
         unit.add(assignment)
         await unit.flush()
         if revision.kind is Kind.FIXED:
-            await generation.evaluate(unit, assignment)
+            generation.tell(unit, await generation.evaluate(unit, assignment))
         return assignment
 
     async def get_policy_assignment(self, request: Any, unit: Unit) -> Any:

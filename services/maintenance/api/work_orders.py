@@ -7,10 +7,10 @@ from typing import Any
 from google.protobuf.message import Message
 
 from services.chassis.access import denied
-from services.chassis.faults import FieldInvalid
+from services.chassis.faults import ResourceNotFound
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, enum_name, python_of, values_for
-from services.maintenance.model import generation
+from services.maintenance.model import clocks
 from services.maintenance.model.asset import Asset
 from services.maintenance.model.site import Site
 from services.maintenance.model.work_order import Outcome, WorkOrder
@@ -32,7 +32,8 @@ class WorkOrderService:
         message = request.work_order
         asset = await unit.find(Asset, message.asset, lock=False)
         if asset is None or asset.site != site.id:
-            raise FieldInvalid(field="work_order.asset", rule="must be an asset of the site", value=message.asset)
+            raise ResourceNotFound(resource=message.asset)
+        asset.workable("a new work order")
         name = unit.new_name(request.parent, WorkOrder.COLLECTION)
         order = WorkOrder(
             name=name,
@@ -43,7 +44,8 @@ class WorkOrderService:
             correlation=name,
             **values_for(WorkOrder, message) | {"priority": message.priority or 3},
         )
-        _demands(order, message.part_demands, asset)
+        order.plan(order.planned_start_time, order.planned_finish_time)
+        order.replace_demands(_demands(message.part_demands, asset))
         for step in message.steps:
             order.step(step.text, mandatory=step.mandatory)
         unit.add(order)
@@ -59,9 +61,8 @@ class WorkOrderService:
     async def revise_work_order(self, request: Any, unit: Unit) -> Any:
         order = await unit.get(WorkOrder, request.name, etag=request.etag)
         order.revise(unit.caller.name, unit.now, request.reason)
-        order.part_demands.clear()
-        await unit.flush()
-        _demands(order, request.part_demands, await unit.get(Asset, order.asset, lock=False))
+        asset = await unit.get(Asset, order.asset, lock=False)
+        order.replace_demands(_demands(request.part_demands, asset))
         return order
 
     async def reschedule_work_order(self, request: Any, unit: Unit) -> Any:
@@ -108,13 +109,13 @@ class WorkOrderService:
             keep_reservations=request.keep_reservations,
         )
         unit.emit(event)
-        await generation.after_completion(unit, order)
+        await clocks.after_completion(unit, order)
         return order
 
     async def reopen_work_order(self, request: Any, unit: Unit) -> Any:
         order = await unit.get(WorkOrder, request.name, etag=request.etag)
         unit.emit(order.reopen(unit.caller.name, unit.now, request.reason))
-        await generation.after_reopening(unit, order)
+        await clocks.after_reopening(unit, order)
         return order
 
     async def close_work_order(self, request: Any, unit: Unit) -> Any:
@@ -125,21 +126,23 @@ class WorkOrderService:
     async def cancel_work_order(self, request: Any, unit: Unit) -> Any:
         order = await unit.get(WorkOrder, request.name, etag=request.etag)
         unit.emit(order.cancel(unit.caller.name, unit.now, request.reason))
-        await generation.after_cancelling(unit, order)
+        await clocks.after_cancelling(unit, order)
         return order
 
 
-def _demands(order: WorkOrder, demands: Any, asset: Asset) -> None:
-    for row in demands:
-        order.demand(
-            row.item,
-            decimal_of(row.quantity.value),
-            row.quantity.unit_code,
-            mandatory=row.mandatory,
-            demand=row.demand,
-            need_time=python_of(row.need_time) if row.HasField("need_time") else None,
-            delivery_location=row.delivery_location or asset.delivery_location,
-        )
+def _demands(demands: Any, asset: Asset) -> list[dict[str, Any]]:
+    return [
+        {
+            "demand": row.demand,
+            "item": row.item,
+            "quantity": decimal_of(row.quantity.value, "part_demands.quantity.value"),
+            "unit_code": row.quantity.unit_code,
+            "mandatory": row.mandatory,
+            "need_time": python_of(row.need_time) if row.HasField("need_time") else None,
+            "delivery_location": row.delivery_location or asset.delivery_location,
+        }
+        for row in demands
+    ]
 
 
 def _time(request: Message, field: str) -> datetime | None:

@@ -301,7 +301,6 @@ CREATE TABLE public.maintenance_import (
     null_tokens text[] NOT NULL,
     columns jsonb NOT NULL,
     state text NOT NULL,
-    content bytea NOT NULL,
     byte_count integer NOT NULL,
     row_count integer NOT NULL,
     imported_count integer NOT NULL,
@@ -321,6 +320,14 @@ CREATE TABLE public.maintenance_import_error (
 );
 
 ALTER TABLE public.maintenance_import_error OWNER TO maintenance_owner;
+
+CREATE TABLE public.maintenance_import_part (
+    import text NOT NULL,
+    first_byte integer NOT NULL,
+    content bytea NOT NULL
+);
+
+ALTER TABLE public.maintenance_import_part OWNER TO maintenance_owner;
 
 CREATE TABLE public.maintenance_policy (
     name text NOT NULL,
@@ -404,6 +411,7 @@ CREATE TABLE public.occurrence (
     asset text NOT NULL,
     policy text NOT NULL,
     revision text NOT NULL,
+    series integer NOT NULL,
     number integer NOT NULL,
     due_usage numeric(20,6),
     due_date date,
@@ -504,9 +512,11 @@ CREATE TABLE public.policy_assignment (
     update_time timestamp with time zone NOT NULL,
     asset text NOT NULL,
     policy text NOT NULL,
+    revision text NOT NULL,
     meter text,
     anchor_usage numeric(20,6),
     anchor_date date,
+    series integer NOT NULL,
     next_number integer NOT NULL,
     next_usage numeric(20,6),
     next_date date,
@@ -714,6 +724,9 @@ ALTER TABLE ONLY public.maintenance_import
 ALTER TABLE ONLY public.maintenance_import_error
     ADD CONSTRAINT pk_maintenance_import_error PRIMARY KEY (import, "row");
 
+ALTER TABLE ONLY public.maintenance_import_part
+    ADD CONSTRAINT pk_maintenance_import_part PRIMARY KEY (import, first_byte);
+
 ALTER TABLE ONLY public.maintenance_policy
     ADD CONSTRAINT pk_maintenance_policy PRIMARY KEY (name);
 
@@ -827,11 +840,11 @@ CREATE UNIQUE INDEX uq_asset_site_number ON public.asset USING btree (site, numb
 
 CREATE UNIQUE INDEX uq_maintenance_revision_active ON public.maintenance_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
 
-CREATE UNIQUE INDEX uq_occurrence_key ON public.occurrence USING btree (assignment, number);
+CREATE UNIQUE INDEX uq_occurrence_key ON public.occurrence USING btree (assignment, series, number);
 
 CREATE UNIQUE INDEX uq_policy_assignment ON public.policy_assignment USING btree (asset, policy);
 
-CREATE UNIQUE INDEX uq_work_order_number ON public.work_order USING btree (number);
+CREATE UNIQUE INDEX uq_work_order_number ON public.work_order USING btree (site, number);
 
 CREATE TRIGGER asset_states BEFORE UPDATE OF state ON public.asset FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -867,6 +880,9 @@ ALTER TABLE ONLY public.cost_line
 
 ALTER TABLE ONLY public.maintenance_import_error
     ADD CONSTRAINT fk_maintenance_import_error_import FOREIGN KEY (import) REFERENCES public.maintenance_import(name);
+
+ALTER TABLE ONLY public.maintenance_import_part
+    ADD CONSTRAINT fk_maintenance_import_part_import FOREIGN KEY (import) REFERENCES public.maintenance_import(name);
 
 ALTER TABLE ONLY public.meter
     ADD CONSTRAINT fk_meter_asset FOREIGN KEY (asset) REFERENCES public.asset(name);
@@ -944,6 +960,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.maintenance_decision TO maintenance_a
 GRANT SELECT,INSERT,UPDATE ON TABLE public.maintenance_import TO maintenance_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.maintenance_import_error TO maintenance_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.maintenance_import_part TO maintenance_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.maintenance_policy TO maintenance_app;
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from google.protobuf.message import Message
 from plantops.maintenance.v1.events_pb2 import AssetChanged
-from sqlalchemy import ForeignKey, Index, Text, text
+from sqlalchemy import ForeignKey, Index, Text, select, text
 from sqlmodel import Field
 
 from services.chassis.faults import Cycle, FailedPrecondition, FieldInvalid
@@ -33,6 +33,12 @@ class AssetHasChildren(FailedPrecondition):
     """Nothing cascades (MNT-22)."""
 
     text = "{asset} contains {child}; move or decommission it first."
+
+
+class AssetDecommissioned(FailedPrecondition):
+    """Nothing new is done with what is gone for good (MNT-22, MNT-23)."""
+
+    text = "{asset} is DECOMMISSIONED; {what} is refused."
 
 
 _LIVING = (State.PLANNED, State.IN_SERVICE, State.STANDBY, State.OUT_OF_SERVICE)
@@ -80,6 +86,11 @@ class Asset(Resource, table=True):
         """Whether policies make orders for it (MNT-23)."""
         return self.state is State.IN_SERVICE
 
+    def workable(self, what: str) -> None:
+        """Refuse something new for a decommissioned asset."""
+        if self.state is State.DECOMMISSIONED:
+            raise AssetDecommissioned(asset=self.name, what=what)
+
     def told(self) -> Message:
         """All that others need to know."""
         message = fill(AssetChanged(), self)
@@ -87,8 +98,16 @@ class Asset(Resource, table=True):
         return self.event(message)
 
 
+_HOLD = text("select pg_advisory_xact_lock(hashtextextended('asset tree of ' || :site, 0))")
+
+
+async def hold_tree(unit: Unit, site: str) -> None:
+    """Let one unit at a time change a site's tree; taken before any asset is locked (MNT-20)."""
+    await unit.execute(_HOLD, {"site": site})
+
+
 async def settle(unit: Unit, asset: Asset) -> None:
-    """Refuse a parent of another site and a circle; the chain of parents is locked in order (MNT-20)."""
+    """Refuse a parent of another site, a parent that is gone, and a circle; the tree must be held (MNT-20)."""
     asset.parent_asset = asset.parent_asset or None
     if asset.parent_asset is None:
         return
@@ -100,4 +119,19 @@ async def settle(unit: Unit, asset: Asset) -> None:
         path.append(above)
         if above == asset.name:
             raise Cycle(path=" -> ".join(path))
-        above = (await unit.get(Asset, above)).parent_asset
+        parent = await unit.get(Asset, above, lock=False)
+        if len(path) == 2 and parent.state is State.DECOMMISSIONED and asset.state is not State.DECOMMISSIONED:
+            raise AssetDecommissioned(asset=parent.name, what="an asset below it")
+        above = parent.parent_asset
+
+
+async def refuse_children(unit: Unit, asset: Asset) -> None:
+    """Nothing cascades: children are moved or decommissioned first; the tree must be held (MNT-22)."""
+    child = await unit.first(
+        select(Asset.name)  # type: ignore[call-overload]
+        .where(Asset.parent_asset == asset.name, Asset.state != State.DECOMMISSIONED)
+        .order_by(Asset.name)
+        .limit(1)
+    )
+    if child is not None:
+        raise AssetHasChildren(asset=asset.name, child=child)

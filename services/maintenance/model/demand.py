@@ -48,6 +48,37 @@ class PartDemand(Table, table=True):
         """Whether nothing of it is missing."""
         return self.allocated + self.issued >= self.quantity
 
+    def become(self, other: "PartDemand") -> "PartDemand":
+        """Take what another plan for the same demand says; another item has no reservation yet."""
+        if other.item != self.item:
+            self.allocated, self.reservation, self.expected_date = Decimal(0), "", None
+            self.state = DemandState.OPEN
+        for name in ("position", "item", "quantity", "unit_code", "mandatory", "need_time", "delivery_location"):
+            setattr(self, name, getattr(other, name))
+        return self
+
+    def reserved(self, quantity: Decimal, reservation: str, *, expected: date | None = None) -> None:
+        """Materials has this much for it in stock; ALLOCATED when nothing is missing, else SHORT (MNT-181)."""
+        self.allocated, self.reservation = quantity, reservation
+        self.state = DemandState.ALLOCATED if self.covered else DemandState.SHORT
+        self.expected_date = expected or self.expected_date
+
+    def handed_out(self, quantity: Decimal) -> None:
+        """Parts were handed out, or came back where the quantity is negative (MNT-184)."""
+        self.issued = max(self.issued + quantity, Decimal(0))
+        if quantity > 0:
+            self.allocated = max(self.allocated - quantity, Decimal(0))
+        if self.issued >= self.quantity:
+            self.state = DemandState.ISSUED
+        elif self.state is DemandState.ISSUED:
+            self.state = DemandState.ALLOCATED if self.covered else DemandState.SHORT
+
+    def released(self) -> None:
+        """What was reserved and not handed out was given back."""
+        self.allocated = Decimal(0)
+        if self.state is not DemandState.ISSUED:
+            self.state = DemandState.RELEASED
+
 
 class CostKind(StrEnum):
     LABOR = "LABOR"

@@ -2,10 +2,11 @@
 
 Generation is idempotent: an occurrence's key is unique, and the assignment is locked while its series moves on
 (MNT-120). Missed occurrences follow the policy's catch-up (MNT-125); a due that meets an open order is merged
-into it (MNT-123).
+into it (MNT-123). Orders are made here and told by `tell`, so that a caller can tell their cause first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,39 +15,96 @@ from sqlalchemy import select
 
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.maintenance.model import meter as meters
 from services.maintenance.model import occurrence as ledger
 from services.maintenance.model import work_order as orders
 from services.maintenance.model.asset import Asset
+from services.maintenance.model.meter import Meter, Reading
 from services.maintenance.model.occurrence import Decision, Occurrence
 from services.maintenance.model.policy import Assignment, CatchUp, Kind, Policy, Revision
 from services.maintenance.model.site import Site
 from services.maintenance.model.work_order import WorkOrder
-from services.maintenance.rules import due as kernel
 from services.maintenance.rules.due import Due
 
+USAGE_RESPONSE = timedelta(days=7)
+"""Required date of a meter policy's order: this long after its threshold was seen, or the lead days if more."""
 
-async def after_reading(unit: Unit, meter: meters.Meter, reading: meters.Reading) -> list[WorkOrder]:
-    """Evaluate the policies of a meter after a reading; gives the orders that it triggered."""
-    assignments: Sequence[Assignment] = await unit.all(
-        select(Assignment)
-        .where(Assignment.meter == meter.name)  # type: ignore[arg-type]
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """An assignment on a meter with what its policy says now; `pending` = an occurrence has no order."""
+
+    assignment: Assignment
+    revision: Revision
+    pending: bool
+
+    def ripe(self, usage: Decimal) -> bool:
+        """Whether an evaluation could make something."""
+        return self.pending or self.assignment.usage_due(self.revision, usage)
+
+
+Watches = Mapping[str, Sequence[Watch]]
+
+
+async def watches(unit: Unit, meters: Sequence[str]) -> Watches:
+    """Assignments on meters, locked in name order, in a constant number of statements."""
+    rows = await unit.execute(
+        select(Assignment, Revision)
+        .join(Policy, Policy.name == Assignment.policy)  # type: ignore[arg-type]
+        .join(Revision, Revision.name == Policy.active_revision)  # type: ignore[arg-type]
+        .where(Assignment.meter.in_(meters))  # type: ignore[union-attr]
         .order_by(Assignment.name)
-        .with_for_update()
+        .with_for_update(of=Assignment)
     )
+    found = [(row.Assignment, row.Revision) for row in rows]
+    pending = set(
+        await unit.all(
+            select(Occurrence.assignment).where(  # type: ignore[call-overload]
+                Occurrence.assignment.in_([row.name for row, _ in found]),  # type: ignore[attr-defined]
+                Occurrence.state == ledger.State.DUE,
+            )
+        )
+        if found
+        else ()
+    )
+    watched: dict[str, list[Watch]] = {}
+    for assignment, revision in found:
+        watched.setdefault(str(assignment.meter), []).append(Watch(assignment, revision, assignment.name in pending))
+    return watched
+
+
+async def after_reading(unit: Unit, meter: Meter, reading: Reading, watched: Watches) -> list[WorkOrder]:
+    """Evaluate the policies of a meter after an accepted reading; gives the orders that it triggered."""
     made: list[WorkOrder] = []
-    for assignment in assignments:
-        known = {"reading": reading.name, "measure_time": reading.measure_time, "usage": meter.usage}
-        made += await evaluate(unit, assignment, usage=meter.usage, inputs=known)
-    reading.work_orders = [*reading.work_orders, *(order.name for order in made)]
+    for watch in watched.get(meter.name, ()):
+        if watch.ripe(meter.usage):
+            known = {"reading": reading.name, "measure_time": reading.measure_time, "usage": meter.usage}
+            made += await evaluate(unit, watch.assignment, usage=meter.usage, inputs=known)
+    if made:
+        reading.work_orders = [*reading.work_orders, *(order.name for order in made)]
     return made
+
+
+async def after_return(unit: Unit, asset: Asset) -> None:
+    """Evaluate the meter policies of an asset that is in service again (MNT-122); the job does the calendar ones."""
+    meters = await unit.all(select(Meter).where(Meter.asset == asset.name).order_by(Meter.name))  # type: ignore[arg-type]
+    usages = {meter.name: meter.usage for meter in meters}
+    for name, found in (await watches(unit, sorted(usages))).items():
+        for watch in found:
+            if watch.ripe(usages[name]):
+                tell(unit, await evaluate(unit, watch.assignment, usage=usages[name]))
+
+
+def tell(unit: Unit, made: Iterable[WorkOrder]) -> None:
+    """Tell that orders exist, each in its own chain."""
+    for order in made:
+        unit.emit(order.created(), correlation=order.name)
 
 
 async def evaluate(
     unit: Unit, assignment: Assignment, *, usage: Decimal | None = None, inputs: dict[str, Any] | None = None
 ) -> list[WorkOrder]:
-    """Ask the kernel what has fallen due for one assignment, and make what follows."""
-    asset = await unit.get(Asset, assignment.asset)
+    """Ask the kernel what has fallen due for one locked assignment, and make what follows."""
+    asset = await unit.get(Asset, assignment.asset, lock=False)
     policy = await unit.get(Policy, assignment.policy, lock=False)
     if not asset.maintained or not policy.active_revision:
         return []
@@ -55,66 +113,48 @@ async def evaluate(
     still_open = await _open_order(unit, assignment)
     if revision.kind is Kind.METER_FLOATING and still_open is not None:
         return []
-    dues = _dues(assignment, revision, usage, site.today(unit.now))
-    if not dues:
+    unmet = [] if still_open is not None else await _unmet(unit, assignment)
+    dues = assignment.advance(revision, usage, site.today(unit.now), floating=not unmet)
+    if not dues and not unmet:
         return []
     assignment.touch()
-    decision = _decision(unit, assignment, revision, dues, inputs or {"today": site.today(unit.now)})
+    known = inputs or ({"today": site.today(unit.now)} if usage is None else {"usage": usage})
+    decision = _decision(unit, assignment, revision, dues, known)
+    rows = [*unmet, *(_occurrence(unit, assignment, revision, due, decision, site, unit.now) for due in dues)]
     made: list[WorkOrder] = []
-    for index, item in enumerate(dues):
-        occurrence = _occurrence(unit, assignment, revision, item, decision, site, unit.now)
-        if revision.catch_up is CatchUp.DROP and index < len(dues) - 1:
+    for index, occurrence in enumerate(rows):
+        if revision.catch_up is CatchUp.DROP and len(unmet) <= index < len(rows) - 1:
             occurrence.move(ledger.State.SKIPPED)
             occurrence.reason = "missed; the policy's catch-up leaves it out"
         elif still_open is not None and (revision.catch_up is not CatchUp.ALL or not made):
-            occurrence.move(ledger.State.MERGED)
-            occurrence.work_order = still_open.name
-            occurrence.reason = f"{still_open.name} is open for the same policy"
+            occurrence.join(still_open.name)
         else:
             order = await _order(unit, asset, revision, occurrence, decision, site)
             occurrence.move(ledger.State.GENERATED)
-            occurrence.work_order = order.name
+            occurrence.work_order, occurrence.decision, occurrence.reason = order.name, decision.name, ""
             made.append(order)
             if revision.catch_up is not CatchUp.ALL:
                 still_open = order
     decision.outcome = "CREATED" if made else "MERGED"
-    decision.explanation = [*decision.explanation, *(f"{order.name} was made" for order in made)]
+    decision.explanation = [
+        *decision.explanation,
+        *(f"occurrence {row.number} is due again: it was not done" for row in unmet),
+        *(f"{order.name} was made" for order in made),
+        *(f"occurrence {row.number} joined {row.work_order}" for row in rows if row.state is ledger.State.MERGED),
+    ]
     return made
 
 
-def _dues(assignment: Assignment, revision: Revision, usage: Decimal | None, today: date) -> list[Due]:
-    """What has fallen due, with the series moved on."""
-    number = assignment.next_number
-    if revision.kind is Kind.FIXED:
-        if assignment.anchor_date is None:
-            return []
-        grid: dict[str, Any] = {
-            "months": revision.interval_months,
-            "days": revision.interval_days,
-            "rule": revision.month_rule.value,
-        }
-        found, following = kernel.calendar_crossed(
-            assignment.anchor_date, number, today, lead_days=revision.lead_days, **grid
+async def _unmet(unit: Unit, assignment: Assignment) -> list[Occurrence]:
+    """Occurrences that wait for an order: their work ended as not done (MNT-127)."""
+    return list(
+        await unit.all(
+            select(Occurrence)
+            .where(Occurrence.assignment == assignment.name, Occurrence.state == ledger.State.DUE)  # type: ignore[arg-type]
+            .order_by(Occurrence.series, Occurrence.number)  # type: ignore[arg-type]
+            .with_for_update()
         )
-        day = None
-        while day is None and following < number + 2000:
-            day = kernel.calendar_due(assignment.anchor_date, following, **grid)
-            following += 0 if day is not None else 1
-        assignment.next_number, assignment.next_date = following, day
-        return found
-    interval, lead = revision.usage_interval or Decimal(0), revision.usage_lead or Decimal(0)
-    if usage is None or assignment.next_usage is None or interval <= 0:
-        return []
-    if revision.kind is Kind.METER_FLOATING:
-        if assignment.next_usage - lead > usage:
-            return []
-        assignment.next_number = number + 1
-        return [Due(number, usage=assignment.next_usage)]
-    anchor = assignment.anchor_usage or Decimal(0)
-    found, following = kernel.meter_crossed(anchor, interval, number, usage, lead)
-    assignment.next_number = following
-    assignment.next_usage = kernel.threshold(anchor, interval, following)
-    return found
+    )
 
 
 async def _open_order(unit: Unit, assignment: Assignment) -> WorkOrder | None:
@@ -136,7 +176,9 @@ def _decision(
 ) -> Decision:
     steps = [f"policy revision {revision.name}, kind {revision.kind}"]
     if "usage" in inputs:
-        steps.append(f"usage {canonical(inputs['usage'])} by {inputs['reading']}")
+        steps.append(
+            f"usage {canonical(inputs['usage'])}" + (f" by {inputs['reading']}" if "reading" in inputs else "")
+        )
     for item in dues:
         what = f"usage {canonical(item.usage)}" if item.usage is not None else f"{item.day}"
         steps.append(f"occurrence {item.number} fell due at {what}")
@@ -156,6 +198,7 @@ def _decision(
 def _occurrence(
     unit: Unit, assignment: Assignment, revision: Revision, due: Due, decision: Decision, site: Site, now: datetime
 ) -> Occurrence:
+    response = max(timedelta(days=revision.lead_days), USAGE_RESPONSE)
     return unit.add(
         Occurrence(
             name=unit.new_name(f"sites/{assignment.site}", Occurrence.COLLECTION),
@@ -163,10 +206,11 @@ def _occurrence(
             asset=assignment.asset,
             policy=assignment.policy,
             revision=revision.name,
+            series=assignment.series,
             number=due.number,
             due_usage=due.usage,
             due_date=due.day,
-            required_date=due.day or site.today(now) + timedelta(days=max(revision.lead_days, 7)),
+            required_date=due.day or site.today(now) + response,
             decision=decision.name,
         )
     )
@@ -177,7 +221,7 @@ async def _order(
 ) -> WorkOrder:
     """The order of an occurrence: everything of the plan is copied by value (MNT-129, MNT-8)."""
     name = unit.new_name(f"sites/{asset.site}", WorkOrder.COLLECTION)
-    required = occurrence.required_date or site.today(unit.now)
+    required: date = occurrence.required_date or site.today(unit.now)
     order = WorkOrder(
         name=name,
         number=await unit.next_number("WO"),
@@ -209,62 +253,4 @@ async def _order(
         )
     unit.add(order)
     order.note(unit.now, unit.caller.name, f"made by {revision.name}")
-    unit.emit(order.created(), correlation=name)
     return order
-
-
-async def after_completion(unit: Unit, order: WorkOrder) -> None:
-    """Satisfy the occurrences of an order and move floating clocks on (MNT-84, MNT-154)."""
-    satisfied = order.outcome in (orders.Outcome.DONE, orders.Outcome.NO_FAULT_FOUND)
-    for row in await _occurrences(unit, order):
-        if satisfied:
-            row.move(ledger.State.SATISFIED)
-            row.satisfy_time = order.actual_finish_time
-            await _floating(unit, row, order)
-        elif order.outcome is orders.Outcome.NOT_DONE:
-            row.move(ledger.State.DUE)
-            row.reason = f"{order.name} ended as NOT_DONE"
-
-
-async def after_reopening(unit: Unit, order: WorkOrder) -> None:
-    """The occurrence is unsatisfied again (MNT-155)."""
-    for row in await _occurrences(unit, order):
-        if row.state is ledger.State.SATISFIED:
-            row.move(ledger.State.GENERATED)
-            row.satisfy_time = None
-
-
-async def after_cancelling(unit: Unit, order: WorkOrder) -> None:
-    """Cancelled without replacement: it stays in the compliance denominator (MNT-127)."""
-    for row in await _occurrences(unit, order):
-        row.move(ledger.State.CANCELLED)
-        row.reason = f"{order.name} was cancelled"
-
-
-async def _occurrences(unit: Unit, order: WorkOrder) -> Sequence[Occurrence]:
-    return await unit.all(
-        select(Occurrence)
-        .where(Occurrence.work_order == order.name)  # type: ignore[arg-type]
-        .order_by(Occurrence.name)
-        .with_for_update()
-    )
-
-
-async def _floating(unit: Unit, occurrence: Occurrence, order: WorkOrder) -> None:
-    revision = await unit.get(Revision, occurrence.revision, lock=False)
-    if revision.kind is not Kind.METER_FLOATING or revision.usage_interval is None:
-        return
-    assignment = await unit.get(Assignment, occurrence.assignment)
-    if assignment.meter is None or order.actual_finish_time is None:
-        return
-    at_finish: Decimal | None = await unit.first(
-        select(meters.Reading.usage)  # type: ignore[call-overload]
-        .where(
-            meters.Reading.meter == assignment.meter,
-            meters.Reading.state == meters.State.ACCEPTED,
-            meters.Reading.measure_time <= order.actual_finish_time,
-        )
-        .order_by(meters.Reading.measure_time.desc())  # type: ignore[attr-defined]
-        .limit(1)
-    )
-    assignment.next_usage = kernel.meter_floating_next(at_finish or Decimal(0), revision.usage_interval)

@@ -1,6 +1,5 @@
 """History from other systems: a file in parts, its mapping, and what became of each row (MNT-340 .. MNT-346)."""
 
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from services.maintenance.rules import csv_rows
 
 MAX_BYTES = 25 * 1024 * 1024
 BATCH = 1000
-ZERO = Decimal(0)
+"""Rows of one run."""
 
 
 class State(StrEnum):
@@ -27,9 +26,9 @@ class State(StrEnum):
 
 
 class OffsetWrong(OutOfRange):
-    """A part of the file is missing or doubled."""
+    """A part of the file, or of its rows, is missing or doubled."""
 
-    text = "{name} has {have} bytes; the part begins at {offset}."
+    text = "{name} has {have} {what}; {offset} was given."
 
 
 class Import(Resource, table=True):
@@ -40,16 +39,13 @@ class Import(Resource, table=True):
     TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
         {
             (State.RECEIVING, State.CHECKED),
-            (State.CHECKED, State.CHECKED),
             (State.CHECKED, State.RECEIVING),
             (State.RECEIVING, State.RUNNING),
             (State.CHECKED, State.RUNNING),
-            (State.RUNNING, State.RUNNING),
             (State.RUNNING, State.DONE),
         }
     )
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"state"})
-    HIDDEN: ClassVar[frozenset[str]] = frozenset({"content"})
     __table_args__ = (Index("ix_maintenance_import_site", "site", "name"),)
 
     title: str = Field(sa_type=Text)
@@ -60,7 +56,6 @@ class Import(Resource, table=True):
     null_tokens: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
     columns: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     state: State = Field(default=State.RECEIVING, sa_type=enum_text(State), nullable=False)
-    content: bytes = Field(default=b"", sa_type=LargeBinary, nullable=False)
     byte_count: int = Field(default=0, nullable=False)
     row_count: int = Field(default=0, nullable=False)
     imported_count: int = Field(default=0, nullable=False)
@@ -68,17 +63,42 @@ class Import(Resource, table=True):
     error_count: int = Field(default=0, nullable=False)
     next_row: int = Field(default=0, nullable=False)
 
-    def append(self, offset: int, part: bytes) -> "Import":
-        """Add the next part; a wrong offset is refused with the right one."""
+    def append(self, offset: int, part: bytes) -> "Part":
+        """Take the next part; a wrong offset is refused with the right one."""
         if offset != self.byte_count:
-            raise OffsetWrong(name=self.name, have=self.byte_count, offset=offset)
+            raise OffsetWrong(name=self.name, what="bytes", have=self.byte_count, offset=offset)
         if self.byte_count + len(part) > MAX_BYTES:
             raise FieldInvalid(field="content", rule=f"the file has at most {MAX_BYTES} bytes")
         if self.state is not State.RECEIVING:
             self.move(State.RECEIVING)
-        self.content += part
         self.byte_count += len(part)
-        return self
+        return Part(import_=self.name, first_byte=offset, content=part)
+
+    def check(self, rows: int, known: int, refused: int) -> None:
+        """A dry run: what became of the rows, nothing is imported."""
+        if self.state is not State.CHECKED:
+            self.move(State.CHECKED)
+        self.row_count, self.known_count, self.error_count = rows, known, refused
+
+    def begin(self, offset: int) -> bool:
+        """Start or go on with a run at a row; whether it starts. Rows are neither left out nor taken twice."""
+        starts = self.state is not State.RUNNING
+        if starts:
+            self.move(State.RUNNING)
+            self.imported_count = self.known_count = self.error_count = self.next_row = 0
+        if offset != self.next_row:
+            raise OffsetWrong(name=self.name, what="rows behind it", have=self.next_row, offset=offset)
+        return starts
+
+    def took(self, rows: int, *, imported: int, known: int, refused: int) -> None:
+        """Count what became of the next rows; DONE behind the last one."""
+        self.imported_count += imported
+        self.known_count += known
+        self.error_count += refused
+        self.next_row = min(self.next_row + BATCH, rows)
+        self.row_count = rows
+        if self.next_row >= rows:
+            self.move(State.DONE)
 
     def mapping(self) -> csv_rows.Mapping_:
         """The mapping for the rules; FieldInvalid names what is wrong with it."""
@@ -101,6 +121,8 @@ class Import(Resource, table=True):
         for name in csv_rows.REQUIRED:
             if name not in columns:
                 raise FieldInvalid(field="maintenance_import.columns", rule=f"{name} must be mapped")
+        if self.delimiter in ('"', "\r", "\n"):
+            raise FieldInvalid(field="maintenance_import.delimiter", rule="must not be a quote or an end of line")
         return csv_rows.Mapping_(
             columns,
             self.delimiter or ",",
@@ -108,6 +130,19 @@ class Import(Resource, table=True):
             self.date_format,
             frozenset({"", *self.null_tokens}),
         )
+
+
+class Part(Table, table=True):
+    """A part of the file as it came."""
+
+    __tablename__ = "maintenance_import_part"
+
+    import_: str = Field(
+        sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("maintenance_import.name")],
+        sa_column_kwargs={"name": "import"},
+    )  # fmt: skip
+    first_byte: int = Field(primary_key=True)
+    content: bytes = Field(sa_type=LargeBinary)
 
 
 class ImportError_(Table, table=True):

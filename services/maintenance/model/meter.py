@@ -1,5 +1,7 @@
 """Meters and their readings; what looks wrong is kept in quarantine, nothing is thrown away (MNT-40 .. MNT-50)."""
 
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -7,10 +9,11 @@ from typing import Any, ClassVar
 
 from google.protobuf.message import Message
 from plantops.maintenance.v1.events_pb2 import MeterRead
-from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, Text, select
+from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, Text, func, select
+from sqlalchemy.orm import aliased
 from sqlmodel import Field
 
-from services.chassis.faults import SegregationOfDuties, TimeInFuture
+from services.chassis.faults import FieldInvalid, SegregationOfDuties, TimeInFuture
 from services.chassis.resource import enum_text, instant
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
@@ -106,60 +109,89 @@ class Reading(Resource, table=True):
         return self
 
 
-async def record(unit: Unit, meter: Meter, value: Decimal, at: datetime | None, source: str) -> Reading:
-    """Store a reading, then judge it; a late one is put in its place and the following are recomputed."""
+def _place(reading: Reading) -> tuple[datetime, str]:
+    return reading.measure_time, reading.name
+
+
+class Log:
+    """Accepted readings of a meter from an instant on, with the one before: what a reading is judged against."""
+
+    def __init__(self, meter: Meter, rows: Iterable[Reading] = ()) -> None:
+        self.meter = meter
+        self.rows = sorted(rows, key=_place)
+
+    def put(self, reading: Reading) -> None:
+        """Count a reading, or keep it in quarantine where it or what follows it would not be plausible (MNT-45, 46).
+
+        A late one is put in its place and the following are recomputed, so that any order of arrival gives the
+        same usage (MNT-48).
+        """
+        index = bisect_right(self.rows, _place(reading), key=_place)
+        found = rule.step(self.meter.kind, self.rows[index - 1].shown if index else None, reading.shown)
+        doubt = found.doubt
+        if not doubt and index < len(self.rows):
+            after = self.rows[index]
+            following = rule.step(self.meter.kind, reading.shown, after.shown).doubt
+            doubt = following and f"with it the later reading {after.name} would not be plausible: {following}"
+        if doubt:
+            reading.state, reading.reason, reading.delta = State.QUARANTINED, doubt, found.delta
+        else:
+            self.accept(reading)
+
+    def accept(self, reading: Reading) -> None:
+        """Count a reading whatever it shows, and recompute what follows it."""
+        index = bisect_right(self.rows, _place(reading), key=_place)
+        self.rows.insert(index, reading)
+        before = self.rows[index - 1] if index else None
+        total = before.usage if before is not None else Decimal(0)
+        for row in self.rows[index:]:
+            delta = rule.step(self.meter.kind, before.shown if before is not None else None, row.shown).delta
+            total += delta
+            if (row.delta, row.usage) != (delta, total):
+                row.delta, row.usage = delta, total
+            before = row
+        newest = self.rows[-1]
+        self.meter.usage = newest.usage
+        self.meter.last_value, self.meter.last_measure_time = newest.raw_value, newest.measure_time
+
+
+async def logs(unit: Unit, found: Mapping[str, Meter], since: datetime) -> dict[str, Log]:
+    """The logs of meters from an instant on, in one statement for all of them (MNT-42)."""
+    earlier = aliased(Reading)
+    before = (
+        select(func.max(earlier.measure_time))
+        .where(
+            earlier.meter == Reading.meter,  # type: ignore[arg-type]
+            earlier.state == State.ACCEPTED,  # type: ignore[arg-type]
+            earlier.measure_time < since,  # type: ignore[arg-type]
+        )
+        .correlate(Reading)
+        .scalar_subquery()
+    )
+    rows: dict[str, list[Reading]] = {name: [] for name in found}
+    for row in await unit.all(
+        select(Reading).where(
+            Reading.meter.in_(sorted(found)),  # type: ignore[attr-defined]
+            Reading.state == State.ACCEPTED,  # type: ignore[arg-type]
+            Reading.measure_time >= func.coalesce(before, since),  # type: ignore[arg-type]
+        )
+    ):
+        rows[row.meter].append(row)
+    return {name: Log(meter, rows[name]) for name, meter in found.items()}
+
+
+def take(unit: Unit, meter: Meter, value: Decimal, at: datetime | None, source: str) -> Reading:
+    """A reading as it came, neither judged nor stored yet; TimeInFuture beyond the allowance, FieldInvalid below 0."""
+    if value < 0:
+        raise FieldInvalid(field="raw_value.value", rule="must not be negative", value=value)
     if at is not None and at > unit.now + FUTURE:
         raise TimeInFuture(field="measure_time", value=at.isoformat(), limit=(unit.now + FUTURE).isoformat())
-    reading = unit.add(
-        Reading(
-            name=unit.new_name(meter.name, Reading.COLLECTION),
-            meter=meter.name,
-            raw_value=value,
-            measure_time=at or unit.now,
-            record_time=unit.now,
-            source=source,
-            person=unit.caller.name,
-        )
+    return Reading(
+        name=unit.new_name(meter.name, Reading.COLLECTION),
+        meter=meter.name,
+        raw_value=value,
+        measure_time=at or unit.now,
+        record_time=unit.now,
+        source=source,
+        person=unit.caller.name,
     )
-    before: Reading | None = await unit.first(
-        select(Reading)
-        .where(
-            Reading.meter == meter.name,  # type: ignore[arg-type]
-            Reading.state == State.ACCEPTED,  # type: ignore[arg-type]
-            Reading.measure_time <= reading.measure_time,  # type: ignore[arg-type]
-            Reading.name != reading.name,  # type: ignore[arg-type]
-        )
-        .order_by(Reading.measure_time.desc(), Reading.name.desc())  # type: ignore[attr-defined]
-        .limit(1)
-    )
-    found = rule.step(meter.kind, before.shown if before is not None else None, reading.shown)
-    if found.doubt:
-        reading.state, reading.reason = State.QUARANTINED, found.doubt
-        reading.delta = found.delta
-        return reading
-    await accept(unit, meter, reading, before)
-    return reading
-
-
-async def accept(unit: Unit, meter: Meter, reading: Reading, before: Reading | None) -> None:
-    """Count an accepted reading and recompute what follows it (MNT-48)."""
-    start = before.usage if before is not None else Decimal(0)
-    later = await unit.all(
-        select(Reading)
-        .where(
-            Reading.meter == meter.name,  # type: ignore[arg-type]
-            Reading.state == State.ACCEPTED,  # type: ignore[arg-type]
-            Reading.measure_time > reading.measure_time,  # type: ignore[arg-type]
-            Reading.name != reading.name,  # type: ignore[arg-type]
-        )
-        .order_by(Reading.measure_time, Reading.name)  # type: ignore[arg-type]
-    )
-    last, total = before, start
-    for row in [reading, *later]:
-        row.delta = rule.step(meter.kind, last.shown if last is not None else None, row.shown).delta
-        total += row.delta
-        row.usage = total
-        last = row
-    meter.usage = total
-    newest = later[-1] if later else reading
-    meter.last_value, meter.last_measure_time = newest.raw_value, newest.measure_time

@@ -55,7 +55,7 @@ class Decision(Resource, table=True):
 
 
 class Occurrence(Resource, table=True):
-    """One falling due; the key (assignment, revision's series, number) is unique."""
+    """One falling due; the key (assignment, series, number) is unique (MNT-120)."""
 
     COLLECTION: ClassVar[str] = "occurrences"
     TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = PAIRS
@@ -63,7 +63,7 @@ class Occurrence(Resource, table=True):
         {"state", "asset", "policy", "assignment", "work_order", "required_date"}
     )
     __table_args__ = (
-        Index("uq_occurrence_key", "assignment", "number", unique=True),
+        Index("uq_occurrence_key", "assignment", "series", "number", unique=True),
         Index("ix_occurrence_site", "site", "name"),
         Index("ix_occurrence_work_order", "work_order"),
         Index("ix_occurrence_required", "site", "required_date"),
@@ -73,6 +73,7 @@ class Occurrence(Resource, table=True):
     asset: str = Field(sa_type=Text)
     policy: str = Field(sa_type=Text)
     revision: str = Field(sa_type=Text)
+    series: int
     number: int
     due_usage: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     due_date: date | None = None
@@ -82,3 +83,9 @@ class Occurrence(Resource, table=True):
     work_order: str = Field(default="", sa_type=Text, nullable=False)
     decision: str = Field(default="", sa_type=Text, nullable=False)
     satisfy_time: datetime | None = Field(default=None, sa_type=instant())
+
+    def join(self, work_order: str) -> None:
+        """Be done by an order that is open already (MNT-123)."""
+        self.move(State.MERGED)
+        self.work_order = work_order
+        self.reason = f"{work_order} is open for the same policy"

@@ -10,7 +10,13 @@ from sqlalchemy import ForeignKey, Text
 from sqlmodel import Field, Relationship
 
 from services.chassis.access import EVERYWHERE, Grant, roles
-from services.chassis.faults import FieldInvalid, PermissionDenied, ResourceNotFound, SegregationOfDuties
+from services.chassis.faults import (
+    FieldInvalid,
+    PermissionDenied,
+    ResourceNotFound,
+    SegregationOfDuties,
+    TransitionNotAllowed,
+)
 from services.chassis.resource import enum_text, instant
 from services.maintenance.model.base import Resource, Table
 
@@ -32,6 +38,15 @@ class GrantState(StrEnum):
     PENDING = "PENDING"
     ACTIVE = "ACTIVE"
     REVOKED = "REVOKED"
+
+
+GRANT_PAIRS = frozenset(
+    {
+        (GrantState.PENDING, GrantState.ACTIVE),
+        (GrantState.PENDING, GrantState.REVOKED),
+        (GrantState.ACTIVE, GrantState.REVOKED),
+    }
+)
 
 
 class PersonGrant(Table, table=True):
@@ -98,19 +113,28 @@ class Person(Resource, table=True):
         found = self._grant(number)
         if by in (found.granted_by, self.name):
             raise SegregationOfDuties(duty="granting and confirming a role", earlier_act=found.granted_by)
-        if found.state is GrantState.PENDING:
-            found.state, found.confirmed_by = GrantState.ACTIVE, by
+        self._move(found, GrantState.ACTIVE)
+        found.confirmed_by = by
         self.touch()
         return self.told()
 
     def revoke(self, number: int, now: datetime) -> Message:
         """End a grant."""
         found = self._grant(number)
-        found.state = GrantState.REVOKED
+        self._move(found, GrantState.REVOKED)
         if found.to_time is None or found.to_time > now:
             found.to_time = max(now, found.from_time)
         self.touch()
         return self.told()
+
+    def _move(self, grant: PersonGrant, to: GrantState) -> None:
+        allowed = sorted(str(after) for before, after in GRANT_PAIRS if before is grant.state)
+        if (grant.state, to) not in GRANT_PAIRS:
+            raise TransitionNotAllowed(
+                resource=f"{self.name} grant {grant.number}", state=str(grant.state),
+                allowed=", ".join(allowed) or "nothing", wanted=str(to),
+            )  # fmt: skip
+        grant.state = to
 
     def _grant(self, number: int) -> PersonGrant:
         for grant in self.grants:

@@ -14,6 +14,8 @@ from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.resource import enum_text
 from services.chassis.revisions import RevisionColumns
 from services.maintenance.model.base import Resource, Table
+from services.maintenance.rules import due as kernel
+from services.maintenance.rules.due import Due
 
 
 class Kind(StrEnum):
@@ -40,6 +42,12 @@ class Statutory(FailedPrecondition):
     """Work that the law demands is not left out (MNT-11)."""
 
     text = "{policy} is statutory; {what} is refused."
+
+
+class AssignmentUnfit(FailedPrecondition):
+    """A revision that counts something else cannot take over what is assigned."""
+
+    text = "{revision} cannot be put in force: {assignment} has no {lacks}; make another policy for it."
 
 
 class Policy(Resource, table=True):
@@ -83,6 +91,11 @@ class Revision(RevisionColumns, Table, table=True):
     part_demands: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
 
     @property
+    def interval(self) -> Decimal:
+        """Interval in use of a meter policy; 0 for others."""
+        return self.usage_interval or Decimal(0)
+
+    @property
     def by_meter(self) -> bool:
         """Whether usage decides."""
         return self.kind is not Kind.FIXED
@@ -100,9 +113,29 @@ class Revision(RevisionColumns, Table, table=True):
             raise FieldInvalid(field=where + "usage_interval", rule=f"must be more than 0 for {self.kind}")
         if not self.by_meter and (self.interval_months > 0) == (self.interval_days > 0):
             raise FieldInvalid(field=where + "interval_months", rule="either months or days must be more than 0")
+        for name in ("usage_lead", "estimated_hours"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise FieldInvalid(field=where + name, rule="must not be negative", value=value)
+        for index, part in enumerate(self.part_demands):
+            if Decimal(part["quantity"]["value"]) <= 0:
+                field = f"{where}part_demands[{index}].quantity.value"
+                raise FieldInvalid(field=field, rule="must be more than 0", value=part["quantity"]["value"])
         if statutory and self.catch_up is CatchUp.DROP:
             raise Statutory(policy=self.policy, what="catch-up DROP")
         return self
+
+    @property
+    def clock(self) -> tuple[Any, ...]:
+        """What makes the grid; another clock starts a new series."""
+        if self.by_meter:
+            return self.kind, self.usage_interval
+        return self.kind, self.interval_months, self.interval_days, self.interval_months and self.month_rule
+
+    @property
+    def grid(self) -> dict[str, Any]:
+        """The calendar grid, for the rules."""
+        return {"months": self.interval_months, "days": self.interval_days, "rule": self.month_rule.value}
 
     def told(self, replaced: str) -> PolicyActivated:
         """The revision is in force."""
@@ -130,9 +163,82 @@ class Assignment(Resource, table=True):
 
     asset: str = Field(sa_type=Text, sa_column_args=[ForeignKey("asset.name")])
     policy: str = Field(sa_type=Text, sa_column_args=[ForeignKey("maintenance_policy.name")])
+    revision: str = Field(sa_type=Text)
     meter: str | None = Field(default=None, sa_type=Text, sa_column_args=[ForeignKey("meter.name")], nullable=True)
     anchor_usage: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     anchor_date: date | None = None
+    series: int = Field(default=1, nullable=False)
     next_number: int = Field(default=1, nullable=False)
     next_usage: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     next_date: date | None = None
+
+    def begin_usage(self, revision: Revision, meter: str, anchor: Decimal) -> None:
+        """Start a usage clock at an anchor (MNT-90)."""
+        self.meter, self.anchor_usage, self.next_number = meter, anchor, 1
+        self.next_usage = kernel.threshold(anchor, revision.interval, 1)
+
+    def begin_calendar(self, revision: Revision, anchor: date) -> None:
+        """Start a calendar clock at an anchor (MNT-90)."""
+        self.anchor_date = anchor
+        self.next_number, self.next_date = kernel.calendar_next(anchor, 1, **revision.grid)
+
+    def usage_due(self, revision: Revision, usage: Decimal) -> bool:
+        """Whether usage has reached the next threshold less lead (MNT-121)."""
+        return self.next_usage is not None and self.next_usage - (revision.usage_lead or Decimal(0)) <= usage
+
+    def advance(self, revision: Revision, usage: Decimal | None, today: date, *, floating: bool = True) -> list[Due]:
+        """What has fallen due, with the series moved on behind it (MNT-52, 53, 80, 121).
+
+        `floating` = false where the work that fell due last has not been done: its clock has not started again.
+        """
+        if revision.kind is Kind.FIXED:
+            return self._advance_calendar(revision, today)
+        if usage is None or self.next_usage is None or not self.usage_due(revision, usage):
+            return []
+        number = self.next_number
+        if revision.kind is Kind.METER_FLOATING:
+            if not floating:
+                return []
+            self.next_number = number + 1
+            return [Due(number, usage=self.next_usage)]
+        anchor = self.anchor_usage or Decimal(0)
+        lead = revision.usage_lead or Decimal(0)
+        found, self.next_number = kernel.meter_crossed(anchor, revision.interval, number, usage, lead)
+        self.next_usage = kernel.threshold(anchor, revision.interval, self.next_number)
+        return found
+
+    def _advance_calendar(self, revision: Revision, today: date) -> list[Due]:
+        if self.anchor_date is None:
+            return []
+        found, following = kernel.calendar_crossed(
+            self.anchor_date, self.next_number, today, lead_days=revision.lead_days, **revision.grid
+        )
+        self.next_number, self.next_date = kernel.calendar_next(self.anchor_date, following, **revision.grid)
+        return found
+
+    def go_on(self, before: Revision, after: Revision) -> None:
+        """Follow another revision; another clock starts a new series behind what fell due last (MNT-120)."""
+        if (after.by_meter and self.meter is None) or (not after.by_meter and self.anchor_date is None):
+            raise AssignmentUnfit(
+                revision=after.name, assignment=self.name, lacks="meter" if after.by_meter else "anchor date"
+            )
+        self.revision = after.name
+        if before.clock == after.clock:
+            return
+        self.series += 1
+        if self.anchor_date is not None:
+            last = self.anchor_date
+            for number in range(self.next_number - 1, 0, -1):
+                day = kernel.calendar_due(self.anchor_date, number, **before.grid)
+                if day is not None:
+                    last = day
+                    break
+            self.next_number, self.next_date = kernel.calendar_after(self.anchor_date, last, **after.grid)
+        else:
+            anchor = self.anchor_usage or Decimal(0)
+            done = (self.next_usage or anchor) - before.interval
+            if after.kind is Kind.METER_FLOATING:
+                self.next_number, self.next_usage = 1, kernel.meter_floating_next(done, after.interval)
+            else:
+                self.next_number = kernel.meter_after(anchor, after.interval, done)
+                self.next_usage = kernel.threshold(anchor, after.interval, self.next_number)

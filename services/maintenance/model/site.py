@@ -63,6 +63,12 @@ class Calendar(Resource, table=True):
     holidays: list[date] = Field(default_factory=list, sa_type=ARRAY(Date))  # type: ignore[call-overload]
     revision: int = Field(default=1, nullable=False)
 
+    def settled(self) -> "Calendar":
+        """Holidays as days, each once and in order, from the data of google.type.Date where they came so."""
+        days = {date(**day) if isinstance(day, dict) else day for day in self.holidays}
+        self.holidays = sorted(days)
+        return self
+
     def told(self) -> Message:
         """All that others need to know."""
         message = fill(CalendarChanged(), {"patterns": self.patterns, "holidays": self.holidays})

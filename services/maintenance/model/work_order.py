@@ -1,99 +1,42 @@
 """Work orders: the state machine, its guards and the events they cause (MNT-150 .. MNT-188)."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, ClassVar
 
 from plantops.maintenance.v1 import events_pb2 as events
 from sqlalchemy import ARRAY, ForeignKey, Index, Numeric, Text, text
 from sqlmodel import Field, Relationship
 
-from services.chassis.faults import FailedPrecondition, FieldInvalid, TimeInFuture
+from services.chassis.faults import FieldInvalid, TimeInFuture, TransitionNotAllowed
 from services.chassis.resource import enum_text, instant
 from services.chassis.wire import canonical, date_message, fill, money
 from services.maintenance.model.base import Resource
-from services.maintenance.model.demand import CostKind, CostLine, DemandState, JournalEntry, PartDemand, Step
+from services.maintenance.model.demand import CostKind, CostLine, JournalEntry, PartDemand, Step
+from services.maintenance.model.work_order_state import (
+    COMMANDS,
+    ENDED,
+    NOT_STARTED,
+    OPEN,
+    PAIRS,
+    ActualsExist,
+    GateNotMet,
+    Kind,
+    Origin,
+    Outcome,
+    State,
+    StepsOpen,
+)
+
+__all__ = [
+    "COMMANDS", "ENDED", "NOT_STARTED", "OPEN", "PAIRS", "ActualsExist", "CostKind", "GateNotMet", "Kind", "Origin",
+    "Outcome", "State", "StepsOpen", "WorkOrder",
+]  # fmt: skip
 
 FUTURE = timedelta(minutes=5)
 PARTS = "PARTS"
-
-
-class State(StrEnum):
-    PLANNED = "PLANNED"
-    APPROVED = "APPROVED"
-    READY = "READY"
-    IN_PROGRESS = "IN_PROGRESS"
-    PAUSED = "PAUSED"
-    COMPLETED = "COMPLETED"
-    CLOSED = "CLOSED"
-    CANCELLED = "CANCELLED"
-
-
-class Kind(StrEnum):
-    PREVENTIVE = "PREVENTIVE"
-    CORRECTIVE = "CORRECTIVE"
-    CONDITION = "CONDITION"
-    IMPROVEMENT = "IMPROVEMENT"
-    INSPECTION = "INSPECTION"
-
-
-class Origin(StrEnum):
-    MANUAL = "MANUAL"
-    POLICY = "POLICY"
-    IMPORTED = "IMPORTED"
-
-
-class Outcome(StrEnum):
-    DONE = "DONE"
-    PARTLY_DONE = "PARTLY_DONE"
-    NOT_DONE = "NOT_DONE"
-    NO_FAULT_FOUND = "NO_FAULT_FOUND"
-
-
-class GateNotMet(FailedPrecondition):
-    """Something still hinders the work; one violation for each."""
-
-    text = "{work_order} cannot begin: {gates}."
-
-
-class ActualsExist(FailedPrecondition):
-    """What has begun is completed, not cancelled (MNT-152)."""
-
-    text = "{work_order} has {actuals} already; complete it as NOT_DONE instead."
-
-
-class StepsOpen(FailedPrecondition):
-    """Mandatory steps are not recorded (MNT-157)."""
-
-    text = "{work_order} has mandatory steps without result: {steps}."
-
-
-PAIRS = frozenset(
-    {
-        (State.PLANNED, State.APPROVED),
-        (State.APPROVED, State.READY),
-        (State.READY, State.APPROVED),
-        (State.APPROVED, State.PLANNED),
-        (State.READY, State.PLANNED),
-        (State.READY, State.IN_PROGRESS),
-        (State.APPROVED, State.IN_PROGRESS),
-        (State.IN_PROGRESS, State.PAUSED),
-        (State.PAUSED, State.IN_PROGRESS),
-        (State.IN_PROGRESS, State.COMPLETED),
-        (State.PAUSED, State.COMPLETED),
-        (State.APPROVED, State.COMPLETED),
-        (State.READY, State.COMPLETED),
-        (State.COMPLETED, State.IN_PROGRESS),
-        (State.COMPLETED, State.CLOSED),
-        (State.PLANNED, State.CANCELLED),
-        (State.APPROVED, State.CANCELLED),
-        (State.READY, State.CANCELLED),
-    }
-)
-
-NOT_STARTED = (State.PLANNED, State.APPROVED, State.READY)
-OPEN = (*NOT_STARTED, State.IN_PROGRESS, State.PAUSED)
+SYSTEM = "services/maintenance"
 
 
 class WorkOrder(Resource, table=True):
@@ -110,7 +53,7 @@ class WorkOrder(Resource, table=True):
         Index("ix_work_order_asset", "asset", "name"),
         Index("ix_work_order_state", "site", "state", "name"),
         Index("ix_work_order_created", "site", "create_time", "name"),
-        Index("uq_work_order_number", "number", unique=True),
+        Index("uq_work_order_number", "site", "number", unique=True),
         Index("ix_work_order_external", "site", "external_id", postgresql_where=text("external_id <> ''")),
     )
 
@@ -171,17 +114,32 @@ class WorkOrder(Resource, table=True):
 
     def demand(self, item: str, quantity: Decimal, unit_code: str, *, mandatory: bool, **given: Any) -> PartDemand:
         """Add a part demand; the id is made from its position unless given."""
-        if quantity <= 0:
-            raise FieldInvalid(field="part_demands.quantity.value", rule="must be more than 0", value=quantity)
-        key = given.pop("demand", "") or f"p{len(self.part_demands) + 1}"
-        if any(known.demand == key for known in self.part_demands):
-            raise FieldInvalid(field="part_demands.demand", rule="must be unique in the order", value=key)
-        found = PartDemand(
-            work_order=self.name, demand=key, position=len(self.part_demands) + 1, item=item, quantity=quantity,
-            unit_code=unit_code, mandatory=mandatory, **given,
-        )  # fmt: skip
+        found = self._demand(
+            self.part_demands, item=item, quantity=quantity, unit_code=unit_code, mandatory=mandatory, **given
+        )
         self.part_demands.append(found)
         return found
+
+    def _demand(self, others: Sequence[PartDemand], *, quantity: Decimal, demand: str = "", **given: Any) -> PartDemand:
+        if quantity <= 0:
+            raise FieldInvalid(field="part_demands.quantity.value", rule="must be more than 0", value=quantity)
+        key = demand or f"p{len(others) + 1}"
+        if any(known.demand == key for known in others):
+            raise FieldInvalid(field="part_demands.demand", rule="must be unique in the order", value=key)
+        return PartDemand(work_order=self.name, demand=key, position=len(others) + 1, quantity=quantity, **given)
+
+    def replace_demands(self, wanted: Sequence[Mapping[str, Any]]) -> None:
+        """Put other demands in place of the present ones; what is known of a demand of the same id and item stays.
+
+        Reservations stand until the next approval, and materials does not answer again for what has not changed.
+        """
+        known = {row.demand: row for row in self.part_demands}
+        kept: list[PartDemand] = []
+        for values in wanted:
+            row = self._demand(kept, **values)
+            kept.append(known[row.demand].become(row) if row.demand in known else row)
+        self.part_demands = kept
+        self.touch()
 
     def step(self, text: str, *, mandatory: bool) -> None:
         """Add a step."""
@@ -189,7 +147,7 @@ class WorkOrder(Resource, table=True):
 
     def book(self, kind: CostKind, amount: Decimal, source: str, day: date) -> None:
         """Add a cost line once for its source; the sum follows."""
-        if any(line.source == source for line in self.cost_lines):
+        if self.booked(source):
             return
         self.cost_lines.append(
             CostLine(
@@ -202,6 +160,22 @@ class WorkOrder(Resource, table=True):
             )
         )
         self.cost += amount
+
+    def booked(self, source: str) -> bool:
+        """Whether a cost line has this source already."""
+        return any(line.source == source for line in self.cost_lines)
+
+    @property
+    def open_steps(self) -> list[str]:
+        """Numbers of the mandatory steps without result."""
+        return [str(row.number) for row in self.steps if row.mandatory and not row.result]
+
+    @property
+    def satisfies(self) -> bool:
+        """Whether the outcome does what fell due; PARTLY_DONE only with all mandatory steps done (MNT-154)."""
+        if self.outcome is Outcome.PARTLY_DONE:
+            return not self.open_steps
+        return self.outcome in (Outcome.DONE, Outcome.NO_FAULT_FOUND)
 
     def find_demand(self, demand: str) -> PartDemand | None:
         """The demand of an id."""
@@ -219,8 +193,21 @@ class WorkOrder(Resource, table=True):
             message.required_date.CopyFrom(date_message(self.required_date))
         return self.event(message)
 
+    def allowed_commands(self) -> list[str]:
+        """Commands that the present state allows, in the order of a work order's way."""
+        return [command for command, states in COMMANDS.items() if self.state in states]
+
+    def _command(self, command: str) -> None:
+        """Refuse a command that the state does not allow, naming those that it does (MNT-150)."""
+        if self.state not in COMMANDS[command]:
+            allowed = ", ".join(self.allowed_commands())
+            raise TransitionNotAllowed(
+                resource=self.name, state=str(self.state), allowed=allowed or "nothing", wanted=command
+            )
+
     def approve(self, by: str, at: datetime) -> events.WorkOrderApproved:
         """Authorise and state all demands with a new version (MNT-180)."""
+        self._command("ApproveWorkOrder")
         self.move(State.APPROVED)
         self.approver = by
         self.demand_version += 1
@@ -240,19 +227,18 @@ class WorkOrder(Resource, table=True):
 
     def revise(self, by: str, at: datetime, reason: str) -> None:
         """Back to planning; the demands stand until the next approval."""
+        self._command("ReviseWorkOrder")
         self._without_actuals()
         self.move(State.PLANNED)
+        self.wait_reasons = []
         self.note(at, by, f"revised: {reason}")
 
     def reschedule(
         self, start: datetime, finish: datetime, reason: str, by: str, at: datetime
     ) -> events.WorkOrderRescheduled:
         """Move the planned window; the required date stays (MNT-128)."""
-        if self.state not in NOT_STARTED:
-            self.move(State.PLANNED)
-        if finish < start:
-            raise FieldInvalid(field="planned_finish_time", rule="must not be before planned_start_time")
-        self.planned_start_time, self.planned_finish_time = start, finish
+        self._command("RescheduleWorkOrder")
+        self.plan(start, finish)
         for row in self.part_demands:
             row.need_time = start
         self.note(at, by, f"rescheduled: {reason}")
@@ -261,20 +247,31 @@ class WorkOrder(Resource, table=True):
         message.planned_finish_time.FromDatetime(finish)
         return self.event(message)
 
+    def plan(self, start: datetime | None, finish: datetime | None) -> None:
+        """Set the planned window; FieldInvalid when it ends before it begins."""
+        if start is not None and finish is not None and finish < start:
+            raise FieldInvalid(field="planned_finish_time", rule="must not be before planned_start_time")
+        self.planned_start_time, self.planned_finish_time = start, finish
+
     def judge(self, at: datetime) -> None:
-        """Derive the wait reasons and move between APPROVED and READY (5.2)."""
+        """Derive the wait reasons and move between APPROVED and READY (5.2); other states wait for nothing."""
+        if self.state not in (State.APPROVED, State.READY):
+            self.wait_reasons = []
+            return
         missing = [row.demand for row in self.part_demands if row.mandatory and not row.covered]
         self.wait_reasons = [PARTS] if missing else []
-        if self.state is State.APPROVED and not self.wait_reasons:
+        if self.state is State.APPROVED and not missing:
             self.move(State.READY)
-            self.note(at, "services/maintenance", "ready: nothing hinders it")
-        elif self.state is State.READY and self.wait_reasons:
+            self.note(at, SYSTEM, "ready: nothing hinders it")
+        elif self.state is State.READY and missing:
             self.move(State.APPROVED)
-            self.note(at, "services/maintenance", f"waits for {', '.join(missing)}")
+            self.note(at, SYSTEM, f"waits for {', '.join(missing)}")
 
     def start(self, by: str, at: datetime, begin: datetime, override: str) -> events.WorkOrderStarted:
         """Begin; parts may be passed by override, safety never (MNT-160)."""
+        self._command("StartWorkOrder")
         self._not_future("start_time", begin, at)
+        passed = list(self.wait_reasons) if self.state is State.APPROVED else []
         if self.state is State.APPROVED and not override:
             fault = GateNotMet(work_order=self.name, gates=", ".join(self.wait_reasons))
             for row in self.part_demands:
@@ -282,8 +279,8 @@ class WorkOrder(Resource, table=True):
                     missing = canonical(row.quantity - row.allocated - row.issued)
                     fault.because(PARTS, row.item, f"{missing} {row.unit_code} are missing")
             raise fault
-        passed = list(self.wait_reasons) if self.state is State.APPROVED else []
         self.move(State.IN_PROGRESS)
+        self.wait_reasons = []
         self.actual_start_time = begin
         self.note(at, by, f"started, passing {', '.join(passed)}: {override}" if passed else "started")
         message = events.WorkOrderStarted(overrides=passed)
@@ -292,13 +289,13 @@ class WorkOrder(Resource, table=True):
 
     def pause(self, by: str, at: datetime, reason: str) -> None:
         """Interrupt."""
+        self._command("PauseWorkOrder")
         self.move(State.PAUSED)
         self.note(at, by, f"paused: {reason}")
 
     def resume(self, by: str, at: datetime) -> None:
         """Go on."""
-        if self.state is not State.PAUSED:
-            self.move(State.PAUSED)
+        self._command("ResumeWorkOrder")
         self.move(State.IN_PROGRESS)
         self.note(at, by, "resumed")
 
@@ -325,16 +322,22 @@ class WorkOrder(Resource, table=True):
         keep_reservations: bool,
     ) -> events.WorkOrderCompleted:
         """The physical work has ended (MNT-153, MNT-154, MNT-157, MNT-240)."""
+        self._command("CompleteWorkOrder")
+        if self.state in NOT_STARTED:
+            if not self._actuals():
+                raise GateNotMet(work_order=self.name, gates="it has not been started")
+            if outcome is not Outcome.NOT_DONE:
+                raise GateNotMet(work_order=self.name, gates="it has not been started; it can only end as NOT_DONE")
         begin = start or self.actual_start_time
         self._not_future("finish_time", finish, at)
-        if self.state in (State.APPROVED, State.READY) and not self._actuals():
-            raise GateNotMet(work_order=self.name, gates="it has not been started")
-        if begin is None or begin > finish:
-            raise FieldInvalid(field="start_time", rule="must not be after finish_time", value=begin or "")
+        if begin is None:
+            raise FieldInvalid(field="start_time", rule="is required where no start was told")
+        if begin > finish:
+            raise FieldInvalid(field="start_time", rule="must not be after finish_time", value=begin)
         for name, hours in (("labor_hours", labor_hours), ("down_hours", down_hours)):
             if hours is not None and hours < 0:
                 raise FieldInvalid(field=name, rule="must not be negative", value=hours)
-        still_open = [str(row.number) for row in self.steps if row.mandatory and not row.result]
+        still_open = self.open_steps
         if still_open and outcome in (Outcome.DONE, Outcome.NO_FAULT_FOUND):
             raise StepsOpen(work_order=self.name, steps=", ".join(still_open))
         if self.kind is Kind.CORRECTIVE and outcome is Outcome.DONE and not failure_mode:
@@ -355,8 +358,7 @@ class WorkOrder(Resource, table=True):
 
     def reopen(self, by: str, at: datetime, reason: str) -> events.WorkOrderStarted:
         """Take it up again (MNT-155)."""
-        if self.state is not State.COMPLETED:
-            self.move(State.COMPLETED)
+        self._command("ReopenWorkOrder")
         self.move(State.IN_PROGRESS)
         self.note(at, by, f"reopened: {reason}")
         self.outcome, self.actual_finish_time = None, None
@@ -367,12 +369,14 @@ class WorkOrder(Resource, table=True):
 
     def close(self, by: str, at: datetime) -> events.WorkOrderClosed:
         """Freeze the cost."""
+        self._command("CloseWorkOrder")
         self.move(State.CLOSED)
         self.note(at, by, "closed")
         return self.event(events.WorkOrderClosed(cost=money(self.cost, self.currency_code)))
 
     def cancel(self, by: str, at: datetime, reason: str) -> events.WorkOrderCancelled:
         """Give it up before it has begun (MNT-152)."""
+        self._command("CancelWorkOrder")
         self._without_actuals()
         self.move(State.CANCELLED)
         self.wait_reasons = []
@@ -387,18 +391,9 @@ class WorkOrder(Resource, table=True):
 
     def _without_actuals(self) -> None:
         actuals = self._actuals()
-        if actuals and self.state in NOT_STARTED:
+        if actuals:
             raise ActualsExist(work_order=self.name, actuals=" and ".join(actuals))
 
     def _not_future(self, name: str, value: datetime, at: datetime) -> None:
         if value > at + FUTURE:
             raise TimeInFuture(field=name, value=value.isoformat(), limit=(at + FUTURE).isoformat())
-
-
-def allocated(
-    order: WorkOrder, row: PartDemand, quantity: Decimal, reservation: str, state: DemandState, at: datetime
-) -> None:
-    """What materials says about a demand; readiness follows."""
-    row.allocated, row.reservation, row.state = quantity, reservation, state
-    order.touch()
-    order.judge(at)

@@ -3,13 +3,19 @@
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 FIELDS = frozenset({"asset", "title", "text", "start_date", "finish_date", "cost", "kind", "external_id"})
 REQUIRED = ("asset", "title")
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+MAX_LINES = 100
+"""Most lines of one record; a longer one is an open quote."""
+
+_AMOUNT = re.compile(r"[+-]?\d{1,12}(\.\d{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +65,47 @@ class FileUnreadable(ValueError):
 
 
 def read(content: bytes, mapping: Mapping_) -> Iterator[Row | Fault]:
-    """Every row of the file as a good row or as a fault; none vanishes (MNT-340)."""
+    """Every row of the file as a good row or as a fault; none vanishes (MNT-340).
+
+    A quote that is opened and not closed spoils its own line only: reading goes on with the line after (MNT-341).
+    """
     try:
         text = content.decode(mapping.encoding)
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         raise FileUnreadable(f"encoding {mapping.encoding}: {error}") from None
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=mapping.delimiter, strict=True)
-    try:
-        header = next(reader)
-    except StopIteration:
-        raise FileUnreadable("the file is empty") from None
-    except csv.Error as error:
-        raise FileUnreadable(f"the header cannot be read: {error}") from None
+    lines = list(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    if not lines:
+        raise FileUnreadable("the file is empty")
+    header, line, problem = _record(lines, 0, mapping)
+    if problem:
+        raise FileUnreadable(f"the header cannot be read: {problem}")
     missing = [c.name for c in mapping.columns.values() if c.name and c.name not in header]
     if missing:
         raise FileUnreadable(f"the file has no column {', '.join(missing)}; it has {', '.join(header)}")
     places = {name: header.index(column.name) for name, column in mapping.columns.items() if column.name}
     seen: dict[str, int] = {}
-    while True:
-        line = reader.line_num + 1
+    while line < len(lines):
+        start = line
+        cells, line, problem = _record(lines, start, mapping)
+        if not problem and len(cells) not in (0, len(header)):
+            problem = f"has {len(cells)} fields, the header has {len(header)}"
+        if problem:
+            line = start + 1
+            yield Fault(start + 1, "", "FIELD_COUNT" if problem.startswith("has ") else "ROW_INVALID", problem)
+        elif cells:
+            yield _row(start + 1, cells, mapping, places, seen)
+
+
+def _record(lines: Sequence[str], start: int, mapping: Mapping_) -> tuple[list[str], int, str]:
+    """Cells of the record that begins on a line, the line after it, and what is wrong with it."""
+    problem = ""
+    for part in (lines[start : start + 1], lines[start : start + MAX_LINES]):
+        reader = csv.reader(iter(part), delimiter=mapping.delimiter, strict=True)
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
+            return next(reader), start + reader.line_num, ""
         except csv.Error as error:
-            yield Fault(line, "", "ROW_INVALID", f"cannot be read: {error}")
-            continue
-        if not cells:
-            continue
-        if len(cells) != len(header):
-            yield Fault(line, "", "FIELD_COUNT", f"has {len(cells)} fields, the header has {len(header)}")
-            continue
-        yield _row(line, cells, mapping, places, seen)
+            problem = f"cannot be read: {error}"
+    return [], start + 1, problem
 
 
 def _row(
@@ -116,27 +131,41 @@ def _row(
         try:
             days[name] = _day(values.get(name, ""), mapping.date_format)
         except ValueError:
-            return Fault(line, mapping.columns[name].name, "DATE_INVALID", f"{values[name]!r} is no date")
+            rule = f"a day from {FIRST_YEAR} to {LAST_YEAR}, {mapping.date_format or 'YYYY-MM-DD'}"
+            return Fault(line, mapping.columns[name].name, "DATE_INVALID", f"{values[name]!r} is not {rule}")
+    start, finish = days["start_date"], days["finish_date"]
+    if start is not None and finish is not None and finish < start:
+        return Fault(line, mapping.columns["finish_date"].name, "DATE_INVALID", f"{finish} is before the start {start}")
     cost: Decimal | None = None
     if values.get("cost"):
-        try:
-            cost = Decimal(values["cost"])
-        except InvalidOperation:
-            cost = None
-        if cost is None or not cost.is_finite() or abs(cost) >= 10**12:
-            return Fault(line, mapping.columns["cost"].name, "NUMBER_INVALID", f"{values['cost']!r} is no amount")
-    return Row(line, _key(values, cells, seen), values, days["start_date"], days["finish_date"], cost)
+        if not _AMOUNT.fullmatch(values["cost"]):
+            rule = "an amount such as -1234.5, at most 12 digits before and 9 after the point"
+            return Fault(line, mapping.columns["cost"].name, "NUMBER_INVALID", f"{values['cost']!r} is not {rule}")
+        cost = Decimal(values["cost"])
+        if start is None and finish is None:
+            return Fault(line, mapping.columns["cost"].name, "DATE_MISSING", "a cost needs the day of the work")
+    key = _key(values, cells, seen)
+    if not key:
+        text = f"{values['external_id']!r} stands on an earlier line too"
+        return Fault(line, mapping.columns["external_id"].name, "DUPLICATE", text)
+    return Row(line, key, values, start, finish, cost)
 
 
 def _day(text: str, form: str) -> date | None:
     if not text:
         return None
-    return datetime.strptime(text, form).date() if form else date.fromisoformat(text)
+    day = datetime.strptime(text, form).date() if form else date.fromisoformat(text)
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError("out of range")
+    return day
 
 
 def _key(values: Mapping[str, str], cells: Sequence[str], seen: dict[str, int]) -> str:
+    """Identity of a row (MNT-344); "" for an external id that stands twice."""
     if values.get("external_id"):
-        return hashlib.sha256(("id\x1f" + values["external_id"]).encode()).hexdigest()[:24]
+        key = hashlib.sha256(("id\x1f" + values["external_id"]).encode()).hexdigest()[:24]
+        seen[key] = seen.get(key, 0) + 1
+        return key if seen[key] == 1 else ""
     digest = hashlib.sha256("\x1f".join(cells).encode()).hexdigest()
     ordinal = seen[digest] = seen.get(digest, 0) + 1
     return hashlib.sha256(f"{digest}\x1f{ordinal}".encode()).hexdigest()[:24]

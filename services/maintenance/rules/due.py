@@ -61,6 +61,26 @@ def calendar_crossed(
     return found, number
 
 
+def calendar_next(anchor: date, number: int, *, months: int, days: int, rule: str) -> tuple[int, date]:
+    """First occurrence from a number on that has a day, and its day."""
+    while (day := calendar_due(anchor, number, months=months, days=days, rule=rule)) is None:
+        number += 1
+    return number, day
+
+
+def calendar_after(anchor: date, last: date, *, months: int, days: int, rule: str) -> tuple[int, date]:
+    """First occurrence of a grid, from 1 on, whose day is later than the last one that fell due."""
+    number, day = calendar_next(anchor, 1, months=months, days=days, rule=rule)
+    while day <= last:
+        number, day = calendar_next(anchor, number + 1, months=months, days=days, rule=rule)
+    return number, day
+
+
+def meter_after(anchor: Decimal, interval: Decimal, last: Decimal) -> int:
+    """First number of a usage grid, from 1 on, whose threshold is greater than the last one that fell due."""
+    return max(1, int((last - anchor) // interval) + 1)
+
+
 def threshold(anchor: Decimal, interval: Decimal, number: int) -> Decimal:
     """Usage at which occurrence n of a grid falls due: anchor + n · interval (MNT-52)."""
     return anchor + interval * number

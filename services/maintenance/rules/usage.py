@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-HOUR = Decimal(3600)
+_TICKS = 3_600_000_000  # microseconds of an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class Step:
     doubt: str = ""
 
 
+def elapsed_hours(start: datetime, end: datetime) -> Decimal:
+    """Hours that passed between two aware instants, by the clock of UTC: 23 or 25 on the days of time change."""
+    ticks = (end.astimezone(UTC) - start.astimezone(UTC)) // timedelta(microseconds=1)
+    return Decimal(ticks) / _TICKS
+
+
 def step(meter: Meter, before: Shown | None, after: Shown) -> Step:
     """Use from one reading to the next.
 
@@ -49,8 +55,7 @@ def step(meter: Meter, before: Shown | None, after: Shown) -> Step:
             return Step(Decimal(0), f"{after.value} is less than {last} and the meter does not roll over")
         delta = (meter.rollover - last) + after.value
     if before is not None and meter.max_rate is not None:
-        hours = Decimal((after.at - before.at).total_seconds()) / HOUR
-        most = meter.max_rate * hours + meter.tolerance
+        most = meter.max_rate * elapsed_hours(before.at, after.at) + meter.tolerance
         if delta > most:
             return Step(delta, f"a gain of {delta} is more than {most.quantize(Decimal('0.001'))} in the time between")
     return Step(delta)

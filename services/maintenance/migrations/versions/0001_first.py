@@ -92,6 +92,7 @@ TABLES = (
     "person",
     "site",
     "maintenance_import_error",
+    "maintenance_import_part",
     "meter",
     "person_grant",
     "work_order",
@@ -182,7 +183,6 @@ def upgrade() -> None:
         sa.Column("null_tokens", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("byte_count", sa.Integer(), nullable=False),
         sa.Column("row_count", sa.Integer(), nullable=False),
         sa.Column("imported_count", sa.Integer(), nullable=False),
@@ -277,6 +277,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "maintenance_import_error",
+        "maintenance_import_part",
         sa.Column("import", sa.Text(), nullable=False),
         sa.Column("row", sa.Integer(), nullable=False),
         sa.Column("column_name", sa.Text(), nullable=False),
@@ -286,6 +287,16 @@ def upgrade() -> None:
             ["import"], ["maintenance_import.name"], name=op.f("fk_maintenance_import_error_import")
         ),
         sa.PrimaryKeyConstraint("import", "row", name=op.f("pk_maintenance_import_error")),
+    )
+    op.create_table(
+        "maintenance_import_part",
+        sa.Column("import", sa.Text(), nullable=False),
+        sa.Column("first_byte", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["import"], ["maintenance_import.name"], name=op.f("fk_maintenance_import_part_import")
+        ),
+        sa.PrimaryKeyConstraint("import", "first_byte", name=op.f("pk_maintenance_import_part")),
     )
     op.create_table(
         "meter",
@@ -378,7 +389,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_work_order_site", "work_order", ["site", "name"], unique=False)
     op.create_index("ix_work_order_state", "work_order", ["site", "state", "name"], unique=False)
-    op.create_index("uq_work_order_number", "work_order", ["number"], unique=True)
+    op.create_index("uq_work_order_number", "work_order", ["site", "number"], unique=True)
     op.create_table(
         "cost_line",
         sa.Column("work_order", sa.Text(), nullable=False),
@@ -422,9 +433,11 @@ def upgrade() -> None:
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("asset", sa.Text(), nullable=False),
         sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Text(), nullable=False),
         sa.Column("meter", sa.Text(), nullable=True),
         sa.Column("anchor_usage", sa.Numeric(precision=20, scale=6), nullable=True),
         sa.Column("anchor_date", sa.Date(), nullable=True),
+        sa.Column("series", sa.Integer(), nullable=False),
         sa.Column("next_number", sa.Integer(), nullable=False),
         sa.Column("next_usage", sa.Numeric(precision=20, scale=6), nullable=True),
         sa.Column("next_date", sa.Date(), nullable=True),
@@ -495,6 +508,7 @@ def upgrade() -> None:
         sa.Column("asset", sa.Text(), nullable=False),
         sa.Column("policy", sa.Text(), nullable=False),
         sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("series", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("due_usage", sa.Numeric(precision=20, scale=6), nullable=True),
         sa.Column("due_date", sa.Date(), nullable=True),
@@ -510,7 +524,7 @@ def upgrade() -> None:
     op.create_index("ix_occurrence_required", "occurrence", ["site", "required_date"], unique=False)
     op.create_index("ix_occurrence_site", "occurrence", ["site", "name"], unique=False)
     op.create_index("ix_occurrence_work_order", "occurrence", ["work_order"], unique=False)
-    op.create_index("uq_occurrence_key", "occurrence", ["assignment", "number"], unique=True)
+    op.create_index("uq_occurrence_key", "occurrence", ["assignment", "series", "number"], unique=True)
     for table, pairs in STATES.items():
         schema.guard_states(op, table, pairs)
     for table in TABLES:
