@@ -205,13 +205,25 @@ def _columns(model: type) -> frozenset[str]:
     return frozenset(getattr(model, "model_fields", {}))
 
 
+@cache
+def _kinds(model: type) -> Mapping[str, type[Enum]]:
+    """Columns that hold an enum: a table class does not convert what is assigned, and rows compare by identity."""
+    table = getattr(model, "__table__", None)
+    kinds = {} if table is None else {column.key: getattr(column.type, "kind", None) for column in table.columns}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Enum)}
+
+
+def _in_kind(kind: type[Enum] | None, value: Any) -> Any:
+    return kind(value) if kind is not None and value in kind._value2member_map_ else value
+
+
 def values_for(model: type, message: Message, fields: Iterable[str] | None = None) -> dict[str, Any]:
     """Column values of a row class from a message: fields that clients may set and that the class has.
 
     Without `fields` unset fields that have a column default are left out; named fields are given even when
     empty, so that a mask can clear them.
     """
-    columns = _columns(model)
+    columns, kinds = _columns(model), _kinds(model)
     descriptor: Descriptor = message.DESCRIPTOR
     wanted = None if fields is None else set(fields)
     found: dict[str, Any] = {}
@@ -226,7 +238,7 @@ def values_for(model: type, message: Message, fields: Iterable[str] | None = Non
         if wanted is None and field.has_presence and not present:
             continue
         found.update(_column_values(columns, message, field, present))
-    return found
+    return {name: _in_kind(kinds.get(name), value) for name, value in found.items()}
 
 
 def _column_values(columns: frozenset[str], message: Message, field: FieldDescriptor, present: bool) -> dict[str, Any]:
