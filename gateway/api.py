@@ -1,0 +1,162 @@
+"""The API's requests: address -> route -> caller -> message -> service -> answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway import answers, transcode
+from gateway.calls import Call, seconds_of, traceparent_of
+from gateway.chains import ChainService
+from gateway.identity import Identity
+from gateway.refusals import (
+    BodyTooLarge,
+    BodyTooSlow,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    RouteUnknown,
+    StatusError,
+    http_status,
+    status_of,
+)
+from gateway.routes import Route, Table
+from gateway.scans import ScanService
+from gateway.upstream import Upstream
+from services.chassis import access, requests
+from services.chassis.config import GatewayConfig
+from services.chassis.faults import Fault
+
+BODY_SECONDS = 10.0
+Local = Callable[[Any, Call], Awaitable[Message]]
+
+
+class Api:
+    """ASGI application of everything that the contract has a route for."""
+
+    def __init__(
+        self, config: GatewayConfig, table: Table, services: Mapping[str, Upstream], identity: Identity
+    ) -> None:
+        self.config = config
+        self.table = table
+        self.services = services
+        self.identity = identity
+        self.local: dict[str, Local] = {}
+        if "gateway" in {route.service for route in table.routes}:
+            self.local = {
+                "plantops.gateway.v1.ScanService.ResolveScan": ScanService(table, services).resolve_scan,
+                "plantops.gateway.v1.ChainService.ListChain": ChainService(table, services).list_chain,
+            }
+        for route in table.routes:
+            if route.rpc.full_name not in self.local and route.service not in services:
+                raise TypeError(f"{route.rpc.full_name}: no service answers it")
+            access.scope_of(route.rpc)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._answer(Request(scope, receive), scope)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, scope: Scope) -> Response:
+        request_id: str = scope["plantops.request_id"]
+        used: frozenset[str] = frozenset()
+        try:
+            route, bound, other = self._route(request, scope)
+            if route is None:
+                return other
+            call = await self._call(request, request_id)
+            body = await read_body(request, self.config.max_body_bytes)
+            large = len(body) > answers.LARGE
+            arguments = (route, bound, scope["query_string"], request.headers, body)
+            message, used = await asyncio.to_thread(transcode.read, *arguments) if large else transcode.read(*arguments)
+            return await self._dispatch(route, message, call, request)
+        except Fault as fault:
+            status, number = status_of(fault)
+            headers = {"allow": fault.metadata["allowed"]} if isinstance(fault, MethodNotAllowed) else {}
+            if number in (408, 413):  # the rest of the body is not read
+                headers["connection"] = "close"
+            return answers.refusal(status, request_id, number, headers)
+        except StatusError as error:
+            number = http_status(error.status, etag_header="if-match" in used, key_header="idempotency-key" in used)
+            headers = {"idempotent-replay": "true"} if error.replayed else {}
+            return answers.refusal(error.status, request_id, number, headers)
+        except ClientDisconnect:
+            return Response(status_code=499)
+
+    def _route(self, request: Request, scope: Scope) -> tuple[Route | None, Mapping[str, str], Response]:
+        path: str = scope["path"]
+        found = self.table.find(path) if b"%2f" not in scope.get("raw_path", b"").lower() else {}
+        if not found:
+            raise RouteUnknown(path=path[:256])
+        verb = "GET" if request.method == "HEAD" else request.method
+        allowed = ", ".join(sorted(found.keys() | ({"HEAD"} if "GET" in found else set()) | {"OPTIONS"}))
+        scope["plantops.route"] = next(iter(found.values()))[0].template
+        if verb == "OPTIONS":
+            return None, {}, Response(status_code=204, headers={"allow": allowed})
+        if verb not in found:
+            raise MethodNotAllowed(path=path[:256], method=request.method, allowed=allowed)
+        route, bound = found[verb]
+        scope["plantops.route"] = route.template
+        return route, bound, Response()
+
+    async def _call(self, request: Request, request_id: str) -> Call:
+        token, claims = await self.identity.verify(request.headers)
+        seconds = seconds_of(request.headers, self.config.timeout_seconds)
+        return Call(token, claims, request_id, traceparent_of(request.headers), seconds)
+
+    async def _dispatch(self, route: Route, message: Message, call: Call, request: Request) -> Response:
+        own = self.local.get(route.rpc.full_name)
+        if own is not None:
+            # The services decide by the grants; what the token does not even claim is refused at once.
+            access.check(access.Caller(call.claims.subject, roles=call.claims.roles), route.rpc, message)
+            requests.check(message)
+            return await answers.answer(await own(message, call), {})
+        service = self.services[route.service]
+        if route.rpc.server_streaming:
+            return await answers.lines(service.stream(route, message, call.metadata, call.left), call.request_id)
+        reply, trailing = await service.unary(route, message, call.metadata, call.left)
+        headers = {"idempotent-replay": "true"} if trailing.get("x-idempotent-replay") == "true" else {}
+        if etag := transcode.etag_of(reply):
+            headers["etag"] = etag
+            if route.verb == "GET" and matches(request.headers.get("if-none-match", ""), etag):
+                return Response(status_code=304, headers=headers)
+        return await answers.answer(reply, headers)
+
+
+def matches(condition: str, etag: str) -> bool:
+    """Whether an If-None-Match header holds an etag, weak or strong."""
+    given = {part.strip().removeprefix("W/") for part in condition.split(",")}
+    return "*" in given or etag in given
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body as it came; a fault where it is too large, too slow or of another media type."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length[:20]) > limit:
+        raise BodyTooLarge(limit=limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise BodyTooLarge(limit=limit)
+    except TimeoutError:
+        raise BodyTooSlow(seconds=f"{BODY_SECONDS:g}") from None
+    if body:
+        media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+        charset = parameters.replace(" ", "").strip('"')
+        encoding = request.headers.get("content-encoding", "identity").lower()
+        if (
+            media_type.strip() != "application/json"
+            or charset.replace('"', "") not in ("", "charset=utf-8")
+            or encoding != "identity"
+        ):
+            shown = media_type.strip()[:100] or "nothing"
+            if encoding != "identity":
+                shown += f" in {encoding[:20]}"
+            raise MediaTypeUnsupported(media_type=shown)
+    return bytes(body)

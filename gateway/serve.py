@@ -1,0 +1,125 @@
+"""The gateway as a process: listen, serve, drain on SIGTERM; a second signal ends at once (OPS-17)."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+
+from gateway.app import Gateway
+from gateway.issuer import KeyUnusable
+from services.chassis import telemetry
+from services.chassis.config import ConfigInvalid, GatewayConfig
+
+log = structlog.get_logger("serve")
+
+GRACE_SECONDS = 20
+IDLE_SECONDS = 60
+CONNECTIONS = 1000
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the process, which drains before it stops the server."""
+        yield
+
+
+class Server:
+    """A gateway that listens; `start`, then `stop`."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self.config = config
+        self.port = 0
+        self.gateway = Gateway(config)
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                self.gateway.app,
+                http="httptools",
+                ws="none",
+                loop="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=IDLE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                limit_concurrency=CONNECTIONS,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen; ConfigInvalid when the address is not free. Connections are accepted from here on."""
+        listener = bound(self.config.listen)
+        self.port = listener.getsockname()[1]
+        self._task = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
+        log.info("listening", service="gateway", port=self.port)
+
+    async def stop(self) -> None:
+        """Say not ready, wait as configured, let what is in flight end, close."""
+        self.gateway.draining = True
+        await asyncio.sleep(self.config.drain_delay)
+        self._uvicorn.should_exit = True
+        if self._task is not None:
+            await self._task
+        await self.gateway.close()
+        log.info("stopped", service="gateway")
+
+
+def bound(address: str) -> socket.socket:
+    """A listening socket at host:port; ConfigInvalid when that cannot be had."""
+    host, _, port = address.rpartition(":")
+    listener = socket.socket(socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, int(port)))
+        listener.listen(1024)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        why = "is in use" if getattr(error, "errno", 0) == 98 else f"cannot be had: {error}"
+        raise ConfigInvalid(f"gateway: listen: {address} {why}") from None
+    listener.setblocking(False)
+    return listener
+
+
+async def _run(config: GatewayConfig) -> None:
+    server = Server(config)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if ended.is_set():
+            os._exit(1)
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await server.start()
+    await ended.wait()
+    await server.stop()
+
+
+def main() -> None:
+    """Run the gateway until SIGTERM; a wrong configuration ends it with one line for each fault and code 2."""
+    try:
+        config = GatewayConfig.load("gateway")
+        telemetry.start("gateway", config.log_level)
+        _loop_run(_run(config))
+    except (ConfigInvalid, KeyUnusable) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _loop_run(work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
