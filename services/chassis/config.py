@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 PREFIX = "PLANTOPS_"
 PROCESSES = ("maintenance", "materials", "procurement", "gateway")
@@ -90,16 +90,28 @@ class ServiceConfig(ProcessConfig):
 
 
 class GatewayConfig(ProcessConfig):
-    """The HTTP door."""
+    """The HTTP door: its address, the services behind it, its limits, the development issuer."""
 
     listen: str = Field(default="127.0.0.1:8080", pattern=r"^[^:]+:\d{1,5}$")
     maintenance: str = "127.0.0.1:50051"
     materials: str = "127.0.0.1:50052"
     procurement: str = "127.0.0.1:50053"
+    channels: int = Field(default=2, ge=1, le=16, description="connections to each service")
     dev_issuer_key: str = Field(default="", description="key file of the built-in issuer; empty = off")
+    administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
+    principals: dict[str, dict[str, list[str]]] = Field(
+        default_factory=dict, description="whom the built-in issuer knows beside people: site or '-' -> roles"
+    )
     cors_origins: list[str] = Field(default_factory=list)
     max_body_bytes: int = Field(default=1 << 20, ge=1024)
     timeout_seconds: float = Field(default=10, gt=0, le=60)
+    drain_delay: float = Field(default=0, ge=0, le=30, description="seconds between SIGTERM and draining")
+
+    @model_validator(mode="after")
+    def _no_issuer_in_production(self) -> Self:
+        if self.environment == "production" and self.dev_issuer_key:
+            raise ValueError("dev_issuer_key: the built-in issuer is for development; production has its own")
+        return self
 
 
 def _sources(process: str, environ: Mapping[str, str], foreign: frozenset[str]) -> dict[str, Any]:
