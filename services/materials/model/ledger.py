@@ -127,16 +127,25 @@ class Movement(Resource, table=True):
     cost_currency_code: str = Field(default="", sa_type=Text, nullable=False)
 
     @property
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list["Side"]:
         """Both sides, as the posting function wrote them: what leaves and what comes, summing to zero."""
         sides = ((self.from_location, self.from_status, -1), (self.to_location, self.to_status, 1))
         return [
-            {
-                "item": self.item, "lot": self.lot, "location": location, "status": status,
-                "quantity": self.quantity * sign, "unit_code": self.unit_code,
-            }
+            Side(self.item, self.lot, location, status, self.quantity * sign, self.unit_code)
             for location, status, sign in sides
-        ]  # fmt: skip
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a movement; negative = it leaves."""
+
+    item: str
+    lot: str
+    location: str
+    status: Status
+    quantity: Decimal
+    unit_code: str
 
 
 class Balance(Table, table=True):
