@@ -123,7 +123,10 @@ def test_only_the_relay_publishes() -> None:
                 found.add(str(path.relative_to(ROOT)))
             if node.func.attr == "request" and not _asks_the_broker(node) and _on_broker(node.func.value):
                 found.add(str(path.relative_to(ROOT)))
-    assert found == {"services/chassis/relay.py"}
+    asking = (ROOT / "services/chassis/pull.py").read_text()  # asks for messages, with the consumer's own subject
+    assert re.findall(r"\.publish\((\S+),", asking) == ["self._subject"]
+    assert re.findall(r"self\._subject = f?(\S+)", asking) == ['"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"']
+    assert found - {"services/chassis/pull.py"} == {"services/chassis/relay.py"}
 
 
 @pytest.mark.rule("REL-15")
