@@ -301,8 +301,8 @@ class Loader:
 
     async def _opening(self, item: stock.SampleItem, place: str, quantity: Any) -> movements_pb2.Movement:
         message = movements_pb2.Movement(
-            kind="OPENING", item=f"items/{item.id}", quantity=Quantity(value=stock.text(quantity), unit_code=item.unit_code),
-            from_location=f"{SITE_NAME}/locations/v-opening", to_location=f"{SITE_NAME}/locations/{place}",
+            kind="OPENING", item=f"items/{item.id}", to_location=f"{SITE_NAME}/locations/{place}",
+            quantity=Quantity(value=stock.text(quantity), unit_code=item.unit_code),
         )  # fmt: skip
         if item.lots:
             lot = f"items/{item.id}/lots/opening"
