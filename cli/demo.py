@@ -313,7 +313,7 @@ class Demo:
         why = await self.session.call("people/paul", occurrences_pb2.ExplainWorkOrderRequest(name=order))
         await self.tell("maintenance", "ExplainWorkOrder", why.decision, "; ".join(why.explanation))
         today = datetime.now(UTC).date()
-        ends, begins = today + timedelta(days=1), today - timedelta(days=365)
+        ends, begins = today + timedelta(days=60), today - timedelta(days=365)
         measure = await self.session.call(
             "people/paul",
             measures_pb2.GetMaintenanceMeasureRequest(
