@@ -1,0 +1,17 @@
+"""A plant of one module with the site hamburg."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.materials import builders
+from tests.world import Plant
+
+
+@pytest.fixture(scope="module")
+async def store(plant: Plant) -> AsyncIterator[Plant]:
+    """The plant with a site, its places and nothing in them; in the end the ledger is whole and nothing parked."""
+    await builders.site(plant)
+    yield plant
+    assert await builders.check(plant) == []
+    assert plant.parked() == []

@@ -1,0 +1,84 @@
+"""Moving average: known answers, and an end at exactly zero."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.materials.rules import valuation
+from services.materials.rules.valuation import Stock
+
+D = Decimal
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("in"), st.integers(1, 50), st.integers(0, 10_000)),
+        st.tuples(st.just("out"), st.integers(1, 50), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@pytest.mark.rule("MAT-181")
+def test_three_pieces_worth_ten_are_issued_as_the_specification_says() -> None:
+    stock, costs = Stock(D(3), D("10.00")), []
+    for _ in range(3):
+        stock, cost = valuation.issue(stock, D(1))
+        costs.append(cost)
+    assert costs == [D("3.33"), D("3.34"), D("3.33")]
+    assert (stock.quantity, stock.value) == (D(0), D("0.00"))
+
+
+@pytest.mark.rule("MAT-181")
+def test_a_receipt_moves_the_average_and_an_issue_does_not() -> None:
+    stock = valuation.receive(valuation.receive(Stock(), D(10), D("100")), D(10), D("130"))
+    assert stock.value / stock.quantity == D("11.5")
+    stock, cost = valuation.issue(stock, D(4))
+    assert (cost, stock.value / stock.quantity) == (D("46.00"), D("11.5"))
+
+
+@pytest.mark.rule("MAT-181")
+@given(steps=steps)
+def test_after_any_course_what_went_in_came_out_and_the_rest_ends_at_zero(steps: list[tuple[str, int, int]]) -> None:
+    stock, came, went = Stock(), D(0), D(0)
+    for kind, count, cents in steps:
+        if kind == "in":
+            value = D(cents) / 100
+            stock, came = valuation.receive(stock, D(count), value), came + value
+        elif count <= stock.quantity:
+            stock, cost = valuation.issue(stock, D(count))
+            went += cost
+        assert stock.value >= 0
+        assert stock.value == came - went
+    if stock.quantity:
+        stock, cost = valuation.issue(stock, stock.quantity)
+        went += cost
+    assert (stock.quantity, stock.value, stock.variance) == (0, 0, 0)
+    assert came == went
+
+
+@pytest.mark.rule("MAT-46")
+@pytest.mark.parametrize(
+    ("stock", "quantity", "cost", "after"),
+    [
+        (Stock(D(10), D(150)), D(5), D(50), Stock(D(5), D(100))),
+        (Stock(D(10), D(150)), D(10), D(100), Stock(D(0), D(0), D(50))),
+        (Stock(D(2), D("66.67")), D(1), D(100), Stock(D(1), D(0), D("-33.33"))),
+    ],
+)
+def test_what_goes_out_at_a_given_cost_leaves_its_difference_as_variance(
+    stock: Stock, quantity: Decimal, cost: Decimal, after: Stock
+) -> None:
+    assert valuation.take_out(stock, quantity, cost) == after
+
+
+@pytest.mark.rule("MAT-180")
+@pytest.mark.parametrize(
+    ("currency", "amount", "money"),
+    [("EUR", "2.345", "2.35"), ("EUR", "-2.345", "-2.35"), ("JPY", "2.5", "3"), ("KWD", "1.0005", "1.001")],
+)
+def test_money_has_the_places_of_its_currency_rounded_half_away_from_zero(
+    currency: str, amount: str, money: str
+) -> None:
+    assert valuation.rounded(D(amount), valuation.places(currency)) == D(money)
