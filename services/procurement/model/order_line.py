@@ -6,15 +6,18 @@ from fractions import Fraction
 from typing import Any
 
 from plantops.procurement.v1 import events_pb2 as events
-from sqlalchemy import CheckConstraint, ForeignKey, Numeric, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from services.chassis.wire import canonical, date_message, fill, money, quantity
 from services.procurement.model.base import Table
+from services.procurement.rules import cover
 from services.procurement.rules import price as rule
 
 ZERO = Decimal(0)
+AT_ONCE = "UNRESTRICTED"
+"""Status of stock that needs no inspection, and outcome of one that accepts."""
 
 
 class Line(Table, table=True):
@@ -111,3 +114,29 @@ class Line(Table, table=True):
         row.price_base_quantity.value = canonical(self.price_base_quantity)
         for reference in self.references:
             fill(row.references.add(), reference)
+
+
+class ReceiptSeen(Table, table=True):
+    """A receipt line of an order line: what came and what was decided about it, whichever was heard of first."""
+
+    __tablename__ = "receipt_seen"
+    __table_args__ = (Index("ix_receipt_seen_purchase_order", "purchase_order", "line"),)
+
+    receipt: str = Field(sa_type=Text, primary_key=True)
+    receipt_line: int = Field(primary_key=True)
+    purchase_order: str = Field(sa_type=Text)
+    line: int
+    quantity: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    """In the order unit; 0 while the receipt was not heard of and after its reversal."""
+    base_quantity: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    accepted: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    rejected: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+
+    @property
+    def counts(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Received, accepted and rejected in the order unit; decided to the end, the parts are the whole."""
+        if self.quantity == 0:
+            return ZERO, ZERO, ZERO
+        accepted = cover.share(self.accepted, self.base_quantity, self.quantity)
+        decided = cover.share(self.accepted + self.rejected, self.base_quantity, self.quantity)
+        return self.quantity, accepted, decided - accepted

@@ -65,11 +65,11 @@ class Revision(RevisionColumns, Table, table=True):
         """FieldInvalid for tiers that are no limits, several currencies, or content of another kind."""
         if kind is Kind.SOURCE and (self.requisition_tiers or self.order_tiers or self.ceiling is not None):
             raise FieldInvalid(field="procurement_revision", rule="a SOURCE policy has neither tiers nor a ceiling")
-        if kind is Kind.APPROVE and self.choice is not Choice.CHOICE_UNSPECIFIED:
+        if kind is Kind.APPROVE and self.choice != Choice.CHOICE_UNSPECIFIED:
             raise FieldInvalid(
                 field="procurement_revision.choice", rule="belongs to a SOURCE policy", value=self.choice
             )
-        if self.choice is Choice.CHOICE_UNSPECIFIED:
+        if self.choice == Choice.CHOICE_UNSPECIFIED:
             self.choice = Choice.RANK
         for name in TIERS:
             known: set[Decimal] = set()

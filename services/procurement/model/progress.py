@@ -1,49 +1,16 @@
 """What receipts and inspections did to order lines: every order of events ends alike (PRC-150 .. PRC-161)."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from plantops.materials.v1.events_pb2 import InspectionDecided
-from sqlalchemy import Index, Numeric, Text, select
-from sqlmodel import Field
+from sqlalchemy import select
 
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of
 from services.procurement.model import buying
-from services.procurement.model.base import Table
-from services.procurement.model.order_line import ZERO
+from services.procurement.model.order_line import AT_ONCE, ZERO, ReceiptSeen
 from services.procurement.model.purchase_order import PurchaseOrder, State
-from services.procurement.rules import cover
-
-AT_ONCE = "UNRESTRICTED"
-"""Status of stock that needs no inspection, and outcome of one that accepts."""
-
-
-class ReceiptSeen(Table, table=True):
-    """A receipt line of an order line: what came and what was decided about it, whichever was heard of first."""
-
-    __tablename__ = "receipt_seen"
-    __table_args__ = (Index("ix_receipt_seen_purchase_order", "purchase_order", "line"),)
-
-    receipt: str = Field(sa_type=Text, primary_key=True)
-    receipt_line: int = Field(primary_key=True)
-    purchase_order: str = Field(sa_type=Text)
-    line: int
-    quantity: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
-    """In the order unit; 0 while the receipt was not heard of and after its reversal."""
-    base_quantity: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
-    accepted: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
-    rejected: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
-
-    @property
-    def counts(self) -> tuple[Decimal, Decimal, Decimal]:
-        """Received, accepted and rejected in the order unit; decided to the end, the parts are the whole."""
-        if self.quantity == 0:
-            return ZERO, ZERO, ZERO
-        accepted = cover.share(self.accepted, self.base_quantity, self.quantity)
-        decided = cover.share(self.accepted + self.rejected, self.base_quantity, self.quantity)
-        return self.quantity, accepted, decided - accepted
 
 
 async def count(unit: Unit, receipt: str, lines: Iterable[Any]) -> None:
