@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -17,15 +17,25 @@ _PATTERNS = (
 
 
 def redact(logger: object, name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hide values whose key or form says that they are secret."""
+    """Hide values whose key or form says that they are secret, at every depth."""
     for key, value in entry.items():
-        if _SECRET_KEY.search(key):
-            entry[key] = "***"
-        elif isinstance(value, str):
-            for pattern, replacement in _PATTERNS:
-                value = pattern.sub(replacement, value)
-            entry[key] = value
+        entry[key] = _hidden(key, value)
     return entry
+
+
+def _hidden(key: object, value: Any) -> Any:
+    if isinstance(key, str) and _SECRET_KEY.search(key):
+        return "***"
+    if isinstance(value, Mapping):
+        return {inner: _hidden(inner, item) for inner, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_hidden("", item) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def start(process: str, level: str = "info") -> None:
