@@ -149,7 +149,7 @@ class Unit:
         """End a reading unit's transaction before something slow, such as the network, is asked (REL-53)."""
         if self._changing:
             raise RuntimeError("a unit that changes something ends with its commit")
-        await self.session.rollback()
+        await self.session.commit()  # nothing was written; a rollback would expire the rows that were read
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:

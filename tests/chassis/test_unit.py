@@ -1,0 +1,412 @@
+"""One unit of work under trouble: clashes, lost connections, deadlines, cancellation (REL-50 .. REL-53, REL-74)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from sqlalchemy import text
+
+from cli.engines import Engines
+from services.chassis import command
+from services.chassis.command import Call
+from services.chassis.faults import Conflict, DeadlineExceeded, DependencyUnavailable, Fault, Overloaded
+from services.chassis.idempotency import StoredRefusal
+from services.chassis.serve import Process
+from services.chassis.unit import Unit
+from services.chassis.wire import decimal_of
+from tests.chassis.sample.protos import pb
+from tests.chassis.sample.service import Box
+from tests.plant import Client, superuser, tables
+from tests.signing import Issuer
+
+Body = Callable[[Any, Unit], Awaitable[Any]]
+
+
+@pytest.fixture
+def look(bootstrapped: Engines, process: Process) -> Iterator[psycopg.Connection[Any]]:
+    with superuser(bootstrapped, "sample") as connection:
+        yield connection
+
+
+@pytest.fixture
+def call(issuer: Issuer) -> Call:
+    return Call(issuer.token("people/ana", {"hamburg": ["packer"]}), timeout=10)
+
+
+def method(name: str) -> MethodDescriptor:
+    found: MethodDescriptor = pb.DESCRIPTOR.services_by_name["BoxService"].methods_by_name[name]
+    return found
+
+
+async def box(ana: Client, capacity: str = "100") -> str:
+    made = await ana(
+        pb.CreateBoxRequest(
+            parent="sites/hamburg", box=pb.Box(title="x", capacity={"value": capacity, "unit_code": "H87"})
+        )
+    )
+    return str(made.name)
+
+
+def fill(name: str, key: str = "") -> Any:
+    return pb.FillBoxRequest(name=name, quantity={"value": "1", "unit_code": "H87"}, request_id=key or str(uuid4()))
+
+
+async def filled(request: Any, unit: Unit) -> Box:
+    found = await unit.get(Box, request.name)
+    unit.emit(found.fill(decimal_of(request.quantity.value)))
+    await unit.flush()
+    return found
+
+
+async def state_of(unit: Unit, sqlstate: str) -> None:
+    """Make the database refuse with a SQLSTATE."""
+    await unit.execute(text("select set_config('app.state', :state, true)"), {"state": sqlstate})
+    await unit.execute(text("do $$ begin raise exception 'x' using errcode = current_setting('app.state'); end $$"))
+
+
+def events(look: psycopg.Connection[Any], name: str) -> tuple[int, int, int]:
+    """(outbox rows, audit records of changes, level) of a box."""
+    row = look.execute(
+        "select (select count(*) from outbox where aggregate_id = %(name)s),"
+        " (select count(*) from audit where object = %(name)s and before is not null),"
+        " (select level::int from box where name = %(name)s)",
+        {"name": name},
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+@pytest.mark.rule("REL-50")
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03"])
+async def test_a_clash_repeats_the_whole_unit_with_a_fresh_session(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any], sqlstate: str
+) -> None:
+    name = await box(ana)
+    sessions: list[Any] = []
+
+    async def body(request: Any, unit: Unit) -> Box:
+        sessions.append(unit.session)
+        found = await filled(request, unit)
+        if len(sessions) < 3:
+            await state_of(unit, sqlstate)
+        return found
+
+    reply = await process.commands.run(method("FillBox"), fill(name), call, body)
+    assert len({id(session) for session in sessions}) == 3
+    assert reply.message.level.value == "1"  # type: ignore[attr-defined]
+    assert events(look, name) == (1, 1, 1)
+
+
+@pytest.mark.rule("REL-50")
+async def test_a_clash_that_stays_is_told_and_leaves_nothing(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any]
+) -> None:
+    name = await box(ana)
+    before = tables(look)
+
+    async def body(request: Any, unit: Unit) -> Box:
+        found = await filled(request, unit)
+        await state_of(unit, "40001")
+        return found
+
+    with pytest.raises(Conflict) as caught:
+        await process.commands.run(method("FillBox"), fill(name), call, body)
+    assert caught.value.metadata["sqlstate"] == "40001"
+    assert tables(look) == before
+
+
+@pytest.mark.rule("REL-50")
+@pytest.mark.rule("REL-51")
+async def test_two_units_that_lock_in_opposite_order_both_succeed(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any]
+) -> None:
+    names = [await box(ana), await box(ana)]
+    met = asyncio.Barrier(2)
+
+    def crossing(first: str, second: str) -> Body:
+        waited = False
+
+        async def body(request: Any, unit: Unit) -> Box:
+            nonlocal waited
+            one = await unit.get(Box, first)
+            if not waited:
+                waited = True
+                await met.wait()
+            other = await unit.get(Box, second)
+            unit.emit(one.fill(decimal_of("1")), other.fill(decimal_of("1")))
+            return one
+
+        return body
+
+    await asyncio.gather(
+        process.commands.run(method("FillBox"), fill(names[0]), call, crossing(names[0], names[1])),
+        process.commands.run(method("FillBox"), fill(names[1]), call, crossing(names[1], names[0])),
+    )
+    assert [events(look, name) for name in names] == [(2, 2, 2), (2, 2, 2)]
+
+
+@pytest.mark.rule("REL-51")
+async def test_many_rows_are_locked_in_one_order(ana: Client, process: Process, call: Call) -> None:
+    names = sorted([await box(ana) for _ in range(4)])
+
+    def body(order: list[str]) -> Body:
+        async def locked(request: Any, unit: Unit) -> Box:
+            found = await unit.get_many(Box, order)
+            assert sorted(found) == names
+            await asyncio.sleep(0)
+            return found[names[0]]
+
+        return locked
+
+    await asyncio.gather(
+        *(
+            process.commands.run(method("FillBox"), fill(names[0]), call, body(order))
+            for order in (names, names[::-1], names[2:] + names[:2])
+        )
+    )
+
+
+@pytest.mark.rule("REL-52")
+@pytest.mark.rule("REL-50")
+async def test_a_lost_connection_is_tried_again_only_where_the_request_id_makes_it_safe(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any]
+) -> None:
+    name = await box(ana)
+    tries = 0
+
+    async def broken(unit: Unit) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            pid = (await unit.execute(text("select pg_backend_pid()"))).scalar_one()
+            look.execute("select pg_terminate_backend(%s)", [pid])
+            await unit.execute(text("select 1"))
+
+    async def changing(request: Any, unit: Unit) -> Box:
+        found = await filled(request, unit)
+        await broken(unit)
+        return found
+
+    async def reading(request: Any, unit: Unit) -> Box:
+        await broken(unit)
+        return await unit.get(Box, request.name)
+
+    await process.commands.run(method("FillBox"), fill(name), call, changing)
+    assert (tries, events(look, name)) == (2, (1, 1, 1))
+    tries = 0
+    with pytest.raises(DependencyUnavailable):
+        await process.commands.run(method("GetBox"), pb.GetBoxRequest(name=name), call, reading)
+    assert tries == 1
+
+
+@pytest.mark.rule("REL-73")
+@pytest.mark.rule("REL-53")
+async def test_no_unit_lasts_longer_than_the_longest_whatever_the_caller_allows(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await box(ana)
+    monkeypatch.setattr(command, "LONGEST", 0.3)
+
+    async def body(request: Any, unit: Unit) -> Box:
+        found = await filled(request, unit)
+        await unit.execute(text("select pg_sleep(20)"))
+        return found
+
+    with pytest.raises(DeadlineExceeded) as caught:
+        await process.commands.run(method("FillBox"), fill(name), call, body)
+    assert caught.value.reason == "DEADLINE_EXCEEDED"
+    assert caught.value.metadata == {"limit": "0.3"}
+    assert events(look, name) == (0, 0, 0)
+
+
+@pytest.mark.rule("REL-73")
+async def test_without_a_deadline_the_service_sets_one(
+    ana: Client, process: Process, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def body(request: Any, unit: Unit) -> None:
+        seen.append((await unit.execute(text("select current_setting('statement_timeout')"))).scalar_one())
+
+    for timeout in (None, 3.0):
+        await process.commands.run(method("FillBox"), fill(await box(ana)), Call(call.token, timeout=timeout), body)
+    milliseconds = [int(value.removesuffix("ms")) if value.endswith("ms") else int(value[:-1]) * 1000 for value in seen]
+    assert 9_000 < milliseconds[0] <= 10_000
+    assert 2_000 < milliseconds[1] <= 3_000
+
+
+@pytest.mark.rule("REL-74")
+@pytest.mark.parametrize("cancels", [1, 2])
+async def test_a_command_cancelled_during_commit_is_done_whole_and_told_by_a_retry(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any], cancels: int
+) -> None:
+    name, key = await box(ana), str(uuid4())
+    look.execute(
+        "create function slow_commit() returns trigger language plpgsql as"
+        " $$ begin perform pg_sleep(0.6); return null; end $$"
+    )
+    look.execute(
+        "create constraint trigger slow after update on box deferrable initially deferred"
+        " for each row execute function slow_commit()"
+    )
+    try:
+        running = asyncio.ensure_future(process.commands.run(method("FillBox"), fill(name, key), call, filled))
+        for _ in range(500):
+            busy = look.execute(
+                "select count(*) from pg_stat_activity"
+                " where datname = 'sample' and query ilike 'commit%%' and state = 'active'"
+            ).fetchone()
+            if busy == (1,):
+                break
+            await asyncio.sleep(0.01)
+        assert busy == (1,)
+        for _ in range(cancels):
+            running.cancel()
+            await asyncio.sleep(0.05)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    finally:
+        look.execute("drop trigger slow on box")
+        look.execute("drop function slow_commit")
+    assert events(look, name) == (1, 1, 1)
+    reply = await process.commands.run(method("FillBox"), fill(name, key), call, filled)
+    assert reply.replayed
+    assert events(look, name) == (1, 1, 1)
+    assert look.execute(
+        "select count(*) from pg_stat_activity where datname = 'sample' and state = 'idle in transaction'"
+    ).fetchone() == (0,)
+
+
+@pytest.mark.rule("REL-76")
+async def test_a_call_that_finds_no_connection_in_time_is_refused_as_overload(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await box(ana)
+    monkeypatch.setattr(process.engine.pool, "_timeout", 0.2)
+    all_begun, go = asyncio.Barrier(process.config.pool_size + 1), asyncio.Event()
+
+    async def holding(request: Any, unit: Unit) -> Box:
+        await all_begun.wait()
+        await go.wait()
+        return await unit.get(Box, request.name, lock=False)
+
+    request = pb.GetBoxRequest(name=name)
+    held = [
+        asyncio.ensure_future(process.commands.run(method("GetBox"), request, call, holding))
+        for _ in range(process.config.pool_size)
+    ]
+    await all_begun.wait()
+    with pytest.raises(Overloaded):
+        await process.commands.run(method("GetBox"), request, call, holding)
+    go.set()
+    await asyncio.gather(*held)
+
+
+@pytest.mark.rule("REL-50")
+@pytest.mark.parametrize(
+    ("sqlstate", "fault"), [("40001", Conflict), ("57014", DeadlineExceeded), ("25P04", DeadlineExceeded)]
+)
+async def test_in_a_stream_trouble_has_a_canonical_code_too(
+    ana: Client, process: Process, call: Call, sqlstate: str, fault: type[Fault]
+) -> None:
+    name = await box(ana)
+
+    async def pour() -> None:
+        async with process.commands.opener(method("PourBoxes"), call)(fill(name)) as unit:
+            await filled(fill(name), unit)
+            await state_of(unit, sqlstate)
+
+    with pytest.raises(fault):
+        await pour()
+
+    async def rows(request: Any, unit: Unit) -> Any:
+        yield await unit.get(Box, name, lock=False)
+        await state_of(unit, sqlstate)
+
+    request = pb.ListBoxesRequest(parent="sites/hamburg")
+    with pytest.raises(fault):
+        [row async for row in process.commands.stream(method("StreamBoxes"), request, call, rows)]
+
+
+async def test_a_client_stream_checks_each_message(ana: Client, process: Process, call: Call) -> None:
+    open_unit = process.commands.opener(method("PourBoxes"), call)
+    for bad in (fill("sites/antwerp/boxes/x"), fill("sites/hamburg/boxes/none", "7"), fill("x" * 300)):
+        with pytest.raises(Fault):
+            async with open_unit(bad):
+                pytest.fail("the unit opened")
+    total = ana.channel.stream_unary(
+        "/plantops.sample.v1.BoxService/SumBoxes",
+        request_serializer=pb.FillBoxRequest.SerializeToString,
+        response_deserializer=pb.SumBoxesResponse.FromString,
+    )
+    name = await box(ana)
+    answer = await total(iter([fill(name), fill(name), fill("sites/hamburg/boxes/none")]), metadata=ana.metadata())
+    assert answer.box_count == 2
+
+
+async def test_an_attempt_that_fails_takes_its_events_and_records_with_it(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any]
+) -> None:
+    name = await box(ana)
+
+    async def body(request: Any, unit: Unit) -> Box:
+        found = await filled(request, unit)
+
+        async def tried() -> None:
+            async with unit.attempt():
+                unit.emit(found.fill(decimal_of("5")))
+                raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            await tried()
+        await unit.session.refresh(found)
+        return found
+
+    await process.commands.run(method("FillBox"), fill(name), call, body)
+    assert events(look, name) == (1, 1, 1)
+
+
+async def test_only_a_reading_unit_may_end_its_transaction_early(ana: Client, process: Process, call: Call) -> None:
+    async def body(request: Any, unit: Unit) -> Box:
+        found = await unit.get(Box, request.name)
+        await unit.release()
+        return found
+
+    name = await box(ana)
+    await process.commands.run(method("GetBox"), pb.GetBoxRequest(name=name), call, body)
+    with pytest.raises(RuntimeError, match="ends with its commit"):
+        await process.commands.run(method("FillBox"), fill(name), call, body)
+
+
+@pytest.mark.rule("REL-62")
+async def test_a_refusal_that_may_change_by_itself_is_not_stored(
+    ana: Client, process: Process, call: Call, look: psycopg.Connection[Any]
+) -> None:
+    key = str(uuid4())
+    name = f"sites/hamburg/boxes/late-{key[:8]}"
+    for _ in range(2):
+        with pytest.raises(Fault) as caught:
+            await process.commands.run(method("FillBox"), fill(name, key), call, filled)
+        assert not isinstance(caught.value, StoredRefusal)
+    assert look.execute("select count(*) from idempotency where request_id = %s", [key]).fetchone() == (0,)
+
+
+@pytest.mark.rule("REL-65")
+async def test_answers_are_kept_thirty_days_and_then_swept(
+    ana: Client, process: Process, look: psycopg.Connection[Any]
+) -> None:
+    from services.chassis.serve import keep_house
+
+    name, keys = await box(ana), [str(uuid4()), str(uuid4())]
+    for key in keys:
+        await ana(fill(name, key))
+    kept = "select round(extract(epoch from expires_at - now()) / 86400) from idempotency where request_id = %s"
+    assert look.execute(kept, [keys[0]]).fetchone() == (30,)
+    look.execute("update idempotency set expires_at = now() - interval '1 s' where request_id = %s", [keys[0]])
+    await keep_house(process.commands.open_unit)
+    left = look.execute("select request_id::text from idempotency where request_id = any(%s::uuid[])", [keys])
+    assert left.fetchall() == [(keys[1],)]
