@@ -13,6 +13,7 @@ from google.type.decimal_pb2 import Decimal
 from google.type.money_pb2 import Money
 from plantops.maintenance.v1 import sites_pb2
 from plantops.materials.v1 import items_pb2
+from plantops.materials.v1.events_pb2 import ReceiptPosted
 from plantops.procurement.v1 import policies_pb2, purchase_orders_pb2, requisitions_pb2, suppliers_pb2
 from plantops.type.v1.quantity_pb2 import Quantity
 
@@ -207,8 +208,9 @@ async def issued(plant: Plant, item_name: str, *quantities: str) -> Any:
 async def requisitions_of(plant: Plant, **equal: str) -> list[Any]:
     """Requisitions at the site by fields, oldest first."""
     words = " AND ".join(f'{name} = "{value}"' for name, value in equal.items())
-    request = requisitions_pb2.ListRequisitionsRequest(parent=SITE, filter=words, order_by="create_time")
-    return list((await plant("vic", request)).requisitions)
+    request = requisitions_pb2.ListRequisitionsRequest(parent=SITE, filter=words)
+    found = (await plant("vic", request)).requisitions
+    return sorted(found, key=lambda need: need.create_time.ToNanoseconds())
 
 
 # --- events of partners ------------------------------------------------------------------------------------
@@ -286,3 +288,23 @@ def refused(plant: Plant, code: str, reason: str, *, field: str = "") -> Iterato
     if field:
         assert field in found.fields, found.fields
     assert state_of(plant) == before
+
+
+# --- receipts, told by materials ----------------------------------------------------------------------------
+
+_receipts = count(1)
+
+
+def receipt_line(order: Any, quantity: str, *, line: int = 10, number: int = 1, status: str = "UNRESTRICTED") -> Any:
+    """A line of a receipt of an order line whose order unit is its base unit."""
+    return ReceiptPosted.Line(
+        receipt_line=number, purchase_order=order.name, order_line=line, schedule_line=1, quantity=pieces(quantity),
+        order_quantity=pieces(quantity), status=status,
+    )  # fmt: skip
+
+
+async def receive(plant: Plant, order: Any, quantity: str, *, status: str = "UNRESTRICTED") -> str:
+    """A posted receipt of the first line, told in materials' place; gives its name."""
+    name = f"{SITE}/receipts/played-{next(_receipts)}"
+    await Partner(plant).tell(ReceiptPosted(receipt=name, lines=[receipt_line(order, quantity, status=status)]))
+    return name

@@ -83,7 +83,7 @@ class ProcurementLookupService:
 
     async def lookup_procurement_code(self, request: Any, unit: Unit) -> Any:
         site = request.parent.split("/")[-1]
-        code = request.code.strip()
+        code = request.code.strip().upper()
         answer = chain_pb2.LookupProcurementCodeResponse()
         found = await unit.all(
             select(PurchaseOrder).where(PurchaseOrder.site == site, PurchaseOrder.number == code).limit(20)  # type: ignore[arg-type]
