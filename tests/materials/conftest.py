@@ -11,6 +11,7 @@ from tests.world import Plant
 @pytest.fixture(scope="module")
 async def store(plant: Plant) -> AsyncIterator[Plant]:
     """The plant with a site, its places and nothing in them; in the end the ledger is whole and nothing parked."""
+    builders.begin()
     await builders.site(plant)
     yield plant
     assert await builders.check(plant) == []
