@@ -67,7 +67,7 @@ def parse(raw: str) -> Scan:
     elements = _bracketed(text)
     if not elements and (symbology in GS1_SYMBOLOGIES or (not symbology and _looks_raw(text))):
         elements = _raw(text.removeprefix(FNC1))
-    if elements:
+    if elements and len(dict(elements)) == len(set(elements)):  # one identifier with two values is an error
         return Scan("".join(f"({identifier}){value}" for identifier, value in elements), symbology, elements)
     return Scan(text.replace(FNC1, ""), symbology)
 
@@ -78,6 +78,9 @@ def check_digit(digits: str) -> int:
 
 
 def _looks_raw(text: str) -> bool:
+    """Bare digits are never guessed to be an element string; they may be any number (MAT-250)."""
+    if text.isdigit():
+        return False
     return FNC1 in text or (len(text) >= 16 and text.startswith("01") and _valid("01", text[2:16]))
 
 

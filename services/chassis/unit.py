@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from nats.aio.client import Client
-from sqlalchemy import Executable, Result, Select, event, or_, select, text
+from sqlalchemy import Executable, Result, Select, event, inspect, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.chassis import access, audit, clock, outbox, query
@@ -212,6 +212,10 @@ class Unit:
         if not row.correlation and self.correlation and self.correlation != row.name:
             row.correlation = self.correlation
         row.create_time = row.update_time = self.now
+        state = inspect(row)
+        for relation in state.mapper.relationships:
+            if relation.uselist and relation.key not in state.dict:  # a new row has none; never ask the database
+                setattr(row, relation.key, [])
         self.session.add(row)
         return row
 
