@@ -117,9 +117,10 @@ class Process:
         await self.health.set(READY, NOT_SERVING)
         host, _, port = self.config.listen.rpartition(":")
         try:
+            socket.create_server((host, int(port))).close()  # the rpc library would say it in its own words
             self.port = self.server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError:
-            raise ConfigInvalid(f"{self.service}: listen: {self.config.listen} is in use") from None
+        except (OSError, RuntimeError):
+            raise ConfigInvalid(f"{self.service}: listen: {self.config.listen} is in use or not of this host") from None
         await self.server.start()
         self._keep("broker", self._connect())
         self._keep("watch", self._watch())

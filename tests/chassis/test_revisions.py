@@ -25,7 +25,7 @@ class Plan(RevisionColumns, Table, table=True):
 
 
 def plan(**given: Any) -> Plan:
-    return Plan(name="plans/p/revisions/r1", policy="plans/p", author="people/ana", **{"text": "a", **given})
+    return Plan(name="plans/p/revisions/r1", policy="plans/p", **{"author": "people/ana", "text": "a", **given})
 
 
 def test_the_hash_covers_the_content_and_nothing_else() -> None:
