@@ -53,6 +53,7 @@ class MaintenanceImportService:
         found = await unit.get(Import, request.name)
         if found.begin(request.offset):
             await takeover.forget_errors(unit, found)
+            await unit.flush()  # the database sees each move by itself (REL-68)
         rows = await takeover.rows(unit, found)
         part = await takeover.sort(unit, found, rows[found.next_row : found.next_row + BATCH])
         await takeover.note_errors(unit, found, part.faults)

@@ -119,7 +119,8 @@ async def settle(unit: Unit, asset: Asset) -> None:
         path.append(above)
         if above == asset.name:
             raise Cycle(path=" -> ".join(path))
-        parent = await unit.get(Asset, above, lock=False)
+        with unit.session.no_autoflush:  # not written before it is judged
+            parent = await unit.get(Asset, above, lock=False)
         if len(path) == 2 and parent.state is State.DECOMMISSIONED and asset.state is not State.DECOMMISSIONED:
             raise AssetDecommissioned(asset=parent.name, what="an asset below it")
         above = parent.parent_asset

@@ -206,7 +206,7 @@ class WorkOrder(Resource, table=True):
             )
 
     def approve(self, by: str, at: datetime) -> events.WorkOrderApproved:
-        """Authorise and state all demands with a new version (MNT-180)."""
+        """Authorise and state all demands with a new version (MNT-180); whether it is ready says `judge`."""
         self._command("ApproveWorkOrder")
         self.move(State.APPROVED)
         self.approver = by
@@ -214,7 +214,6 @@ class WorkOrder(Resource, table=True):
         for row in self.part_demands:
             row.need_time = row.need_time or self.planned_start_time or at
         self.note(at, by, f"approved with {len(self.part_demands)} part demands")
-        self.judge(at)
         message = events.WorkOrderApproved(
             asset=self.asset,
             priority=self.priority,
