@@ -51,7 +51,7 @@ class ProcessConfig(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             lines = [
-                f"{process}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+                ": ".join([process, *([".".join(map(str, item["loc"]))] if item["loc"] else []), item["msg"]])
                 for item in error.errors(include_input=False, include_url=False)
             ]
             raise ConfigInvalid("\n".join(lines)) from None
@@ -110,7 +110,7 @@ class GatewayConfig(ProcessConfig):
     @model_validator(mode="after")
     def _no_issuer_in_production(self) -> Self:
         if self.environment == "production" and self.dev_issuer_key:
-            raise ValueError("dev_issuer_key: the built-in issuer is for development; production has its own")
+            raise ValueError("dev_issuer_key: the built-in issuer is for development, never for production")
         return self
 
 

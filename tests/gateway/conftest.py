@@ -82,6 +82,7 @@ class Caller:
     issuer: Issuer
     plant: Plant
     tokens: dict[str, str] = field(default_factory=dict)
+    looking: dict[str, Any] = field(default_factory=dict)
 
     async def __call__(
         self,
@@ -119,10 +120,16 @@ class Caller:
         """Rows of each table of each service but of stored answers, for "nothing changed"."""
         found = {}
         for service in SERVICES:
-            with self.plant.look(service) as connection:
-                found[service] = tables(connection)
-                del found[service]["idempotency"]  # a final refusal is an answer that is kept
+            if service not in self.looking:
+                self.looking[service] = self.plant.look(service)
+            found[service] = tables(self.looking[service])
+            del found[service]["idempotency"]  # a final refusal is an answer that is kept
         return found
+
+    def close(self) -> None:
+        """Close the connections that look at the databases."""
+        for connection in self.looking.values():
+            connection.close()
 
 
 @pytest.fixture(scope="package")
@@ -138,6 +145,7 @@ async def http(server: Server, plant: Plant) -> AsyncIterator[Caller]:
         )
         await plant.settle()
         yield caller
+        caller.close()
 
 
 def item(number: str = "", **given: Any) -> dict[str, Any]:

@@ -120,4 +120,4 @@ async def test_missing_permission_or_correlation(http: Caller) -> None:
     nothing = await http(
         "", "GET", "/v1/chain", params={"correlation": "x"}, headers={"authorization": f"Bearer {token}"}
     )
-    assert (nothing.status_code, nothing.json()["metadata"]["permission"]) == (403, "gateway.chain.read")
+    assert (nothing.status_code, nothing.json()["metadata"]["permission"]) == (403, "maintenance.chain.read")
