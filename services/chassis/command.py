@@ -21,15 +21,14 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.rpc import code_pb2
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis import access, requests
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
-from services.chassis.db import CLASHES, LOST, sqlstate
+from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.faults import (
     Conflict,
     DeadlineExceeded,
@@ -208,7 +207,7 @@ class Commands:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await once()
-            except (DBAPIError, StaleDataError) as error:
+            except DRIVER_ERRORS as error:
                 state = sqlstate(error)
                 again = state in CLASHES or (safe and state.startswith(LOST))
                 pause = random.uniform(0, 0.02 * 2**attempt)
@@ -229,7 +228,7 @@ class Commands:
         """In a stream nothing is tried again: the client, who knows what was answered, asks again."""
         try:
             yield
-        except (DBAPIError, StaleDataError) as error:
+        except DRIVER_ERRORS as error:
             given_up = self._given_up(error, sqlstate(error), request)
             raise (Late(limit=f"{LONGEST:g}") if isinstance(given_up, TimeoutError) else given_up) from error
         except PoolTimeout as error:

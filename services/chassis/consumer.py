@@ -64,6 +64,9 @@ class Consumer:
             except (PullEnded, NatsError, JetStreamError, TimeoutError, OSError) as error:
                 log.warning("pull ended", consumer=self.inbox.consumer, error=repr(error))
                 await self._pause(0.2)
+            except Exception:  # whatever it was, the inbox knows what was applied
+                log.exception("pull begins anew", consumer=self.inbox.consumer)
+                await self._pause(1.0)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
 

@@ -11,6 +11,8 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -79,8 +81,21 @@ def sqlstate(error: BaseException) -> str:
     if isinstance(error, StaleDataError):
         return "40001"
     origin = getattr(error, "orig", error)
-    for candidate in (origin, getattr(origin, "__cause__", None)):
+    candidates = (origin, getattr(origin, "__cause__", None))
+    for candidate in candidates:
         state = getattr(candidate, "sqlstate", None)
         if state:
             return str(state)
-    return "08006" if getattr(error, "connection_invalidated", False) else ""
+    lost = getattr(error, "connection_invalidated", False) or any(map(_broken, candidates))
+    return "08006" if lost else ""
+
+
+def _broken(error: object) -> bool:
+    """Whether the driver lost its connection in mid-protocol; it says so by errors that carry no SQLSTATE."""
+    if isinstance(error, asyncpg.InternalClientError):
+        return True
+    return isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
+
+
+DRIVER_ERRORS = (DBAPIError, StaleDataError, asyncpg.InternalClientError)
+"""What the database or its driver raises; `sqlstate` tells them apart."""

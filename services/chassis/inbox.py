@@ -11,12 +11,11 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis import dead_letter
-from services.chassis.db import CLASHES, LOST, sqlstate
+from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.resource import key_of
 from services.chassis.unit import Unit
@@ -211,7 +210,7 @@ def transient(error: BaseException) -> bool:
     """Whether trying again may help: the database was away or transactions clashed."""
     if isinstance(error, (OSError, TimeoutError, PoolTimeout, StaleDataError)):
         return True
-    return isinstance(error, DBAPIError) and (
+    return isinstance(error, DRIVER_ERRORS) and (
         sqlstate(error) in CLASHES or sqlstate(error).startswith((*LOST, "57014", "53"))
     )
 

@@ -72,6 +72,10 @@ class Relay:
                 await self._session()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("relay lost its database", error=str(error))
+            except Exception:
+                # a driver that loses its server in mid-protocol raises what it calls internal errors; beginning
+                # anew is safe, since what is published is known by its id (REL-9)
+                log.exception("relay begins anew")
             self.leading = False
             await self._pause(1.0)
 
@@ -211,6 +215,7 @@ class Relay:
             for number, row in enumerate(rows, 1):
                 headers = json.loads(row["headers"])
                 headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+                headers["Nats-Expected-Stream"] = self.stream
                 if number < len(rows):
                     await nc.publish(row["subject"], row["payload"], headers=headers)
                 else:
