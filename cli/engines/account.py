@@ -73,8 +73,12 @@ def data_folder(wanted: Path, who: Account) -> Path:
     return folder / wanted.name
 
 
-def program_folder(wanted: Path, who: Account) -> Path:
-    """A folder of programs that the account can execute: the wanted one, or a copy below /var/tmp."""
+def program_folder(wanted: Path, who: Account, libraries: Path | None = None) -> Path:
+    """A folder of programs that the account can execute: the wanted one, or a copy below /var/tmp.
+
+    `libraries` is a folder two levels up beside the programs' package, where they look for shared libraries; it
+    is copied to the same place of the copy.
+    """
     wanted = wanted.resolve()
     if reachable(wanted / "bin", who) and (not who.other or wanted.stat().st_mode & stat.S_IXOTH):
         return wanted
@@ -83,7 +87,9 @@ def program_folder(wanted: Path, who: Account) -> Path:
     folder = SHELTER / f"plantops-programs-{os.geteuid()}-{mark}"
     if not folder.exists():
         fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
-        shutil.copytree(wanted, fresh, symlinks=True)
+        shutil.copytree(wanted, fresh / wanted.parent.name / wanted.name, symlinks=True)
+        if libraries is not None and libraries.exists():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
         for path in (fresh, *fresh.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
@@ -93,7 +99,7 @@ def program_folder(wanted: Path, who: Account) -> Path:
             shutil.rmtree(fresh)
         print(f"engines: programs are closed to the servers' account; a copy lies in {folder}", file=sys.stderr)
     _ours(folder)
-    return folder
+    return folder / wanted.parent.name / wanted.name
 
 
 def _ours(folder: Path) -> None:

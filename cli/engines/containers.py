@@ -7,12 +7,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cli.engines.process import EngineFailed
+
 POSTGRES_IMAGE = "postgres:18"
 NATS_IMAGE = "nats:2.15"
 
 
 def _prepare() -> None:
-    """Inside a container the ports of siblings are reached on loopback as well (OPS-2)."""
+    """Ask Docker whether it is there; inside a container the ports of siblings are on loopback as well (OPS-2)."""
+    try:
+        import docker  # type: ignore[import-untyped]
+        from docker.errors import DockerException  # type: ignore[import-untyped]
+    except ImportError:
+        raise EngineFailed(
+            "PLANTOPS_ENGINES=containers needs the package testcontainers; install it or use the embedded engines"
+        ) from None
+    try:
+        client = docker.from_env(timeout=10)
+        try:
+            client.ping()
+        finally:
+            client.close()
+    except DockerException as error:
+        raise EngineFailed(
+            f"PLANTOPS_ENGINES=containers needs Docker, which does not answer ({error}); start it or use the embedded "
+            "engines"
+        ) from None
     if Path("/.dockerenv").exists():
         os.environ.setdefault("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
         os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
@@ -22,7 +42,7 @@ def _prepare() -> None:
 def postgres() -> Iterator[str]:
     """A PostgreSQL container; gives a superuser's URL."""
     _prepare()
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     image = os.environ.get("PLANTOPS_POSTGRES_IMAGE", POSTGRES_IMAGE)
     password = secrets.token_urlsafe(24)

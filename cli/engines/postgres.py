@@ -38,8 +38,9 @@ SETTINGS = {
 }
 """As in production where it matters (OPS-30); fsync, synchronous_commit and full_page_writes stay on."""
 
-UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-"""For tests: nothing survives a power cut, everything survives the death of a process."""
+UNSAFE = {"fsync": "off", "full_page_writes": "off"}
+"""For tests: nothing survives a power cut, everything survives the death of a process. synchronous_commit stays
+on: without it a commit waits in shared memory and is lost with the postmaster."""
 
 
 class Postgres:
@@ -47,7 +48,9 @@ class Postgres:
 
     def __init__(self, data: Path, *, port: int = 0, durable: bool = True) -> None:
         self._who = account.account()
-        self._programs = account.program_folder(_installed(), self._who) / "bin"
+        programs = _installed()
+        libraries = programs.parents[1] / f"{programs.parent.name}.libs"
+        self._programs = account.program_folder(programs, self._who, libraries) / "bin"
         self._home = account.data_folder(data / "postgres", self._who)
         self._port = port
         self._durable = durable
