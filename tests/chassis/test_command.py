@@ -140,6 +140,7 @@ async def test_a_state_moves_along_listed_pairs_only(ana: Client, look: psycopg.
         look.execute("update box set state = 'OPEN' where name = %s", [box.name])
 
 
+@pytest.mark.rule("API-9")
 @pytest.mark.parametrize(
     ("request_", "field", "rule"),
     [
@@ -182,6 +183,7 @@ async def test_a_missing_request_id_is_refused(ana: Client, process: Process) ->
         await ana.send(method, pb.FillBoxRequest(name="sites/hamburg/boxes/b", quantity=q("1")))
 
 
+@pytest.mark.rule("API-10")
 async def test_what_is_not_there_is_not_found_and_a_taken_name_exists(ana: Client) -> None:
     with pytest.raises(Refused) as caught:
         await ana(pb.GetBoxRequest(name="sites/hamburg/boxes/none"))
@@ -193,6 +195,7 @@ async def test_what_is_not_there_is_not_found_and_a_taken_name_exists(ana: Clien
     assert (caught.value.code, caught.value.reason) == ("ALREADY_EXISTS", "RESOURCE_EXISTS")
 
 
+@pytest.mark.rule("API-7")
 async def test_an_update_follows_its_mask(ana: Client) -> None:
     box = await made(ana, title="old", marks=["a"])
     changed = await ana(

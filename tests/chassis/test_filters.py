@@ -23,6 +23,7 @@ def sql(text: str) -> str:
     return str(compiled).replace("box.", "").replace("\n", "")
 
 
+@pytest.mark.rule("API-5")
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
@@ -59,6 +60,7 @@ def made_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Box, "__table__", table)
 
 
+@pytest.mark.rule("API-5")
 @pytest.mark.rule("SEC-31")
 @pytest.mark.parametrize(
     "text",
@@ -89,6 +91,7 @@ def test_an_order_that_means_nothing_is_refused(text: str) -> None:
     assert caught.value.fields[0][0] == "order_by"
 
 
+@pytest.mark.rule("API-5")
 def test_the_name_is_the_last_tie_break() -> None:
     assert [(column.key, down) for column, down in order_of(Box, DESCRIPTOR, "title desc, level")] == [
         ("title", True), ("level", False), ("name", False),
@@ -103,6 +106,7 @@ async def made(ana: Client, title: str, box_id: str) -> Any:
     )
 
 
+@pytest.mark.rule("API-4")
 @pytest.mark.parametrize("order", ["", "title", "title desc", "level, title desc", "name desc"])
 async def test_rows_that_come_meanwhile_shift_no_page(ana: Client, order: str) -> None:
     mark = uuid4().hex[:8]

@@ -128,6 +128,7 @@ async def test_an_event_that_never_arrived_is_found(busy: Plant) -> None:
     assert await missing(busy, "materials", "maintenance", told) == []
 
 
+@pytest.mark.rule("API-11")
 @pytest.mark.rule("REL-89")
 async def test_an_event_that_waits_or_was_put_aside_is_not_missing(busy: Plant) -> None:
     waiting, parked, unknown = str(uuid4()), str(uuid4()), str(uuid4())
@@ -162,6 +163,7 @@ async def test_an_event_that_waits_or_was_put_aside_is_not_missing(busy: Plant) 
             connection.execute("delete from dead_letter")
 
 
+@pytest.mark.rule("API-11")
 async def test_messaging_counts_outbox_stream_and_consumers(busy: Plant) -> None:
     states = {service: await busy("opal", made(service, "Get", "Messaging")) for service in SERVICES}
     for service, state in states.items():
@@ -196,6 +198,7 @@ async def test_what_the_relay_has_not_published_is_counted_with_its_age(busy: Pl
         connection.execute("alter table outbox enable trigger outbox_append_only")
 
 
+@pytest.mark.rule("API-11")
 async def test_told_events_come_in_pages_and_stop_at_the_horizon(busy: Plant) -> None:
     told = await told_of(busy, "maintenance")
     assert await told_of(busy, "maintenance", page_size=1) == told

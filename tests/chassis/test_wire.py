@@ -19,6 +19,7 @@ amounts = st.decimals(min_value=-(10**12) + 1, max_value=10**12 - 1, places=6, a
 
 
 @given(amounts)
+@pytest.mark.rule("API-3")
 def test_a_decimal_comes_back_as_it_was(value: Decimal) -> None:
     text = canonical(value)
     assert decimal_of(text) == value
@@ -29,6 +30,7 @@ def test_a_decimal_comes_back_as_it_was(value: Decimal) -> None:
     assert text != "-0"
 
 
+@pytest.mark.rule("API-3")
 @pytest.mark.parametrize(
     ("value", "text"),
     [("1E+3", "1000"), ("-0", "0"), ("2.500", "2.5"), ("1E-6", "0.000001"), ("-10.0", "-10"), ("0.10", "0.1")],
@@ -63,6 +65,7 @@ def test_what_is_no_plain_decimal_is_refused(text: str) -> None:
 
 
 @given(st.decimals(min_value=-(10**12) + 1, max_value=10**12 - 1, places=9, allow_nan=False))
+@pytest.mark.rule("API-3")
 def test_money_comes_back_as_it_was(value: Decimal) -> None:
     message = money(value, "EUR")
     assert amount_of(message) == value
@@ -102,6 +105,7 @@ def test_a_message_comes_back_from_its_row(
     assert (found.name, found.level.value) == ("sites/x/boxes/y", "0")
 
 
+@pytest.mark.rule("API-7")
 def test_what_the_server_sets_is_not_taken_from_a_message() -> None:
     message = pb.Box(name="sites/x/boxes/y", state="SEALED", etag='"9"', title="t", level={"value": "5"})
     assert set(values_for(Box, message)) == {"title", "marks", "labels"}

@@ -37,6 +37,7 @@ def ours(name: str) -> str:
     return ".".join(name.split(".")[:3]) if name.startswith("services.") else name.split(".")[0]
 
 
+@pytest.mark.rule("API-12")
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_the_same_shape(service: str) -> None:
     folder = ROOT / "services" / service
@@ -55,6 +56,7 @@ def test_every_service_has_the_same_shape(service: str) -> None:
     assert list((folder / "migrations" / "versions").glob("*.py"))
 
 
+@pytest.mark.rule("API-12")
 @pytest.mark.parametrize("service", SERVICES)
 def test_rules_are_pure(service: str) -> None:
     allowed = sys.stdlib_module_names | WHERE_NEEDED.get(service, set())
@@ -66,6 +68,7 @@ def test_rules_are_pure(service: str) -> None:
             )
 
 
+@pytest.mark.rule("API-12")
 @pytest.mark.parametrize("service", SERVICES)
 def test_models_know_rules_and_the_chassis_alone(service: str) -> None:
     mine = {f"services.{service}.model", f"services.{service}.rules"}
@@ -75,6 +78,7 @@ def test_models_know_rules_and_the_chassis_alone(service: str) -> None:
                 assert ours(name) in mine, f"{path}: {name}"
 
 
+@pytest.mark.rule("API-12")
 @pytest.mark.parametrize("service", SERVICES)
 def test_nobody_imports_another_service(service: str) -> None:
     others = [f"services.{name}" for name in SERVICES if name != service]
@@ -96,6 +100,7 @@ def test_the_chassis_imports_no_service_and_says_no_word_of_the_plant() -> None:
         assert not words.search(code), f"{path}: {words.search(code)}"
 
 
+@pytest.mark.rule("API-12")
 def test_the_gateway_imports_no_service() -> None:
     for path in sources("gateway"):
         for name in imports(path):

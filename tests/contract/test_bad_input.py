@@ -114,6 +114,8 @@ def of_each(service: str, make: Any) -> list[tuple[MethodDescriptor, Spoiled]]:
     return [(method, spoiled) for method in rpcs(service) for spoiled in make(method)]
 
 
+@pytest.mark.rule("PROOF-11")
+@pytest.mark.rule("API-8")
 @pytest.mark.usefixtures("unchanged")
 async def test_a_missing_field_is_named(service: str, everyone: Client) -> None:
     sent = of_each(service, requests.without_required)
@@ -121,12 +123,15 @@ async def test_a_missing_field_is_named(service: str, everyone: Client) -> None:
     assert await wrong_answers(everyone, sent, "INVALID_ARGUMENT") == []
 
 
+@pytest.mark.rule("API-8")
 @pytest.mark.rule("SEC-31")
 @pytest.mark.usefixtures("unchanged")
 async def test_values_beyond_their_limits_are_refused(service: str, everyone: Client) -> None:
     assert await wrong_answers(everyone, of_each(service, requests.with_bad_values), "INVALID_ARGUMENT") == []
 
 
+@pytest.mark.rule("PROOF-11")
+@pytest.mark.rule("API-6")
 @pytest.mark.usefixtures("unchanged")
 async def test_malformed_names_are_refused(service: str, everyone: Client) -> None:
     assert await wrong_answers(everyone, of_each(service, requests.with_bad_names), "INVALID_ARGUMENT") == []
@@ -205,6 +210,8 @@ async def test_lists_over_all_sites_show_only_where_the_caller_may_read(
     assert answered > 3
 
 
+@pytest.mark.rule("PROOF-11")
+@pytest.mark.rule("API-10")
 @pytest.mark.usefixtures("unchanged")
 async def test_what_does_not_exist_is_not_found(service: str, everyone: Client) -> None:
     sent = [
@@ -216,6 +223,7 @@ async def test_what_does_not_exist_is_not_found(service: str, everyone: Client) 
     assert await wrong_answers(everyone, sent, "NOT_FOUND") == []
 
 
+@pytest.mark.rule("API-6")
 @pytest.mark.usefixtures("unchanged")
 async def test_a_change_names_one_site(service: str, everyone: Client) -> None:
     sent = [
@@ -228,6 +236,7 @@ async def test_a_change_names_one_site(service: str, everyone: Client) -> None:
     assert await wrong_answers(everyone, sent, "INVALID_ARGUMENT") == []
 
 
+@pytest.mark.rule("API-8")
 @pytest.mark.usefixtures("unchanged")
 async def test_bytes_that_are_no_message_are_refused(service: str, everyone: Client) -> None:
     for method in rpcs(service):

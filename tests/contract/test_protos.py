@@ -28,12 +28,14 @@ def route(method: MethodDescriptor) -> tuple[str, str]:
     return (verb, getattr(rule, verb)) if verb else ("", "")
 
 
+@pytest.mark.rule("API-2")
 def test_the_contract_passes_lint() -> None:
     buf = Path(sys.executable).parent / "buf"
     done = subprocess.run([str(buf), "lint", str(IMAGE)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout + done.stderr == ""
 
 
+@pytest.mark.rule("API-3")
 def test_there_is_no_float_or_double() -> None:
     inexact = {FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE}
 
@@ -46,6 +48,7 @@ def test_there_is_no_float_or_double() -> None:
     assert [name for file in files() for message in file.message_type for name in below(message, message.name)] == []
 
 
+@pytest.mark.rule("API-1")
 @pytest.mark.rule("SEC-13")
 def test_every_rpc_has_one_route_and_one_permission() -> None:
     for method in rpcs():
@@ -69,6 +72,7 @@ def test_every_permission_is_in_a_role_and_every_role_speaks_of_permissions_that
     assert idle == []
 
 
+@pytest.mark.rule("API-1")
 def test_no_two_rpcs_share_method_and_path() -> None:
     def plain(method: MethodDescriptor) -> tuple[str, str]:
         verb, path = route(method)
@@ -78,6 +82,7 @@ def test_no_two_rpcs_share_method_and_path() -> None:
     assert [where for where, count in counted.items() if count > 1] == []
 
 
+@pytest.mark.rule("API-1")
 def test_names_of_rpc_services_are_unique_over_all_packages() -> None:
     counted = Counter(service.name for service in {method.containing_service for method in rpcs()})
     assert [name for name, count in counted.items() if count > 1] == []
@@ -98,10 +103,12 @@ def test_every_rpc_that_changes_something_requires_a_request_id() -> None:
         assert field.GetOptions().Extensions[validate_pb2.field].string.uuid, field.full_name
 
 
+@pytest.mark.rule("API-2")
 def test_every_element_has_a_comment() -> None:
     assert [f"{element.kind} {element.name}" for element in elements() if len(element.comment) < 3] == []
 
 
+@pytest.mark.rule("API-4")
 def test_lists_have_pages() -> None:
     for method in rpcs(*SERVICES):
         if method.name.startswith("List") and method.name != "ListPlantSummary":
