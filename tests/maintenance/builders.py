@@ -4,13 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal
 from plantops.maintenance.v1 import assets_pb2, meters_pb2, occurrences_pb2, policies_pb2, sites_pb2, work_orders_pb2
 from plantops.type.v1.quantity_pb2 import Quantity
 
+from services.chassis.resource import key_of
 from tests.world import Plant
 
 _ids = count(1)
@@ -175,11 +175,18 @@ async def carried_out(plant: Plant, name: str, outcome: str = "DONE", **given: A
     return await completed(plant, name, outcome, **given)
 
 
-async def told(plant: Plant, service: str, *events: Message, correlation: str = "") -> None:
-    """Let a real service tell events, and wait until they have arrived everywhere."""
+async def told(plant: Plant, service: str, *events: Any, correlation: str = "") -> None:
+    """Let a real service tell events, and wait until maintenance has applied them."""
     async with plant.processes[service].commands.open_unit() as unit:
         unit.emit(*events, correlation=correlation)
-    await plant.settle()
+    query = "select coalesce(max(version), 0) from applied where consumer = %s and aggregate = %s"
+    for event in events:
+        aggregate = getattr(event, key_of(event.DESCRIPTOR)[0])
+
+        async def applied(aggregate: str = aggregate) -> Any:
+            return plant.value("maintenance", query, f"maintenance-{service}", aggregate)
+
+        await plant.eventually(applied, lambda version, event=event: version >= event.version)  # type: ignore[misc]
 
 
 def journal(plant: Plant, correlation: str) -> list[str]:
