@@ -67,6 +67,10 @@ fmt: setup ## Put the code into its form
 
 ##@ Keep
 
+.PHONY: reference
+reference: setup ## Write the reference of rpcs and events into build/reference
+	@$(BIN)/python protos/reference.py
+
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew into the two locks
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade \

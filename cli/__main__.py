@@ -51,6 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--as", dest="person", default="people/opal", help="who asks (default %(default)s)")
     check.set_defaults(command=_check)
 
+    token = commands.add_parser("token", help="an access token of the development issuer, for curl and buf curl")
+    token.add_argument("person", help="such as people/paul")
+    token.set_defaults(command=_token)
+
     bring = commands.add_parser("import", help="bring in history from a file")
     kinds = bring.add_subparsers(required=True, metavar="KIND")
     orders = kinds.add_parser("work-orders", help="work-order history from CSV")
@@ -96,6 +100,15 @@ def _check(options: argparse.Namespace) -> int:
     async def work() -> int:
         async with Session.of(Home(options.data)) as session:
             return await check(session, f"sites/{options.site}" if options.site else "", person=options.person)
+
+    return asyncio.run(work())
+
+
+def _token(options: argparse.Namespace) -> int:
+    async def work() -> int:
+        async with Session.of(Home(options.data)) as session:
+            print(await session.token(options.person))
+        return 0
 
     return asyncio.run(work())
 
