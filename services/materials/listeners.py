@@ -204,7 +204,7 @@ async def carry_request(event: RequisitionCreated, unit: Unit) -> None:
             request.carry(event.requisition)
     if event.reservation:
         row = await unit.find(Reservation, event.reservation)
-        if row is not None and row.state is State.SHORT:
+        if row is not None and row.state is State.SHORT and row.cover is not Cover.COVERED_BY_SUPPLY:
             row.supply = event.requisition
             row.expected_date = to_date(event.expected_date) or row.expected_date
 

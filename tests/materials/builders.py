@@ -181,20 +181,12 @@ async def check(plant: Plant, name: str = SITE) -> list[str]:
 
 async def tell(plant: Plant, service: str, *events: Message, correlation: str = "") -> None:
     """Let a partner tell events and wait until materials has them; what others do then may still be under way."""
-    before = plant.value(service, "select coalesce(max(pos), 0) from outbox")
     async with plant.processes[service].commands.open_unit() as unit:
         unit.emit(*events, correlation=correlation)
-    ids = {
-        event_id
-        for event_id, actor in plant.rows(
-            service, "select event_id, headers ->> 'plantops-actor' from outbox where pos > %s", before
-        )
-        if actor == f"services/{service}"
-    }
-    assert len(ids) >= len(events)
+        ids = [row.event_id for row in unit._events]
 
     async def heard() -> int:
-        return int(plant.value("materials", "select count(*) from inbox where event_id = any(%s)", list(ids)))
+        return int(plant.value("materials", "select count(*) from inbox where event_id = any(%s)", ids))
 
     await plant.eventually(heard, lambda count: count >= len(events))
 
@@ -218,8 +210,7 @@ def work_order() -> str:
     return f"{SITE}/workOrders/{fresh('wo')}"
 
 
-async def approve(
-    plant: Plant,
+def approval(
     order: str,
     demands: Mapping[str, tuple[str, str | int]],
     *,
@@ -227,14 +218,19 @@ async def approve(
     need: datetime | None = None,
     priority: int = 3,
     unit_code: str = "H87",
-) -> None:
-    """Maintenance approves an order with demands: id -> (item, quantity)."""
+) -> Any:
+    """WorkOrderApproved with demands: id -> (item, quantity)."""
     event = maintenance.WorkOrderApproved(work_order=order, demand_version=version, priority=priority)
     for key, (item_name, value) in demands.items():
         row = event.part_demands.add(demand=key, item=item_name, quantity=q(value, unit_code))
         if need is not None:
             row.need_time.FromDatetime(need)
-    await tell(plant, "maintenance", numbered(event, order), correlation=order)
+    return numbered(event, order)
+
+
+async def approve(plant: Plant, order: str, demands: Mapping[str, tuple[str, str | int]], **given: Any) -> None:
+    """Maintenance approves an order with demands."""
+    await tell(plant, "maintenance", approval(order, demands, **given), correlation=order)
 
 
 async def reserved(plant: Plant, item_name: str, value: str | int, **given: Any) -> Any:

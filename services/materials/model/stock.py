@@ -212,7 +212,11 @@ async def _judge(unit: Unit, site: str, item: str) -> tuple[SupplyRequest | None
     )
     if need <= 0:
         return request, None
-    words = [*position.words(), f"reorder point {revision.reorder_point}", f"{Kind(revision.kind)} asks for {need}"]
+    words = [
+        *position.words(),
+        f"reorder point {replenishment.plain(revision.reorder_point)}",
+        f"{Kind(revision.kind)} asks for {replenishment.plain(need)}",
+    ]
     if request is None:
         unit_code = (await unit.get(Item, item, lock=False)).base_unit_code
         name = unit.new_name(f"sites/{site}", SupplyRequest.COLLECTION)

@@ -22,9 +22,15 @@ class Position:
     def words(self) -> list[str]:
         """The parts of the position in words."""
         return [
-            f"on hand {self.on_hand}", f"in inspection {self.inspection}", f"asked for {self.requested}",
-            f"ordered {self.ordered}", f"open demand {self.demand}", f"position {self.total}",
+            f"on hand {plain(self.on_hand)}", f"in inspection {plain(self.inspection)}",
+            f"asked for {plain(self.requested)}", f"ordered {plain(self.ordered)}",
+            f"open demand {plain(self.demand)}", f"position {plain(self.total)}",
         ]  # fmt: skip
+
+
+def plain(value: Decimal) -> str:
+    """A quantity as people write it, without trailing zeros."""
+    return format(value.normalize(), "f")
 
 
 def needed(kind: str, position: Position, reorder_point: Decimal, order_quantity: Decimal, maximum: Decimal) -> Decimal:

@@ -1,0 +1,211 @@
+"""Counters that carry no noise: statements of a batch, of a list, and updates that touch no index."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from plantops.materials.v1 import (
+    balances_pb2,
+    inspections_pb2,
+    items_pb2,
+    locations_pb2,
+    lots_pb2,
+    movements_pb2,
+    policies_pb2,
+    receipts_pb2,
+    reservations_pb2,
+    tasks_pb2,
+)
+from sqlalchemy import event
+
+from tests.materials.builders import (
+    SITE,
+    arrived,
+    at,
+    batch,
+    call,
+    counted,
+    expected,
+    item,
+    lot,
+    movement,
+    reason,
+    reserved,
+    scanned,
+    stocked,
+)
+from tests.world import Plant
+
+
+class Statements:
+    """Statements of materials' connections, by transaction."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.open: dict[int, list[str]] = {}
+        self.done: list[list[str]] = []
+
+    def begin(self, connection: Any) -> None:
+        self.open[id(connection)] = []
+
+    def execute(self, connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        self.open.setdefault(id(connection), []).append(" ".join(statement.split()))
+
+    def end(self, connection: Any) -> None:
+        self.done.append(self.open.pop(id(connection), []))
+
+    def with_part(self, part: str) -> list[str]:
+        """The statements of the last transaction in which one has this part."""
+        return next(found for found in reversed(self.done) if any(part in statement for statement in found))
+
+
+@pytest.fixture
+def statements(store: Plant) -> Iterator[Statements]:
+    found = Statements(store.processes["materials"].engine.sync_engine)
+    listeners = (
+        ("begin", found.begin), ("before_cursor_execute", found.execute), ("commit", found.end),
+        ("rollback", found.end),
+    )  # fmt: skip
+    for name, listener in listeners:
+        event.listen(found.engine, name, listener)
+    yield found
+    for name, listener in listeners:
+        event.remove(found.engine, name, listener)
+
+
+@pytest.mark.rule("MAT-50")
+@pytest.mark.rule("PERF-1")
+async def test_a_batch_takes_as_many_statements_whatever_its_size(store: Plant, statements: Statements) -> None:
+    counts: dict[int, int] = {}
+    for size in (1, 3, 60):
+        names = [await item(store, tracking="LOT" if number % 2 else "NONE") for number in range(min(size, 12))]
+        lots = {name: await lot(store, name) if number % 2 else "" for number, name in enumerate(names)}
+        whats = []
+        for number in range(size):
+            name = names[number % len(names)]
+            whats.append(movement("OPENING", name, 2, lot=lots[name], to_location=at("shelf")))
+        outcomes = await batch(store, whats)
+        assert {reason(row) for row in outcomes} == {""}
+        found = statements.with_part("post_movements")
+        assert sum("post_movements" in statement for statement in found) == 1
+        counts[size] = len(found)
+    assert counts[3] == counts[60]
+    assert counts[1] <= counts[3] <= 24, statements.with_part("post_movements")
+
+
+@pytest.mark.rule("PERF-1")
+async def test_a_movement_is_posted_by_one_call_of_one_function(store: Plant, statements: Statements) -> None:
+    name = await item(store)
+    await stocked(store, name, 5)
+    found = statements.with_part("post_movements")
+    assert sum("post_movements" in statement for statement in found) == 1
+    assert not [
+        statement for statement in found if statement.lower().startswith(("insert into movement", "update balance"))
+    ]
+
+
+async def test_lines_of_a_receipt_are_counted_in_with_as_many_statements_whatever_their_number(
+    store: Plant, statements: Statements
+) -> None:
+    counts = {}
+    for size in (2, 30):
+        names = [await item(store) for _ in range(2)]
+        for name in names:
+            await expected(store, name, 100)
+        receipt = await arrived(store)
+        outcomes = await counted(store, receipt.name, *(scanned(names[number % 2], 1) for number in range(size)))
+        assert {reason(outcome) for outcome in outcomes} == {""}
+        counts[size] = len(statements.with_part("INSERT INTO receipt_line"))
+    assert counts[2] == counts[30]
+
+
+LISTS: list[tuple[Any, str, int]] = [
+    (movements_pb2.ListMovementsRequest(parent=SITE), "FROM movement ", 1),
+    (balances_pb2.ListBalancesRequest(parent=SITE), "FROM balance ", 1),
+    (items_pb2.ListItemsRequest(), "FROM item ", 1),
+    (lots_pb2.ListLotsRequest(parent="items/-"), "FROM lot ", 1),
+    (locations_pb2.ListLocationsRequest(parent=SITE), "FROM location ", 1),
+    (reservations_pb2.ListReservationsRequest(parent=SITE), "FROM reservation ", 2),
+    (receipts_pb2.ListExpectedReceiptsRequest(parent=SITE), "FROM expected_receipt ", 1),
+    (receipts_pb2.ListReceiptsRequest(parent=SITE), "FROM receipt ", 2),
+    (inspections_pb2.ListInspectionLotsRequest(parent=SITE), "FROM inspection_lot ", 1),
+    (tasks_pb2.ListPutAwayTasksRequest(parent=SITE), "FROM put_away_task ", 1),
+    (policies_pb2.ListMaterialsPoliciesRequest(), "FROM materials_policy ", 1),
+    (policies_pb2.ListMaterialsRevisionsRequest(parent="materialsPolicies/-"), "FROM materials_revision ", 1),
+    (policies_pb2.ListSupplyRequestsRequest(parent=SITE), "FROM supply_request ", 1),
+]
+
+
+@pytest.mark.rule("PERF-10")
+@pytest.mark.parametrize(("request_", "part", "count"), LISTS, ids=[part.split()[1] for _, part, _ in LISTS])
+async def test_a_list_takes_one_query_and_one_for_the_parts_of_all_its_rows(
+    store: Plant, statements: Statements, request_: Any, part: str, count: int
+) -> None:
+    name = await item(store, tracking="LOT", inspect_receipts=True)
+    number = await lot(store, name, "L1")
+    await stocked(store, name, 4, lot=number)
+    for _ in range(2):
+        await reserved(store, name, 1)
+        await expected(store, name, 1)
+        receipt = await arrived(store)
+        await counted(store, receipt.name, scanned(name, 1, lot_number="L1"))
+        await store("sam", receipts_pb2.PostReceiptRequest(name=receipt.name))
+    await store("vic", request_)
+    found = statements.with_part(part)
+    asked = [row for row in found if row.startswith("SELECT") and " FROM " in row and "principal_grant" not in row]
+    assert len([row for row in asked if "set_config" not in row]) == count, found
+    assert "count(" not in " ".join(asked).lower()
+    assert sum("LIMIT" in row for row in asked) == 1
+
+
+@pytest.mark.rule("PERF-7")
+async def test_changes_of_balances_touch_no_index(store: Plant) -> None:
+    name = await item(store)
+    await stocked(store, name, 100)
+    for column in ("on_hand", "reserved", "update_time"):
+        used = store.rows(
+            "materials",
+            "select indexdef from pg_indexes where tablename = 'balance' and indexdef like %s",
+            f"%{column}%",
+        )
+        assert used == [], column
+    options = store.value("materials", "select reloptions from pg_class where relname = 'balance'")
+    assert options == ["fillfactor=70"]
+    one = {"from_location": at("shelf"), "to_location": at("bin")}
+    before = _updates(store)
+    for _ in range(13):
+        await batch(store, [movement("MOVE", name, 1, **one) for _ in range(4)])
+
+    async def counters() -> tuple[int, int]:
+        return _updates(store)
+
+    updated, hot = await store.eventually(counters, lambda found: found[0] - before[0] >= 99)
+    assert hot - before[1] >= 0.99 * (updated - before[0])
+
+
+def _updates(plant: Plant) -> tuple[int, int]:
+    """(updates, of them HOT) of balances so far."""
+    with plant.look("materials") as connection:
+        connection.execute("select pg_stat_force_next_flush()")
+        row = connection.execute(
+            "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'balance'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
+@pytest.mark.rule("PERF-5")
+async def test_a_thousand_movements_are_one_call(store: Plant, statements: Statements) -> None:
+    name = await item(store)
+    entries = [
+        movements_pb2.CreateMovementRequest(
+            parent=SITE, movement=movement("OPENING", name, 1, to_location=at("shelf")), request_id=str(uuid4())
+        )
+        for _ in range(1000)
+    ]
+    request = movements_pb2.BatchCreateMovementsRequest(parent=SITE, requests=entries)
+    client_answer = await call(store, "stella", request)
+    assert len(client_answer.outcomes) == 1000
+    assert store.value("materials", "select on_hand from balance where item = %s and not virtual", name) == 1000
+    assert len(statements.with_part("post_movements")) <= 24
