@@ -20,7 +20,7 @@ from plantops.type.v1.quantity_pb2 import Quantity
 from services.chassis.clock import uuid7
 from services.chassis.envelope import Envelope
 from services.chassis.resource import key_of
-from tests.plant import Refused, tables
+from tests.plant import Refused
 from tests.world import Plant
 
 SITE = "sites/hamburg"
@@ -263,17 +263,17 @@ _STATE = (
 )  # fmt: skip
 
 
+_COUNTED = ("outbox", "audit", "journal")
+_CONTENT = "(select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} t)"
+_COUNT = "(select count(*) from {table})"
+_SNAPSHOT = "select " + ", ".join(
+    [*(_CONTENT.format(table=table) for table in _STATE), *(_COUNT.format(table=table) for table in _COUNTED)]
+)
+
+
 def state_of(plant: Plant) -> list[Any]:
     """Content of procurement's tables, and how many events and audit records there are."""
-    with plant.look("procurement") as connection:
-        rows: list[Any] = [
-            connection.execute(
-                f"select count(*), md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} t"  # type: ignore[arg-type]  # noqa: S608
-            ).fetchone()
-            for table in _STATE
-        ]
-        counts = tables(connection)
-        return [*rows, counts["outbox"], counts["audit"], counts["journal"]]
+    return plant.rows("procurement", _SNAPSHOT)
 
 
 @contextmanager
