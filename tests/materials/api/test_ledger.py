@@ -581,7 +581,7 @@ async def test_the_check_names_what_somebody_changed_behind_the_ledger(store: Pl
     assert await check(store, "sites/kiel") == []
 
 
-@pytest.mark.rule("MAT-164")
+@pytest.mark.rule("MAT-78")
 async def test_a_movement_is_told_before_what_follows_from_it(store: Plant) -> None:
     name = await item(store)
     claim = await reserved(store, name, 5)
