@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import structlog
 from sqlalchemy import Executable, text
-from sqlalchemy.exc import DBAPIError
+
+from services.chassis.db import DRIVER_ERRORS
 
 log = structlog.get_logger("jobs")
 
@@ -75,7 +76,7 @@ async def run_once(function: Job, open_unit: Callable[..., Any]) -> bool:
         failed = f"{type(error).__name__}: {error}"[:2000]
         raise
     finally:
-        with contextlib.suppress(OSError, DBAPIError):
+        with contextlib.suppress(OSError, *DRIVER_ERRORS):
             await asyncio.shield(_changed(open_unit, _END, {**lease, "failed": failed}))
     return True
 

@@ -280,7 +280,10 @@ async def told(process: Process, word: str) -> None:
     async def said() -> bool:
         return not process.ready and any(word in reason for reason in process.why)
 
-    await until(said)
+    try:
+        await until(said)
+    except TimeoutError:
+        pytest.fail(f"ready is {process.ready}, because of {process.why}")
 
 
 @pytest.mark.rule("REL-79")
@@ -373,16 +376,15 @@ async def test_production_needs_a_broker_that_writes_through(
 
 @pytest.mark.rule("REL-79")
 async def test_a_part_that_ends_by_a_defect_takes_the_liveness_with_it(
-    alone: tuple[Process, Nats, grpc.aio.Channel, Any], monkeypatch: pytest.MonkeyPatch
+    alone: tuple[Process, Nats, grpc.aio.Channel, Any],
 ) -> None:
     process, _, channel, _ = alone
 
-    async def broken(connection: Any) -> bool:
+    async def broken() -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(process.relay, "round", broken)
-    process.relay.wake()
-    await told(process, "relay ended: ZeroDivisionError")
+    process._keep("part", broken())
+    await told(process, "part ended: ZeroDivisionError")
     assert await health(channel, "") == NOT_SERVING
 
 
