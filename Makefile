@@ -44,6 +44,30 @@ rules: setup ## Run the tests and list the rules of docs/specification without a
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile || true
 	@$(BIN)/python -m tests.rules
 
+.PHONY: planted
+planted: setup ## Plant bugs one at a time: the tests of the rule each breaks must fail (ONLY=materials for one service)
+	@$(BIN)/python -m tests.planted $(ONLY)
+
+.PHONY: bench
+bench: setup ## Run all benchmarks; tables here, build/bench/*.json for machines
+	@$(BIN)/python -m tests.load
+
+.PHONY: bench-relay
+bench-relay: setup ## Compare the relay with awaited single publishes (G11)
+	@$(BIN)/python -m tests.load relay
+
+.PHONY: bench-events
+bench-events: setup ## Measure the time from a commit to the effect in another service (G16)
+	@$(BIN)/python -m tests.load events
+
+.PHONY: bench-command
+bench-command: setup ## Compare the CPU of whole commands with an empty gRPC call
+	@$(BIN)/python -m tests.load command
+
+.PHONY: bench-import
+bench-import: setup ## Compare an import of history with a bare COPY of the same rows
+	@$(BIN)/python -m tests.load import
+
 .PHONY: lint
 lint: setup ## Check form, types and the contract
 	@$(BIN)/ruff check .

@@ -1,0 +1,182 @@
+"""`make planted`: plant bugs one at a time and run the tests of the rule that each breaks; they must fail (PROOF-2).
+
+    python -m tests.planted [chassis|maintenance|materials|procurement|gateway] [bug ...]
+
+A bug counts as caught when a test that passes without it fails in its body. Two run at a time, each with engines of
+its own. The table also goes to build/planted.json.
+"""
+
+import argparse
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.planted.planting import SERVICES, Bug, bugs
+
+ROOT = Path(__file__).parents[2]
+AT_ONCE = 2
+SECONDS = 300
+"""A run with a bug that lasts longer is ended and proves nothing."""
+CAUGHT, SURVIVED, NO_TEST, BROKEN = "caught", "SURVIVED", "no test", "BROKEN"
+
+
+@dataclass(slots=True)
+class Found:
+    """What became of one bug; `by` is the test that noticed it, `why` what it said."""
+
+    bug: str
+    rule: str
+    tests: int
+    outcome: str
+    seconds: float
+    by: str = ""
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Run:
+    """Outcome of one pytest process."""
+
+    passed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    why: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0
+    output: str = ""
+
+
+def marked() -> dict[str, list[str]]:
+    """Rule -> node ids of the tests that bear its mark, read from the sources."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        place = path.relative_to(ROOT).as_posix()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                for rule in _rules(node):
+                    found.setdefault(rule, []).append(f"{place}::{node.name}")
+    return found
+
+
+def _rules(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    return [
+        argument.value
+        for mark in node.decorator_list
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.rule"
+        for argument in mark.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
+
+
+def proofs_of(bug: Bug, known: dict[str, list[str]]) -> list[str]:
+    """Tests of the bug's rule: those of its own service first, the quick ones before those that need engines."""
+    home = f"tests/{bug.service}/"
+
+    def place(node: str) -> tuple[bool, bool, bool]:
+        pure = node.startswith((f"{home}rules/", f"{home}model/"))
+        return not pure, not node.startswith(home), node.startswith("tests/scenarios/")
+
+    return sorted(known.get(bug.rule, []), key=place)
+
+
+def run(tests: Sequence[str], bug: str = "", *options: str, seconds: float = SECONDS) -> Run:
+    """Run tests in a process of their own, with a bug planted."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="plantops-planted-") as folder:
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.planted.plugin", "-p", "no:cacheprovider"]
+        process = subprocess.Popen(
+            [*command, *options, *tests],
+            cwd=ROOT,
+            env=os.environ | {"PLANTOPS_PLANTED": bug, "PLANTOPS_PLANTED_REPORT": str(report)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # pytest stops its engines
+            try:
+                output, _ = process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output, _ = process.communicate()
+        found = Run(**json.loads(report.read_text())) if report.exists() else Run()
+    found.seconds, found.output = round(time.monotonic() - began, 1), output
+    return found
+
+
+def judge(bug: Bug, tests: Sequence[str], found: Run) -> Found:
+    """What a run with the bug showed; that the test passes without the bug is looked at afterwards."""
+    row = Found(bug.name, bug.rule, len(tests), SURVIVED, found.seconds)
+    named = [*found.failed, *found.broken]
+    if named or not found.passed:
+        row.outcome = CAUGHT if found.failed else BROKEN
+        row.by = named[0] if named else ""
+        row.why = found.why.get(row.by, "") or (found.output.strip().splitlines() or ["no output"])[-1][:200]
+    return row
+
+
+def confirm(rows: Sequence[Found], sound: Run) -> None:
+    """A bug is caught by a test that passes without it alone."""
+    healthy = set(sound.passed) - set(sound.failed) - set(sound.broken)
+    for row in rows:
+        if row.outcome == CAUGHT and row.by not in healthy:
+            row.outcome, row.why = BROKEN, "the test does not pass without the bug either"
+
+
+def line(row: Found) -> str:
+    """One line of the table."""
+    return f"{row.bug:<52} {row.rule:<8} {row.tests:>5}  {row.outcome:<9} {row.seconds:>6.1f} s"
+
+
+def main() -> int:
+    """Plant, run, print; 1 when a bug was not caught."""
+    parser = argparse.ArgumentParser(prog="make planted")
+    parser.add_argument("only", nargs="?", default="", choices=["", *SERVICES])
+    parser.add_argument("names", nargs="*", help="names of bugs, all without")
+    parser.add_argument("--why", action="store_true", help="print which test noticed a bug, and what it said")
+    given = parser.parse_args()
+    wanted = [bug for bug in bugs(given.only) if not given.names or bug.name.partition(".")[2] in given.names]
+    known = marked()
+    print(f"{len(wanted)} bugs, {len({bug.rule for bug in wanted})} rules, {AT_ONCE} at a time")
+    rows: list[Found] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs: dict[Bug, Future[Run] | None] = {}
+        for bug in wanted:
+            tests = proofs_of(bug, known)
+            runs[bug] = pool.submit(run, tests, bug.name, "-x") if tests else None
+        for bug, found in runs.items():
+            tests = proofs_of(bug, known)
+            rows.append(judge(bug, tests, found.result()) if found else Found(bug.name, bug.rule, 0, NO_TEST, 0))
+            print(line(rows[-1]), flush=True)
+            if rows[-1].why and (given.why or rows[-1].outcome == BROKEN):
+                print(f"    {rows[-1].by}\n    {rows[-1].why}", flush=True)
+    noticed = sorted({row.by.partition("[")[0] for row in rows if row.outcome == CAUGHT})
+    if noticed:
+        sound = run(noticed, seconds=20 * 60)
+        confirm(rows, sound)
+        print(f"without any bug {len(sound.passed)} cases of these tests pass in {sound.seconds:.0f} s")
+    for row in rows:
+        if row.outcome != CAUGHT:
+            print(f"{line(row)}  {row.by} {row.why}")
+    target = ROOT / "build" / "planted.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    caught = sum(row.outcome == CAUGHT for row in rows)
+    print(f"planted bugs caught {caught} of {len(rows)}")
+    return 0 if caught == len(rows) and rows else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,10 @@
+"""No row is held back while an earlier one of its aggregate is above the horizon."""
+
+from services.chassis import relay
+from tests.planted.planting import replace, without
+
+RULE = "REL-5"
+
+
+def plant() -> None:
+    replace(relay, "_WINDOW", without(relay._WINDOW, "exists (select 1", "false and exists (select 1"))

@@ -1,0 +1,14 @@
+"""Whoever is suspended keeps the access."""
+
+from services.chassis import access
+from tests.planted.planting import replace, without
+
+RULE = "SEC-4"
+
+
+def plant() -> None:
+    replace(
+        access,
+        "_GRANTS",
+        without(access._GRANTS, "(select state from principal_state where principal = :principal)", "null"),
+    )

@@ -1,0 +1,9 @@
+"""A backdated movement may make a later balance negative."""
+
+from tests.planted.planting import edit_function
+
+RULE = "MAT-56"
+
+
+def plant() -> None:
+    edit_function("materials", "post_movements", "if lowest < p.quantity then", "if false then")

@@ -1,0 +1,18 @@
+"""The position counts stock that has expired."""
+
+from services.materials.model import stock
+from tests.planted.planting import replace, without
+
+RULE = "MAT-164"
+
+
+def plant() -> None:
+    replace(
+        stock,
+        "_POSITION",
+        without(
+            stock._POSITION,
+            "and (l.expire_date is null or l.expire_date >= :today)",
+            "and cast(:today as date) is not null",
+        ),
+    )
