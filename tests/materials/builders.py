@@ -29,6 +29,7 @@ from plantops.materials.v1 import (
 from plantops.procurement.v1 import events_pb2 as procurement
 from plantops.type.v1.quantity_pb2 import Quantity
 
+from tests.plant import tables
 from tests.world import Plant
 
 SITE = "sites/hamburg"
@@ -163,6 +164,15 @@ async def balances(plant: Plant, item_name: str) -> dict[tuple[str, str], tuple[
         )
         for row in answer.balances
     }
+
+
+_BY_OTHERS = {"idempotency", "inbox", "applied", "audit", "consumer_position", "waiting_event", "job_run"}
+
+
+def contents(plant: Plant) -> dict[str, int]:
+    """Rows of each table, apart from those that events under way and jobs write to at any time."""
+    with plant.look("materials") as connection:
+        return {name: count for name, count in tables(connection).items() if name not in _BY_OTHERS}
 
 
 def worth(plant: Plant, item_name: str) -> tuple[Decimal, Decimal, Decimal]:

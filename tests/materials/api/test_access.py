@@ -9,8 +9,8 @@ from google.api import annotations_pb2
 from google.protobuf import message_factory
 
 from services.chassis.requests import changes
-from tests.materials.builders import SITE
-from tests.plant import Refused, tables
+from tests.materials.builders import SITE, contents
+from tests.plant import Refused
 from tests.world import Plant
 
 _PATTERN = re.compile(r"\{([\w.]+)=([^}]+)\}")
@@ -55,10 +55,9 @@ async def refusals(plant: Plant, person: str, wanted: Any, roles: Any = None) ->
 
 @pytest.fixture
 async def untouched(store: Plant) -> Any:
-    with store.look("materials") as connection:
-        before = tables(connection)
-        yield
-        assert tables(connection) == before
+    before = contents(store)
+    yield
+    assert contents(store) == before
 
 
 DENIED = "PERMISSION_DENIED PERMISSION_DENIED"

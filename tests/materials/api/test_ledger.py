@@ -18,6 +18,7 @@ from tests.materials.builders import (
     batch,
     call,
     check,
+    contents,
     eur,
     fresh,
     item,
@@ -35,7 +36,7 @@ from tests.materials.builders import (
     told,
     worth,
 )
-from tests.plant import Refused, tables
+from tests.plant import Refused
 from tests.world import Plant
 
 Movement = movements_pb2.Movement
@@ -53,11 +54,10 @@ async def reverse(plant: Plant, name: str, person: str = "stella") -> Any:
 
 async def refused_post(plant: Plant, what: Any, **given: Any) -> Refused:
     """The refusal of a movement, which leaves ledger and balances as they were."""
-    with plant.look("materials") as connection:
-        before = {name: count for name, count in tables(connection).items() if name != "idempotency"}
-        with pytest.raises(Refused) as refused:
-            await post(plant, what, **given)
-        assert {name: count for name, count in tables(connection).items() if name != "idempotency"} == before
+    before = contents(plant)
+    with pytest.raises(Refused) as refused:
+        await post(plant, what, **given)
+    assert contents(plant) == before
     assert refused.value.metadata
     return refused.value
 
