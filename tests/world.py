@@ -11,7 +11,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -39,6 +41,11 @@ CAST: Mapping[str, Mapping[str, Sequence[str]]] = {
     "people/eve": {"antwerp": ["planner", "storekeeper", "buyer", "inspector", "technician", "approver"]},
 }
 """People of the tests and their roles; they come from the configuration, so that they count at once."""
+
+
+def site_today() -> date:
+    """The calendar day at the sites of the tests, which all keep the time of Berlin; not that of UTC."""
+    return datetime.now(ZoneInfo("Europe/Berlin")).date()
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +123,10 @@ class Plant:
         nc = next(iter(self.processes.values())).nc
         assert nc is not None
         for service, process in self.processes.items():
-            told = self.value(service, "select count(*) from outbox")
-            kept = (await nc.jetstream().stream_info(bus.stream_of(service))).state.messages
-            if told - kept:
-                found[f"{service} outbox"] = told - kept
+            open_rows = "select count(*) from outbox where xid >= (select stored from relay_position where shard = 0)"
+            unpublished = self.value(service, open_rows)
+            if unpublished:
+                found[f"{service} outbox"] = unpublished
             for consumer in process.consumers:
                 info = await nc.jetstream().consumer_info(consumer.inbox.stream, consumer.inbox.consumer)
                 if info.num_pending or info.num_ack_pending:
@@ -164,7 +171,8 @@ async def running(engines: Engines, issuer: Issuer, **given: Any) -> AsyncIterat
         for service in databases.SERVICES:
             names[service] = f"{service}_test"
             urls = clone(engines, service, names[service])
-            config = config_of(service, engines, urls, issuer, **{"principals": principals, **given})
+            settings = {"principals": principals, "pool_size": 16, **given}  # many callers at once on a busy machine
+            config = config_of(service, engines, urls, issuer, **settings)
             processes[service] = process_of(service, config)
             await processes[service].start()
 

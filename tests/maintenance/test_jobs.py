@@ -1,13 +1,13 @@
 """What maintenance does by itself, through the death of the service and its return."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.chassis.serve import process_of
 from tests.maintenance import builders as make
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 
 async def restart(plant: Plant) -> None:
@@ -23,7 +23,7 @@ async def restart(plant: Plant) -> None:
 @pytest.mark.rule("MNT-120")
 async def test_a_service_that_was_away_makes_what_fell_due_meanwhile_once(plant: Plant) -> None:
     await make.sites(plant)
-    today = datetime.now(UTC).date()
+    today = site_today()
     policy = await make.policy(plant, kind="FIXED", interval_days=30)
     anchors = {await make.asset(plant): today - timedelta(days=days) for days in (29, 30, 61)}
     bound = [await make.assign(plant, asset, policy, anchor_date=make.day(anchor)) for asset, anchor in anchors.items()]

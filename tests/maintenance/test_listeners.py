@@ -1,6 +1,6 @@
 """What maintenance does with what materials and procurement tell, by events that these services really send."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from plantops.procurement.v1 import events_pb2 as procurement
 
 from tests.maintenance import builders as make
 from tests.plant import Refused
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 WorkOrder = pb.WorkOrder
 
@@ -157,7 +157,7 @@ async def test_cost_is_booked_once_for_each_movement_and_comes_back_with_the_par
         (line.source, line.amount.units, WorkOrder.CostLine.Kind.Name(line.kind)) for line in order.cost_lines
     )
     assert [(amount, kind) for _, amount, kind in lines] == [(75, "PART"), (75, "PART"), (-75, "PART")]
-    assert order.cost_lines[0].cost_date == make.day(datetime.now(UTC).date())
+    assert order.cost_lines[0].cost_date == make.day(site_today())
 
 
 @pytest.mark.rule("MNT-152")

@@ -39,7 +39,7 @@ from tests.materials.builders import (
     work_order,
 )
 from tests.plant import Refused
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 Reservation = reservations_pb2.Reservation
 Expected = receipts_pb2.ExpectedReceipt
@@ -181,7 +181,7 @@ async def test_the_end_of_an_order_releases_what_is_left(store: Plant, kind: str
 @pytest.mark.rule("MAT-88")
 async def test_a_later_need_gives_back_what_expires_before_it(store: Plant) -> None:
     name, order = await item(store, tracking="LOT"), work_order()
-    today = datetime.now(UTC).date()
+    today = site_today()
     soon = await lot(store, name, expire_date=day(today + timedelta(days=5)))
     late = await lot(store, name, expire_date=day(today + timedelta(days=50)))
     for number_of in (soon, late):

@@ -8,7 +8,7 @@ from plantops.maintenance.v1 import chain_pb2, measures_pb2, occurrences_pb2, wo
 
 from tests.maintenance import builders as make
 from tests.plant import Refused
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 Measure = measures_pb2.MaintenanceMeasure
 WORK_ORDERS = "plantops.maintenance.v1.WorkOrderService/"
@@ -107,7 +107,7 @@ async def failure(plant: Plant, asset: str, end: datetime, down: object | None, 
 async def test_a_week_with_two_failures(plant: Plant) -> None:
     """168 h required, failures down 3 h and 3 h, and a planned stop that is no failure."""
     asset = await make.asset(plant)
-    first = datetime.now(UTC).date() - timedelta(days=60)
+    first = site_today() - timedelta(days=60)
     noon = datetime(first.year, first.month, first.day, 12, tzinfo=UTC)
     await failure(plant, asset, noon + timedelta(days=1), 3)
     await failure(plant, asset, noon + timedelta(days=3), 3)
@@ -140,7 +140,7 @@ async def test_without_data_there_is_no_value(plant: Plant, name: str) -> None:
 @pytest.mark.rule("MNT-287")
 async def test_compliance_counts_what_was_due_and_done_by_its_date(plant: Plant) -> None:
     asset = await make.asset(plant)
-    today = datetime.now(UTC).date()
+    today = site_today()
     policy = await make.policy(plant, kind="FIXED", interval_days=30, lead_days=40, catch_up="ALL")
     bound = await make.assign(plant, asset, policy, anchor_date=make.day(today - timedelta(days=85)))
     rows = await make.occurrences(plant, bound.name)

@@ -1,7 +1,7 @@
 """Policies through the rpcs: revisions with four eyes, assignments, the ledger and the decisions behind it."""
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import psycopg
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from services.maintenance import jobs
 from tests.maintenance import builders as make
 from tests.plant import Refused
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 Occurrence = occurrences_pb2.Occurrence
 Revision = policies_pb2.MaintenanceRevision
@@ -449,7 +449,7 @@ async def test_a_cancelled_order_leaves_a_cancelled_occurrence(plant: Plant) -> 
 
 
 def back(months: int) -> date:
-    today = datetime.now(UTC).date()
+    today = site_today()
     count = today.year * 12 + today.month - 1 - months
     return date(count // 12, count % 12 + 1, 1)
 
@@ -487,7 +487,7 @@ async def test_three_missed_months_follow_the_catch_up(plant: Plant, catch_up: s
 async def test_jobs_at_once_and_again_make_one_order(plant: Plant) -> None:
     place = await make.asset(plant, state="PLANNED")
     policy = await make.policy(plant, kind="FIXED", interval_days=7, lead_days=2)
-    anchor = datetime.now(UTC).date() - timedelta(days=7)
+    anchor = site_today() - timedelta(days=7)
     bound = await make.assign(plant, place, policy, anchor_date=make.day(anchor))
     assert await make.occurrences(plant, bound.name) == []
     await plant("paul", assets_pb2.ChangeAssetStateRequest(name=place, state="IN_SERVICE"))
@@ -532,12 +532,12 @@ async def test_a_failing_assignment_keeps_no_other_one_waiting(plant: Plant) -> 
             plant,
             await make.asset(plant),
             policy,
-            anchor_date=make.day(datetime.now(UTC).date()),
+            anchor_date=make.day(site_today()),
         )
         for _ in range(2)
     ]
     with plant.look("maintenance") as connection:
-        due = datetime.now(UTC).date() - timedelta(days=8)
+        due = site_today() - timedelta(days=8)
         for row, next_date in zip(bound, (due - timedelta(days=1), due), strict=True):
             connection.execute(
                 "update policy_assignment set anchor_date = %s, next_date = %s where name = %s",

@@ -11,7 +11,7 @@ from plantops.maintenance.v1 import work_orders_pb2 as pb
 from services.maintenance.model.work_order import COMMANDS, State
 from tests.maintenance import builders as make
 from tests.plant import Refused, tables
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 WorkOrder = pb.WorkOrder
 PartDemand = pb.WorkOrder.PartDemand
@@ -205,7 +205,7 @@ async def test_an_order_without_hindrance_is_ready_with_its_approval(plant: Plan
 
 
 async def test_creation_is_told_with_what_is_known(plant: Plant, press: str) -> None:
-    day = make.day(datetime.now(UTC).date())
+    day = make.day(site_today())
     order = await make.order(
         plant,
         press,
@@ -265,7 +265,7 @@ async def test_an_order_that_cannot_be_changes_nothing(
 
 @pytest.mark.rule("MNT-128")
 async def test_rescheduling_tells_the_window_and_leaves_the_required_date(plant: Plant, press: str) -> None:
-    day = make.day(datetime.now(UTC).date())
+    day = make.day(site_today())
     order = await make.order(plant, press, required_date=day, part_demands=[FILTER])
     begin = datetime.now(UTC) + timedelta(days=30)
     request = pb.RescheduleWorkOrderRequest(

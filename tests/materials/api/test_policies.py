@@ -1,7 +1,7 @@
 """Replenishment: revisions, the one open request, the job; the chain and the lookup of codes."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,7 +41,7 @@ from tests.materials.builders import (
     told,
 )
 from tests.plant import Refused
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 Revision = policies_pb2.MaterialsRevision
 Request = policies_pb2.SupplyRequest
@@ -237,7 +237,7 @@ async def test_the_job_asks_the_policies_also_when_two_run_at_once(store: Plant)
 @pytest.mark.rule("MAT-164")
 async def test_expired_stock_does_not_count(store: Plant) -> None:
     name = await item(store, tracking="LOT")
-    gone = await lot(store, name, expire_date=day(datetime.now(UTC).date() - timedelta(days=3)))
+    gone = await lot(store, name, expire_date=day(site_today() - timedelta(days=3)))
     await stocked(store, name, 50, lot=gone)
     await in_force(store, name)
     assert [row.quantity for row in await requests_of(store, name)] == [q(24)]

@@ -1,7 +1,7 @@
 """Expected receipts and receipts through the api: counting in, posting, taking back."""
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal as D
 from typing import Any
 
@@ -38,7 +38,7 @@ from tests.materials.builders import (
     worth,
 )
 from tests.plant import Refused
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 Receipt = receipts_pb2.Receipt
 Expected = receipts_pb2.ExpectedReceipt
@@ -70,7 +70,7 @@ async def lots_of(plant: Plant, receipt: str) -> list[Any]:
 @pytest.mark.played_partner
 async def test_an_order_is_expected_and_changes_no_stock(store: Plant) -> None:
     name, order = await item(store), purchase_order()
-    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    tomorrow = site_today() + timedelta(days=1)
     row = await due(
         store,
         await expected(
@@ -172,7 +172,7 @@ async def test_parts_of_an_order_unit_add_up_exactly(store: Plant) -> None:
 @pytest.mark.rule("MAT-96")
 async def test_a_scan_without_a_line_goes_to_the_earliest_with_room(store: Plant) -> None:
     name = await item(store)
-    today = datetime.now(UTC).date()
+    today = site_today()
     late = await expected(store, name, 5, expected=today + timedelta(days=9))
     soon = await expected(store, name, 2, expected=today + timedelta(days=1))
     await expected(store, name, 9, expected=today, supplier="suppliers/other")

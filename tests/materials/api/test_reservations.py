@@ -32,7 +32,7 @@ from tests.materials.builders import (
     worth,
 )
 from tests.plant import Refused
-from tests.world import Plant
+from tests.world import Plant, site_today
 
 Reservation = reservations_pb2.Reservation
 
@@ -105,7 +105,7 @@ async def test_a_covered_claim_says_which_stock_it_took(store: Plant) -> None:
 @pytest.mark.rule("MAT-86")
 async def test_stock_is_taken_by_expiry_and_never_when_it_expires_before_the_need(store: Plant) -> None:
     name = await item(store, tracking="LOT")
-    today = datetime.now(UTC).date()
+    today = site_today()
     late = await lot(store, name, expire_date=day(today + timedelta(days=60)))
     soon = await lot(store, name, expire_date=day(today + timedelta(days=30)))
     none = await lot(store, name)
@@ -197,7 +197,7 @@ async def test_a_wrong_quantity_is_neither_issued_nor_returned(store: Plant, qua
 @pytest.mark.rule("MAT-86")
 async def test_a_lot_is_not_handed_out_after_its_last_day(store: Plant) -> None:
     name = await item(store, tracking="LOT")
-    mine = await lot(store, name, expire_date=day(datetime.now(UTC).date() + timedelta(days=2)))
+    mine = await lot(store, name, expire_date=day(site_today() + timedelta(days=2)))
     await stocked(store, name, 5, lot=mine)
     row = await reserved(store, name, 5)
     with store.look("materials") as connection:
