@@ -6,18 +6,22 @@ for a batch stands open, each message is handed on when it arrives, and idle hea
 still knows the request (REL-27).
 """
 
+import asyncio
+import contextlib
 import json
 from types import TracebackType
 from typing import Any, Self
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 
 BATCH = 64
 EXPIRES_SECONDS = 10
 HEARTBEAT_SECONDS = 1
 SILENCE_SECONDS = 2.5 * HEARTBEAT_SECONDS
+ENDING_SECONDS = 2
 _SECOND = 1_000_000_000
 _GONE = frozenset({"404", "408"})
 """No messages, request expired: the next request is due."""
@@ -35,6 +39,7 @@ class Pull:
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = nc.new_inbox()
         self._open = 0
+        self._ended = False
         self._subscription: Any = None
 
     async def __aenter__(self) -> Self:
@@ -44,7 +49,7 @@ class Pull:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._nc.is_closed:
+        if not self._nc.is_closed and not self._ended:
             await self._subscription.unsubscribe()
 
     async def next(self) -> Msg | None:
@@ -66,12 +71,19 @@ class Pull:
         return None
 
     async def give_back(self) -> None:
-        """Hand back what was delivered and not taken, so that another process gets it at once."""
-        while True:
-            try:
-                message: Msg = await self._subscription.next_msg(timeout=0.01)
-            except NatsTimeout:
-                return
+        """Hand back what was delivered and not taken, so that another process gets it at once.
+
+        The interest ends first: while the request stands, the broker would deliver to it again what is given back.
+        """
+        ending = asyncio.ensure_future(asyncio.wait_for(self._subscription.drain(), ENDING_SECONDS))
+        left: list[Msg] = []
+        while not ending.done():
+            with contextlib.suppress(NatsTimeout):
+                left.append(await self._subscription.next_msg(timeout=0.02))
+        with contextlib.suppress(TimeoutError, NatsError):
+            ending.result()
+        self._ended = True
+        for message in left:
             if message.reply.startswith("$JS.ACK."):
                 await message.nak()
 
