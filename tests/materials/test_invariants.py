@@ -224,7 +224,9 @@ STEPS = [
 async def test_after_every_step_of_a_random_course_the_stock_is_whole(store: Plant, seed: int) -> None:
     course = Course(store, seed)
     await course.begin()
-    for number in range(90):
+    for number in range(240):
+        if number >= 90 and set(course.done) == set(STEPS):
+            break  # names are made by chance, so what a step finds differs from run to run
         kind = course.chance.choice(STEPS)
         await course.step(kind)
         assert broken(store) == [], f"after step {number}, {kind}"
