@@ -1,15 +1,17 @@
 """What goes back over HTTP: messages as proto3 JSON, refusals as problem JSON, streams as lines of JSON.
 
 Fields without presence are always written, also when they are zero or empty, so that a client need not know the
-defaults; unset messages are left out. 64-bit numbers are texts, enums their names.
+defaults; unset messages and enums that were not given are left out. 64-bit numbers are texts, enums their names.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from starlette.responses import Response, StreamingResponse
@@ -21,8 +23,40 @@ LARGE = 64 * 1024
 
 
 def document(message: Message) -> bytes:
-    """A message as JSON text."""
-    return dumps(json_format.MessageToDict(message, always_print_fields_with_no_presence=True))
+    """A message as JSON text; what is empty is shown, an enum that was not given is not."""
+    content = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    _hide_unspecified(message.DESCRIPTOR, content)
+    return dumps(content)
+
+
+def _hide_unspecified(descriptor: Descriptor, content: dict[str, Any]) -> None:
+    """Leave out enum fields at their zero value: it stands for "not given" and is never sent out (AIP-126)."""
+    enums, inner = _enums(descriptor)
+    for name, zero in enums:
+        if content.get(name) == zero:
+            del content[name]
+    for name, kind in inner:
+        value = content.get(name)
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, dict):
+                _hide_unspecified(kind, item)
+
+
+@cache
+def _enums(descriptor: Descriptor) -> tuple[list[tuple[str, str]], list[tuple[str, Descriptor]]]:
+    """Enum fields with the name of their zero, and the message fields of the contract to look into."""
+    enums: list[tuple[str, str]] = []
+    inner: list[tuple[str, Descriptor]] = []
+    for field in descriptor.fields:
+        if field.enum_type is not None and not field.is_repeated:
+            enums.append((field.json_name, field.enum_type.values_by_number[0].name))
+        elif field.message_type is not None and _to_look_into(field.message_type):
+            inner.append((field.json_name, field.message_type))
+    return enums, inner
+
+
+def _to_look_into(kind: Descriptor) -> bool:
+    return bool(kind.full_name.startswith("plantops.") and not kind.GetOptions().map_entry)
 
 
 def dumps(value: Any) -> bytes:

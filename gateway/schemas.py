@@ -154,10 +154,11 @@ class Schemas:
             lines = [
                 f"{value.name}: {known[f'{kind.full_name}.{value.name}']}"
                 for value in kind.values
-                if f"{kind.full_name}.{value.name}" in known
+                if value.number and f"{kind.full_name}.{value.name}" in known
             ]
+            names = [value.name for value in kind.values if value.number]  # zero = not given, never sent out
             text = " ".join([known.get(kind.full_name, ""), *lines]).strip()
-            self.found[name] = {"type": "string", "enum": [value.name for value in kind.values], "description": text}
+            self.found[name] = {"type": "string", "enum": names, "description": text}
         return {"$ref": f"#/components/schemas/{name}"}
 
 

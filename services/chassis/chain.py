@@ -6,8 +6,7 @@ from google.protobuf.message import Message
 from plantops.type.v1.chain_pb2 import ChainEntry
 from sqlalchemy import text
 
-from services.chassis.faults import FieldInvalid
-from services.chassis.query import MAX_SIZE, page_size
+from services.chassis.query import MAX_SIZE, page_size, position
 from services.chassis.unit import Unit
 
 _PAGE = text("""
@@ -19,12 +18,10 @@ _PAGE = text("""
 async def page(unit: Unit, request: Any, response: Any) -> Message:
     """Entries of a chain in the order of the journal; the token is the last position."""
     size = page_size(request) if request.page_size else MAX_SIZE
-    if request.page_token and not request.page_token.isdigit():
-        raise FieldInvalid(field="page_token", rule="must come from the page before", value=request.page_token)
     rows = (
         await unit.execute(
             _PAGE,
-            {"correlation": request.correlation, "after": int(request.page_token or 0), "size": size + 1},
+            {"correlation": request.correlation, "after": position(request), "size": size + 1},
         )
     ).all()
     for row in rows[:size]:

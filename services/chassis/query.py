@@ -75,6 +75,14 @@ def page_size(request: Any) -> int:
     return min(request.page_size or DEFAULT_SIZE, MAX_SIZE)
 
 
+def position(request: Any) -> int:
+    """Last position of the page before, for lists whose token is a plain position; 0 for the first page."""
+    token: str = request.page_token
+    if token and not (token.isascii() and token.isdigit() and len(token) <= 18):
+        raise FieldInvalid(field="page_token", rule="must come from the page before", value=token)
+    return int(token or 0)
+
+
 def order_of(model: Any, descriptor: Descriptor, text: str) -> list[Order]:
     """Columns to order by, with the name as last tie-break."""
     order: list[Order] = []

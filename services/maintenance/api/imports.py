@@ -6,7 +6,7 @@ from plantops.maintenance.v1 import imports_pb2
 from sqlalchemy import select
 
 from services.chassis.faults import FieldInvalid
-from services.chassis.query import page_size
+from services.chassis.query import page_size, position
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.maintenance.model import takeover
@@ -64,11 +64,9 @@ class MaintenanceImportService:
     async def list_maintenance_import_errors(self, request: Any, unit: Unit) -> Any:
         found = await unit.get(Import, request.parent)
         size = page_size(request)
-        if request.page_token and not request.page_token.isdigit():
-            raise FieldInvalid(field="page_token", rule="must come from the page before", value=request.page_token)
         rows = await unit.all(
             select(ImportError_)
-            .where(ImportError_.import_ == found.name, ImportError_.row > int(request.page_token or 0))  # type: ignore[arg-type]
+            .where(ImportError_.import_ == found.name, ImportError_.row > position(request))  # type: ignore[arg-type]
             .order_by(ImportError_.row)  # type: ignore[arg-type]
             .limit(size + 1)
         )
