@@ -102,7 +102,8 @@ def _sample(connection: psycopg.Connection) -> None:
 def test_a_bug_is_caught_by_a_test_that_passes_without_it_alone() -> None:
     def outcome(found: Run, sound: Run) -> str:
         row = judge(Bug("chassis.x", "REL-5", ""), ["a", "b"], found)
-        confirm([row], sound)
+        if row.outcome == CAUGHT:
+            confirm(row, sound)
         return row.outcome
 
     assert outcome(Run(passed=["a"], failed=["b"]), Run(passed=["a", "b"])) == CAUGHT

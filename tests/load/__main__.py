@@ -1,0 +1,58 @@
+"""`make bench`: run benchmarks, print a table, write build/bench/<name>.json; docs/how-to/benchmarks.md explains it.
+
+    python -m tests.load [relay|events|command|import ...]
+
+Ends with 1 when a result differs from its baseline's or a bound is not kept.
+"""
+
+import argparse
+import asyncio
+import importlib
+import os
+import sys
+import time
+
+import structlog
+
+from tests.load import measure
+from tests.load.measure import Report, ResultsDiffer
+from tests.load.stage import stage
+
+NAMES = ("relay", "events", "command", "import")
+
+
+def main() -> int:
+    """Run the benchmarks named, or all."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(NAMES))
+    names = parser.parse_args().names or list(NAMES)
+    for name in names:
+        if name not in NAMES:
+            parser.error(f"there is no benchmark {name}; there are {', '.join(NAMES)}")
+    structlog.configure(processors=[_silent], cache_logger_on_first_use=False)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
+    every: list[Report] = []
+    failed = False
+    for name in names:
+        began = time.monotonic()
+        try:
+            with stage() as found:
+                reports = asyncio.run(importlib.import_module(f"tests.load.bench_{name}").run(found))
+        except ResultsDiffer as error:
+            print(f"{name}: the results differ, no time was compared: {error}", flush=True)
+            failed = True
+            continue
+        target = measure.save(name, reports)
+        every += reports
+        print(f"{name}: {time.monotonic() - began:.0f} s, {target.relative_to(target.parents[2])}", flush=True)
+    if every:
+        print(measure.table(every))
+    return 1 if failed or any(report.holds is False for report in every) else 0
+
+
+def _silent(*_: object) -> str:
+    raise structlog.DropEvent
+
+
+if __name__ == "__main__":
+    sys.exit(main())

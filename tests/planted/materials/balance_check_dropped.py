@@ -1,9 +1,0 @@
-"""The database allows negative stock."""
-
-from tests.planted.planting import execute
-
-RULE = "MAT-57"
-
-
-def plant() -> None:
-    execute("materials", "alter table balance drop constraint ck_balance_on_hand")
