@@ -29,3 +29,8 @@ def engines() -> Iterator[Engines]:
         Path(folder).chmod(0o711)  # the servers' account passes through
         with start(Path(folder), durable=False) as found:
             yield found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest story first, so that the workers end together."""
+    items.sort(key=lambda item: item.path.name != "test_crash.py")
