@@ -29,6 +29,7 @@ def main() -> int:
     for name in names:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name}; there are {', '.join(NAMES)}")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its word about each process that is started
     structlog.configure(processors=[_silent], cache_logger_on_first_use=False)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
     every: list[Report] = []

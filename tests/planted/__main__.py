@@ -144,12 +144,19 @@ class Field:
 
     def plant(self, bug: Bug, tests: Sequence[str]) -> Found:
         """Run a bug's tests with it, and when one has noticed it, the same tests up to that one without it."""
-        if not tests:
-            return Found(bug.name, bug.rule, 0, NO_TEST, 0)
-        row = judge(bug, tests, run(tests, bug.name, "-x"))
-        if row.outcome == CAUGHT:
-            names = list(tests)
-            confirm(row, self._without(tuple(names[: names.index(row.by.partition("[")[0]) + 1])))
+        left, unsound = list(tests), Found(bug.name, bug.rule, 0, NO_TEST, 0)
+        row = Found(bug.name, bug.rule, 0, NO_TEST, 0)
+        while left:
+            row = judge(bug, tests, run(left, bug.name, "-x"))
+            if row.outcome != CAUGHT:
+                row.by, row.why = row.by or unsound.by, row.why or unsound.why
+                break
+            noticed = row.by.partition("[")[0]
+            confirm(row, self._without(tuple(left[: left.index(noticed) + 1])))
+            if row.outcome == CAUGHT:
+                break
+            left.remove(noticed)  # one that never passes alone says nothing; the others may
+            unsound = row
         return row
 
     def _without(self, tests: tuple[str, ...]) -> Run:

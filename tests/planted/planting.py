@@ -75,10 +75,10 @@ def bugs(service: str = "") -> list[Bug]:
     return found
 
 
-def replace(owner: Any, name: str, new: Any) -> Any:
+def replace(owner: Any, name: str, new: Any, *, everywhere: bool = True) -> Any:
     """Put `new` in place of an attribute of a module or class; gives the original.
 
-    Modules that have imported the original by name get the new one too.
+    Modules that have imported the original under its name get the new one too, unless `everywhere` is false.
     """
     if name not in vars(owner):
         raise PlantingFailed(f"{owner.__name__} has no {name}")
@@ -87,10 +87,10 @@ def replace(owner: Any, name: str, new: Any) -> Any:
         _rehearsed.append(f"{owner.__name__}.{name}")
         return original
     setattr(owner, name, new)
-    if isinstance(owner, ModuleType):
+    if everywhere and isinstance(owner, ModuleType):
         for module in [module for key, module in sys.modules.items() if key.startswith(("services.", "gateway."))]:
-            for known in [key for key, value in vars(module).items() if value is original]:
-                setattr(module, known, new)
+            if vars(module).get(name) is original:
+                setattr(module, name, new)
     return original
 
 

@@ -118,3 +118,16 @@ def test_quick_proofs_come_first_and_stories_last() -> None:
     nodes = ["tests/scenarios/x", "tests/materials/api/x", "tests/maintenance/api/x", "tests/materials/rules/x"]
     found = proofs_of(Bug("materials.x", "MAT-4", ""), {"MAT-4": nodes})
     assert found == [nodes[3], nodes[1], nodes[2], nodes[0]]
+
+
+def test_who_has_imported_the_original_gets_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from services.chassis import command, idempotency, tokens
+
+    known = idempotency.KEPT, idempotency.STORED_CODES, tokens.LEEWAY
+    for module in (command, idempotency):
+        monkeypatch.setattr(module, "STORED_CODES", idempotency.STORED_CODES)
+    assert planting.replace(idempotency, "STORED_CODES", frozenset()) == known[1]
+    assert command.STORED_CODES == idempotency.STORED_CODES == frozenset()
+    monkeypatch.setattr(tokens, "REFRESH_SECONDS", tokens.LEEWAY)
+    planting.replace(tokens, "REFRESH_SECONDS", 0)
+    assert (0, known[2]) == (tokens.REFRESH_SECONDS, tokens.LEEWAY)  # an equal value is another thing

@@ -9,4 +9,4 @@ RULE = "MNT-125"
 
 
 def plant() -> None:
-    replace(generation, "CatchUp", SimpleNamespace(DROP=None, ALL=None))
+    replace(generation, "CatchUp", SimpleNamespace(DROP=None, ALL=None), everywhere=False)
