@@ -19,7 +19,7 @@ from tests.world import Plant
 State = pb.PurchaseOrder.State
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 async def item(plant: Plant) -> str:
     await make.site(plant)
     await make.site(plant, "antwerp", "Europe/Brussels")
