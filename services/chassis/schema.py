@@ -11,7 +11,7 @@ TABLES = frozenset(
     {
         "outbox", "journal", "relay_position", "relay_lease", "inbox", "applied", "waiting_event",
         "dead_letter", "consumer_position", "idempotency", "audit", "principal_state", "principal_grant",
-        "allowed_transition", "job_run",
+        "allowed_transition", "job_run", "replay_request",
     }
 )  # fmt: skip
 
@@ -194,6 +194,29 @@ begin
 end $$;
 """
 
+_TABLES_2 = """
+alter table relay_position
+  add column window_end xid8,
+  add column window_pos bigint not null default -1,
+  add column stream_created timestamptz,
+  add column stream_seq bigint not null default 0;
+
+alter table consumer_position add column stream_created timestamptz;
+alter table dead_letter add column decided_at timestamptz;
+
+create table replay_request (
+  number bigint generated always as identity,
+  since timestamptz, until timestamptz, event_types text[], positions bigint[],
+  aggregate text, from_version bigint, to_version bigint,
+  requested_by text not null, reason text not null, requested_at timestamptz not null default now(),
+  position bigint not null default -1, published bigint not null default 0, finished_at timestamptz,
+  constraint pk_replay_request primary key (number),
+  constraint ck_replay_request_scope check (num_nonnulls(since, positions, aggregate) = 1)
+);
+create index ix_replay_request_open on replay_request (number) where finished_at is null;
+"""
+"""What revision 0002 adds: where a window of the relay stands, which stream it goes to, and what is told again."""
+
 _APPEND_ONLY = ("outbox", "journal", "audit")
 _TOLD = "pos, xid, event_id, aggregate_type, aggregate_id, aggregate_version, recorded_at"
 _INSERT_ONLY = ("outbox", "audit")
@@ -225,6 +248,13 @@ def create_chassis(op: Any, service: str) -> None:
         ("relay_lease", "select, insert, update"),
     ):
         op.execute(f"grant {rights} on {table} to {service}_relay")
+
+
+def extend_chassis_2(op: Any, service: str) -> None:
+    """Add what a lost stream and events told again need (REL-9, REL-37, REL-90)."""
+    op.execute(_plain(_TABLES_2))
+    grant(op, service, "replay_request", "select, insert")
+    op.execute(f"grant select, update on replay_request to {service}_relay")
 
 
 def append_only(op: Any, table: str) -> None:

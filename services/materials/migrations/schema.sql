@@ -365,7 +365,8 @@ ALTER TABLE public.balance OWNER TO materials_owner;
 CREATE TABLE public.consumer_position (
     consumer text NOT NULL,
     stream text NOT NULL,
-    stream_seq bigint NOT NULL
+    stream_seq bigint NOT NULL,
+    stream_created timestamp with time zone
 );
 
 ALTER TABLE public.consumer_position OWNER TO materials_owner;
@@ -388,6 +389,7 @@ CREATE TABLE public.dead_letter (
     state text DEFAULT 'PARKED'::text NOT NULL,
     decided_by text,
     decision_reason text,
+    decided_at timestamp with time zone,
     CONSTRAINT ck_dead_letter_state CHECK ((state = ANY (ARRAY['PARKED'::text, 'REPLAYED'::text, 'DISCARDED'::text])))
 );
 
@@ -785,10 +787,43 @@ ALTER TABLE public.relay_lease OWNER TO materials_owner;
 
 CREATE TABLE public.relay_position (
     shard integer NOT NULL,
-    stored xid8 NOT NULL
+    stored xid8 NOT NULL,
+    window_end xid8,
+    window_pos bigint DEFAULT '-1'::integer NOT NULL,
+    stream_created timestamp with time zone,
+    stream_seq bigint DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE public.relay_position OWNER TO materials_owner;
+
+CREATE TABLE public.replay_request (
+    number bigint NOT NULL,
+    since timestamp with time zone,
+    until timestamp with time zone,
+    event_types text[],
+    positions bigint[],
+    aggregate text,
+    from_version bigint,
+    to_version bigint,
+    requested_by text NOT NULL,
+    reason text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    "position" bigint DEFAULT '-1'::integer NOT NULL,
+    published bigint DEFAULT 0 NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT ck_replay_request_scope CHECK ((num_nonnulls(since, positions, aggregate) = 1))
+);
+
+ALTER TABLE public.replay_request OWNER TO materials_owner;
+
+ALTER TABLE public.replay_request ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.replay_request_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.reservation (
     name text NOT NULL,
@@ -967,6 +1002,9 @@ ALTER TABLE ONLY public.relay_lease
 ALTER TABLE ONLY public.relay_position
     ADD CONSTRAINT pk_relay_position PRIMARY KEY (shard);
 
+ALTER TABLE ONLY public.replay_request
+    ADD CONSTRAINT pk_replay_request PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.reservation
     ADD CONSTRAINT pk_reservation PRIMARY KEY (name);
 
@@ -1099,6 +1137,8 @@ CREATE INDEX ix_receipt_site ON public.receipt USING btree (site, name);
 CREATE INDEX ix_receipt_state ON public.receipt USING btree (site, state, name);
 
 CREATE INDEX ix_receipt_supplier ON public.receipt USING btree (site, supplier, name);
+
+CREATE INDEX ix_replay_request_open ON public.replay_request USING btree (number) WHERE (finished_at IS NULL);
 
 CREATE INDEX ix_reservation_cover ON public.reservation USING btree (site, cover, name);
 
@@ -1299,6 +1339,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.relay_lease TO materials_relay;
 
 GRANT SELECT ON TABLE public.relay_position TO materials_app;
 GRANT SELECT,UPDATE ON TABLE public.relay_position TO materials_relay;
+
+GRANT SELECT,INSERT ON TABLE public.replay_request TO materials_app;
+GRANT SELECT,UPDATE ON TABLE public.replay_request TO materials_relay;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.reservation TO materials_app;
 

@@ -124,7 +124,8 @@ ALTER TABLE public.audit ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE public.consumer_position (
     consumer text NOT NULL,
     stream text NOT NULL,
-    stream_seq bigint NOT NULL
+    stream_seq bigint NOT NULL,
+    stream_created timestamp with time zone
 );
 
 ALTER TABLE public.consumer_position OWNER TO procurement_owner;
@@ -147,6 +148,7 @@ CREATE TABLE public.dead_letter (
     state text DEFAULT 'PARKED'::text NOT NULL,
     decided_by text,
     decision_reason text,
+    decided_at timestamp with time zone,
     CONSTRAINT ck_dead_letter_state CHECK ((state = ANY (ARRAY['PARKED'::text, 'REPLAYED'::text, 'DISCARDED'::text])))
 );
 
@@ -421,10 +423,43 @@ ALTER TABLE public.relay_lease OWNER TO procurement_owner;
 
 CREATE TABLE public.relay_position (
     shard integer NOT NULL,
-    stored xid8 NOT NULL
+    stored xid8 NOT NULL,
+    window_end xid8,
+    window_pos bigint DEFAULT '-1'::integer NOT NULL,
+    stream_created timestamp with time zone,
+    stream_seq bigint DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE public.relay_position OWNER TO procurement_owner;
+
+CREATE TABLE public.replay_request (
+    number bigint NOT NULL,
+    since timestamp with time zone,
+    until timestamp with time zone,
+    event_types text[],
+    positions bigint[],
+    aggregate text,
+    from_version bigint,
+    to_version bigint,
+    requested_by text NOT NULL,
+    reason text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    "position" bigint DEFAULT '-1'::integer NOT NULL,
+    published bigint DEFAULT 0 NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT ck_replay_request_scope CHECK ((num_nonnulls(since, positions, aggregate) = 1))
+);
+
+ALTER TABLE public.replay_request OWNER TO procurement_owner;
+
+ALTER TABLE public.replay_request ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.replay_request_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.requisition (
     name text NOT NULL,
@@ -603,6 +638,9 @@ ALTER TABLE ONLY public.relay_lease
 ALTER TABLE ONLY public.relay_position
     ADD CONSTRAINT pk_relay_position PRIMARY KEY (shard);
 
+ALTER TABLE ONLY public.replay_request
+    ADD CONSTRAINT pk_replay_request PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.requisition
     ADD CONSTRAINT pk_requisition PRIMARY KEY (name);
 
@@ -641,6 +679,8 @@ CREATE INDEX ix_purchase_order_state ON public.purchase_order USING btree (site,
 CREATE INDEX ix_purchase_order_supplier ON public.purchase_order USING btree (supplier, decide_time);
 
 CREATE INDEX ix_receipt_seen_purchase_order ON public.receipt_seen USING btree (purchase_order, line);
+
+CREATE INDEX ix_replay_request_open ON public.replay_request USING btree (number) WHERE (finished_at IS NULL);
 
 CREATE INDEX ix_requisition_site ON public.requisition USING btree (site, name);
 
@@ -775,6 +815,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.relay_lease TO procurement_relay;
 
 GRANT SELECT ON TABLE public.relay_position TO procurement_app;
 GRANT SELECT,UPDATE ON TABLE public.relay_position TO procurement_relay;
+
+GRANT SELECT,INSERT ON TABLE public.replay_request TO procurement_app;
+GRANT SELECT,UPDATE ON TABLE public.replay_request TO procurement_relay;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.requisition TO procurement_app;
 
