@@ -28,6 +28,7 @@ from gateway.routes import Route, Table
 from gateway.scans import ScanService
 from gateway.upstream import Upstream
 from services.chassis.config import GatewayConfig
+from services.chassis.fault_points import reach
 from services.chassis.faults import Fault
 
 BODY_SECONDS = 10.0
@@ -119,6 +120,8 @@ class Api:
         if route.rpc.server_streaming:
             return await answers.lines(service.stream(route, message, call.metadata, call.left), call.request_id)
         reply, trailing = await service.unary(route, message, call.metadata, call.left)
+        if route.verb != "GET":
+            await reach("gateway.after_commit_before_reply", route.rpc.name)
         headers = {"idempotent-replay": "true"} if trailing.get("x-idempotent-replay") == "true" else {}
         if etag := transcode.etag_of(reply):
             headers["etag"] = etag

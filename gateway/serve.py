@@ -14,7 +14,7 @@ import uvicorn
 
 from gateway.app import Gateway
 from gateway.issuer import KeyUnusable
-from services.chassis import telemetry
+from services.chassis import fault_points, telemetry
 from services.chassis.config import ConfigInvalid, GatewayConfig
 
 log = structlog.get_logger("serve")
@@ -112,6 +112,7 @@ def main() -> None:
     try:
         config = GatewayConfig.load("gateway")
         telemetry.start("gateway", config.log_level)
+        fault_points.arm(fault_points.parse(config.fault))
         _loop_run(_run(config))
     except (ConfigInvalid, KeyUnusable) as error:
         print(error, file=sys.stderr)

@@ -11,6 +11,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
 
+from services.chassis.fault_points import reach
 from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash
 from services.chassis.wire import fill
@@ -80,6 +81,7 @@ class Batch(Generic[E]):
                 else:
                     entry.refuse(FieldInvalid(field="request_id", rule="stands twice in this batch", value=key))
         claimed = await self._ledger.claim([(key, hashes[entry.index]) for key, entry in first.items()])
+        await reach("unit.after_idempotency_insert")
         for key, entry in first.items():
             outcome = claimed[key]
             if isinstance(outcome, Fault):

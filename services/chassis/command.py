@@ -29,6 +29,7 @@ from services.chassis import access, requests
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
 from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
+from services.chassis.fault_points import reach
 from services.chassis.faults import (
     Conflict,
     DeadlineExceeded,
@@ -159,6 +160,7 @@ class Commands:
         if key is not None and requests.changes(request.DESCRIPTOR):
             ledger = Ledger(unit.session, unit.principal, method.full_name)
             before = (await ledger.claim([(key, request_hash(request))]))[key]
+            await reach("unit.after_idempotency_insert")
             if isinstance(before, Fault):
                 raise before
             if before is not None:
@@ -247,6 +249,7 @@ class Commands:
         return error
 
     async def _commit(self, session: AsyncSession) -> None:
+        await reach("unit.before_commit")
         commit = asyncio.ensure_future(session.commit())
         cancelled: asyncio.CancelledError | None = None
         while not commit.done():  # deadline and client may both cancel
@@ -258,6 +261,7 @@ class Commands:
             commit.exception()  # seen: the retry with the same request_id tells the outcome
             raise cancelled
         commit.result()
+        await reach("unit.after_commit")
 
     def _context(
         self, caller: access.Caller, method: MethodDescriptor | None, request: Message | None, call: Call
@@ -328,6 +332,7 @@ class Commands:
             return
         ledger = Ledger(unit.session, unit.principal, method.full_name)
         before = (await ledger.claim([(unit.request_id, request_hash(request))]))[unit.request_id]
+        await reach("unit.after_idempotency_insert")
         if isinstance(before, Fault):
             raise before
         if before is not None:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from services.chassis import fault_points
+
 PREFIX = "PLANTOPS_"
 PROCESSES = ("maintenance", "materials", "procurement", "gateway")
 NOT_OURS = frozenset(
@@ -40,6 +42,15 @@ class ProcessConfig(BaseModel):
     issuer: str = Field(min_length=1, description="iss of the tokens that are accepted")
     audience: str = Field(default="plantops", min_length=1)
     jwks: str = Field(min_length=1, description="file or https address of the issuer's public keys")
+    fault: str = Field(default="", description="faults to happen at named points of a test process")
+
+    @model_validator(mode="after")
+    def _faults_in_tests_alone(self) -> Self:
+        if self.fault:
+            if self.environment != "test":
+                raise ValueError("fault: only the environment test has faults on purpose")
+            fault_points.parse(self.fault)
+        return self
 
     @classmethod
     def load(cls, process: str, environ: Mapping[str, str] | None = None, **given: Any) -> Self:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from services.chassis import dead_letter
 from services.chassis.db import sqlstate
 from services.chassis.envelope import Envelope, Poison
+from services.chassis.fault_points import reach
 from services.chassis.inbox import INSERT, Inbox, transient
 from services.chassis.pull import Pull, PullEnded
 
@@ -161,6 +162,7 @@ class Consumer:
                 return
             self.handled += 1
             log.info("event", outcome=outcome, aggregate=envelope.aggregate, version=envelope.version)
+            await reach("inbox.after_commit_before_ack")
             await message.ack_sync(timeout=5)
 
     async def _apply(self, envelope: Envelope, payload: bytes) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from services.chassis import dead_letter
 from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.envelope import Envelope, Poison
+from services.chassis.fault_points import reach
 from services.chassis.resource import key_of
 from services.chassis.unit import Unit
 
@@ -125,6 +126,7 @@ class Inbox:
             )
             if row.first() is None:
                 return "known"
+            await reach("inbox.after_insert")
             await unit.execute(
                 _POSITION,
                 {"consumer": self.consumer, "stream": self.stream, "stream_seq": envelope.stream_seq},

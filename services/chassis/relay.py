@@ -19,6 +19,8 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from services.chassis.fault_points import reach
+
 log = structlog.get_logger("relay")
 
 LOCK = 7_301_002
@@ -151,6 +153,8 @@ class Relay:
                     open_xids.append(int(row["xid"]))
                 else:
                     ready.append(row)
+            if ready:
+                await reach("relay.before_publish")
             done = await self._publish(nc, ready)
             sent += len(done)
             self._done |= done
@@ -168,9 +172,11 @@ class Relay:
         self.published += sent
         stored = min([int(horizon), *open_xids])
         if sent:
+            await reach("relay.after_publish_before_store")
             await connection.execute(
                 "update relay_position set stored = $2::text::xid8 where shard = $1", self.shard, str(stored)
             )
+            await reach("relay.after_store")
         self._stored = stored
         if not open_xids:
             self._done.clear()

@@ -24,7 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from sqlalchemy import text
 
-from services.chassis import bus, db, migrate, telemetry
+from services.chassis import bus, db, fault_points, migrate, telemetry
 from services.chassis.bind import bind, implementations, rpc_services
 from services.chassis.command import Commands
 from services.chassis.config import ConfigInvalid, ServiceConfig
@@ -262,6 +262,7 @@ def main(service: str) -> None:
     try:
         config = ServiceConfig.load(service)
         telemetry.start(service, config.log_level)
+        fault_points.arm(fault_points.parse(config.fault))
         _loop_run(_run(service, config))
     except ConfigInvalid as error:
         print(error, file=sys.stderr)

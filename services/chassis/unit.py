@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from sqlalchemy import Executable, Result, Select, event, inspect, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.chassis import access, audit, clock, outbox, query
+from services.chassis import access, audit, clock, fault_points, outbox, query
 from services.chassis.batch import Batch
 from services.chassis.faults import EtagMismatch, Fault, FieldInvalid, ResourceNotFound
 from services.chassis.idempotency import Ledger
@@ -96,6 +96,7 @@ class Unit:
         self.replayed: Message | None = None
         self.answered: object | None = None
         event.listen(session.sync_session, "before_flush", self._before_flush)
+        fault_points.doing.set(context)
 
     # --- rows ---------------------------------------------------------------------------------------------
 
