@@ -7,6 +7,7 @@ import asyncio
 import json
 import tomllib
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import SlowConsumerError
 
 log = structlog.get_logger("bus")
 
@@ -104,14 +106,19 @@ def wanted_consumers() -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-async def connect(url: str, name: str, *, wait: float = 0) -> Client:
-    """Connect for ever: reconnects without limit; `wait` bounds the first connection in seconds (0 = none)."""
+async def connect(url: str, name: str, *, wait: float = 0, report: Callable[[str], None] = lambda kind: None) -> Client:
+    """Connect for ever: reconnects without limit; `wait` bounds the first connection in seconds (0 = none).
+
+    `report` hears of each trouble in one word: permission, slow_consumer, disconnected or other (REL-29).
+    """
 
     async def on_error(error: Exception) -> None:
         log.error("broker error", error=repr(error))
+        report(_trouble(error))
 
     async def on_disconnect() -> None:
         log.warning("broker disconnected")
+        report("disconnected")
 
     async def on_close() -> None:
         log.info("broker connection closed")
@@ -129,6 +136,12 @@ async def connect(url: str, name: str, *, wait: float = 0) -> Client:
         closed_cb=on_close,
     )
     return await (asyncio.wait_for(connecting, wait) if wait else connecting)
+
+
+def _trouble(error: Exception) -> str:
+    if "permissions violation" in str(error).lower():
+        return "permission"
+    return "slow_consumer" if isinstance(error, SlowConsumerError) else "other"
 
 
 async def _ask(nc: Client, subject: str, content: dict[str, Any] | None = None) -> dict[str, Any]:

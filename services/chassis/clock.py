@@ -19,6 +19,11 @@ def uuid7() -> UUID:
     return UUID(int=(milliseconds << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | secrets.randbits(62))
 
 
+def seconds_of(identifier: UUID) -> float:
+    """When a UUID of version 7 was made, in seconds since 1970 by its maker's clock; for measurements only."""
+    return (identifier.int >> 80) / 1000
+
+
 def new_id() -> str:
     """A time-ordered id of 16 lower-case letters and digits: 45 bits of milliseconds, 30 of chance.
 

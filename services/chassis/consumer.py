@@ -14,11 +14,12 @@ from nats.js.errors import Error as JetStreamError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from services.chassis import dead_letter
+from services.chassis import clock, dead_letter
 from services.chassis.db import sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.fault_points import reach
-from services.chassis.inbox import INSERT, Inbox, transient
+from services.chassis.inbox import INSERT, Inbox, cause_of, transient
+from services.chassis.metrics import Metrics
 from services.chassis.pull import Pull, PullEnded
 
 log = structlog.get_logger("consumer")
@@ -35,8 +36,13 @@ class Consumer:
     """Reads one stream for one service."""
 
     def __init__(
-        self, inbox: Inbox, client: Callable[[], Client | None], sessions: async_sessionmaker[AsyncSession]
+        self,
+        inbox: Inbox,
+        client: Callable[[], Client | None],
+        sessions: async_sessionmaker[AsyncSession],
+        metrics: Metrics | None = None,
     ) -> None:
+        self.metrics = metrics or Metrics(inbox.consumer)
         self.inbox = inbox
         self.client = client
         self.sessions = sessions
@@ -151,6 +157,7 @@ class Consumer:
                 outcome = await self._apply(envelope, message.data)
             except Exception as error:
                 if transient(error):
+                    self.metrics.inc("plantops_event_retries_total", self.inbox.consumer, cause_of(error))
                     delay = min(300.0, 0.5 * 2 ** (attempts - 1)) * random.uniform(0.5, 1)
                     log.warning("event delayed", error=str(error), attempts=attempts, delay=round(delay, 2))
                     await message.nak(delay=delay)
@@ -161,6 +168,7 @@ class Consumer:
                 await message.term()
                 return
             self.handled += 1
+            self._count(outcome, envelope)
             log.info("event", outcome=outcome, aggregate=envelope.aggregate, version=envelope.version)
             await reach("inbox.after_commit_before_ack")
             await message.ack_sync(timeout=5)
@@ -172,8 +180,19 @@ class Consumer:
             except Exception as error:
                 if attempt == TRIES or not transient(error):
                     raise
+                self.metrics.inc("plantops_event_retries_total", self.inbox.consumer, cause_of(error))
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))
         raise AssertionError("unreachable")
+
+    def _count(self, outcome: str, envelope: Envelope) -> None:
+        """What became of a delivery; an effect's age counts from when the event was told (OPS-41)."""
+        if outcome == "applied":
+            age = time.time() - clock.seconds_of(envelope.event_id)
+            self.metrics.observe("plantops_event_seconds", age, self.inbox.stream, self.inbox.consumer)
+        elif outcome == "known":
+            self.metrics.inc("plantops_inbox_duplicates_total", self.inbox.consumer)
+        elif outcome == "stale":
+            self.metrics.inc("plantops_events_stale_total", self.inbox.consumer)
 
     async def _park(self, envelope: Envelope, payload: bytes, error: Exception, attempts: int, kind: str) -> None:
         """Dead letter and inbox row in one transaction, so that a redelivery finds it done."""

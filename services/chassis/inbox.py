@@ -217,6 +217,18 @@ def transient(error: BaseException) -> bool:
     )
 
 
+def cause_of(error: BaseException) -> str:
+    """Why trying again may help, in one word for the metrics."""
+    state = sqlstate(error)
+    if state in CLASHES:
+        return "clash"
+    if state.startswith(LOST):
+        return "lost"
+    if isinstance(error, PoolTimeout):
+        return "pool"
+    return "timeout" if isinstance(error, TimeoutError) or state == "57014" else "other"
+
+
 def decode(descriptor: Descriptor, payload: bytes) -> Message:
     """The event message; Poison when the bytes are none."""
     try:

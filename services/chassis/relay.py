@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from services.chassis.fault_points import reach
+from services.chassis.metrics import Metrics
 
 log = structlog.get_logger("relay")
 
@@ -46,7 +47,16 @@ _HORIZON = "select pg_snapshot_xmin(pg_current_snapshot())::text"
 class Relay:
     """Publishes a service's outbox while it holds the lock; `wake` after a local commit."""
 
-    def __init__(self, url: str, client: Callable[[], Client | None], stream: str, shard: int = 0) -> None:
+    def __init__(
+        self,
+        url: str,
+        client: Callable[[], Client | None],
+        stream: str,
+        shard: int = 0,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.metrics = metrics or Metrics(stream)
+        self.held = 0
         self.url = url
         self.client = client
         self.stream = stream
@@ -140,7 +150,7 @@ class Relay:
             return False
         ends = time.monotonic() + ROUND_SECONDS
         horizon: str = await connection.fetchval(_HORIZON)
-        last, open_xids, sent = -1, [], 0
+        last, open_xids, sent, held = -1, [], 0, 0
         failed: set[str] = set()
         while True:
             rows = await connection.fetch(_WINDOW, str(self._stored), last, horizon, BATCH)
@@ -148,6 +158,7 @@ class Relay:
             for row in rows:
                 if row["pos"] in self._done:
                     continue
+                held += row["held"]
                 if row["held"] or row["aggregate_id"] in failed:
                     failed.add(row["aggregate_id"])
                     open_xids.append(int(row["xid"]))
@@ -170,6 +181,7 @@ class Relay:
                 open_xids.append(self._stored)
                 break
         self.published += sent
+        self.held = held
         stored = min([int(horizon), *open_xids])
         if sent:
             await reach("relay.after_publish_before_store")
@@ -184,8 +196,10 @@ class Relay:
 
     async def _publish(self, nc: Client, rows: Sequence[Any]) -> set[int]:
         """Positions that the broker has acknowledged."""
-        if len(rows) > 1 and await self._atomic(nc, rows):
-            return {row["pos"] for row in rows}
+        if len(rows) > 1:
+            if await self._atomic(nc, rows):
+                return {row["pos"] for row in rows}
+            self.metrics.inc("plantops_relay_batch_fallbacks_total", str(self.shard))
         keys: dict[str, list[Any]] = {}
         for row in rows:
             keys.setdefault(row["aggregate_id"], []).append(row)
@@ -207,16 +221,19 @@ class Relay:
         if not nc.is_connected:
             return False
         headers = {**json.loads(row["headers"]), "Nats-Expected-Stream": self.stream}
+        began = time.perf_counter()
         try:
             answer = await nc.request(row["subject"], row["payload"], timeout=PUBLISH_SECONDS, headers=headers)
         except (NatsError, TimeoutError, OSError) as error:
             log.warning("publish not acknowledged", subject=row["subject"], error=repr(error))
             return False
+        self.metrics.observe("plantops_relay_publish_seconds", time.perf_counter() - began, str(self.shard))
         return self._accepted(row["subject"], answer.data)
 
     async def _atomic(self, nc: Client, rows: Sequence[Any]) -> bool:
         """All in one JetStream batch or none; False for a known message id or any other refusal (REL-9)."""
         batch = str(uuid4())
+        began = time.perf_counter()
         try:
             for number, row in enumerate(rows, 1):
                 headers = json.loads(row["headers"])
@@ -230,6 +247,7 @@ class Relay:
         except (NatsError, TimeoutError, OSError) as error:
             log.warning("batch not acknowledged", count=len(rows), error=repr(error))
             return False
+        self.metrics.observe("plantops_relay_publish_seconds", time.perf_counter() - began, str(self.shard))
         content = json.loads(answer.data or b"{}")
         return "error" not in content and content.get("stream") == self.stream
 
@@ -238,4 +256,6 @@ class Relay:
         if "error" in content or content.get("stream") != self.stream:
             log.error("publish refused", subject=subject, error=str(content.get("error")))
             return False
+        if content.get("duplicate") is True:
+            self.metrics.inc("plantops_relay_duplicates_total", str(self.shard))
         return True
