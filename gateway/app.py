@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
 from google.rpc import code_pb2, status_pb2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,6 +25,8 @@ from gateway.upstream import Upstream
 from services.chassis.config import GatewayConfig
 from services.chassis.faults import Fault
 
+log = structlog.get_logger("gateway")
+
 SERVICES = ("maintenance", "materials", "procurement")
 CORS_REQUEST = (
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id",
@@ -39,6 +42,7 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         self.config = config
         self.draining = False
+        self._said: list[str] = ["starting"]
         self.table = Table(contract())
         self.services = {
             name: Upstream(
@@ -96,10 +100,28 @@ class Gateway:
             zip(SERVICES, await asyncio.gather(*(self.services[name].ready() for name in SERVICES)), strict=True)
         )
         why = [f"{name}: {state}" for name, state in states.items() if state != "SERVING"]
+        detail = [self._detail(name, state) for name, state in states.items() if state != "SERVING"]
+        if lacking := await self.identity.verifier.lacking():
+            why.insert(0, "gateway: no token can be verified")
+            detail.insert(0, f"gateway: {lacking}")
         if self.draining:
             why.insert(0, "gateway: draining")
+            detail.insert(0, "gateway: draining")
+        self._say(detail)
         content = {"status": "not ready" if why else "ready", "services": states, "why": why}
         return Response(answers.dumps(content), 503 if why else 200, media_type="application/json")
+
+    def _detail(self, service: str, state: str) -> str:
+        """With what to do; addresses are for the log alone (SEC-56)."""
+        if state == "NOT_SERVING":
+            return f"{service}: NOT_SERVING: its log says why in the line `readiness`"
+        return f"{service}: {state} at {getattr(self.config, service)}: start it, or correct `{service}`"
+
+    def _say(self, detail: list[str]) -> None:
+        if detail != self._said:
+            self._said = detail
+            write = log.warning if detail else log.info
+            write("readiness", ready=not detail, why="; ".join(detail))
 
     async def openapi(self, request: Request) -> Response:
         """The description of the API; the same for everyone and as long as the process lives."""

@@ -32,6 +32,7 @@ from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.fault_points import reach
 from services.chassis.faults import (
     Conflict,
+    DatabaseFull,
     DeadlineExceeded,
     DependencyUnavailable,
     Fault,
@@ -244,6 +245,10 @@ class Commands:
             return Conflict(sqlstate=state)
         if state.startswith(LOST) or isinstance(error, InterfaceError):
             return DependencyUnavailable(dependency="the database")
+        if state == "53100":
+            return DatabaseFull()
+        if state == "53300":
+            return Overloaded(limit="the number of the database's connections")
         if state in OVERTIME:  # the statement timeout is the deadline
             return TimeoutError()
         return error

@@ -9,11 +9,21 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from services.chassis import fault_points
 
@@ -52,6 +62,13 @@ class ProcessConfig(BaseModel):
             fault_points.parse(self.fault)
         return self
 
+    @field_validator("listen", check_fields=False)
+    @classmethod
+    def _port(cls, value: str) -> str:
+        if int(value.rpartition(":")[2]) > 65535:
+            raise ValueError("a port is at most 65535")
+        return value
+
     @classmethod
     def load(cls, process: str, environ: Mapping[str, str] | None = None, **given: Any) -> Self:
         """Read all sources; ConfigInvalid lists everything that is wrong."""
@@ -61,11 +78,7 @@ class ProcessConfig(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [
-                ": ".join([process, *([".".join(map(str, item["loc"]))] if item["loc"] else []), item["msg"]])
-                for item in error.errors(include_input=False, include_url=False)
-            ]
-            raise ConfigInvalid("\n".join(lines)) from None
+            raise ConfigInvalid("\n".join(_line(process, item, cls) for item in _faults(error))) from None
 
     def describe(self) -> dict[str, object]:
         """Effective values, secrets hidden."""
@@ -87,7 +100,7 @@ class ServiceConfig(ProcessConfig):
     nats_url: SecretStr
     nats_monitor_url: str = ""
     listen: str = Field(default="127.0.0.1:0", pattern=r"^[^:]+:\d{1,5}$")
-    page_token_key: SecretStr = Field(description="key of page tokens, the same in all replicas")
+    page_token_key: SecretStr = Field(min_length=1, description="key of page tokens, the same in all replicas")
     pool_size: int = Field(default=8, ge=2, le=200)
     default_deadline_seconds: float = Field(default=10, gt=0, le=60)
     drain_delay: float = Field(default=0, ge=0, le=30, description="seconds between SIGTERM and draining")
@@ -98,6 +111,18 @@ class ServiceConfig(ProcessConfig):
     principals: dict[str, dict[str, list[str]]] = Field(
         default_factory=dict, description="other systems and services: site or '-' -> roles"
     )
+
+    @field_validator("database_url", "relay_url", "migrator_url")
+    @classmethod
+    def _database(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value.get_secret_value() or info.field_name != "migrator_url":
+            _check_url(value, ("postgresql", "postgres"), "postgresql://user:password@host:5432/database")
+        return value
+
+    @field_validator("nats_url")
+    @classmethod
+    def _broker(cls, value: SecretStr) -> SecretStr:
+        return _check_url(value, ("nats", "tls", "ws", "wss"), "nats://host:4222, several separated by commas")
 
 
 class GatewayConfig(ProcessConfig):
@@ -123,6 +148,22 @@ class GatewayConfig(ProcessConfig):
         if self.environment == "production" and self.dev_issuer_key:
             raise ValueError("dev_issuer_key: the built-in issuer is for development, never for production")
         return self
+
+
+def _faults(error: ValidationError) -> list[Any]:
+    return list(error.errors(include_input=False, include_url=False))
+
+
+def _line(process: str, item: Mapping[str, Any], kind: type[ProcessConfig]) -> str:
+    """One fault: process, key, what is wrong and, where it is not plain, what to do."""
+    key = ".".join(map(str, item["loc"]))
+    said = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        said = f"is missing: set {PREFIX}{process.upper()}_{key.upper()}, or {key} in the file"
+    elif item["type"] == "extra_forbidden":
+        near = get_close_matches(key, kind.model_fields, 1)
+        said = f"is no key of {process}: " + (f"did you mean {near[0]}?" if near else "take it out")
+    return ": ".join(part for part in (process, key, said) if part)
 
 
 def _sources(process: str, environ: Mapping[str, str], foreign: frozenset[str]) -> dict[str, Any]:
@@ -157,6 +198,23 @@ def _sources(process: str, environ: Mapping[str, str], foreign: frozenset[str]) 
             else:
                 values[name] = _typed(value)
     return values
+
+
+def _check_url(value: SecretStr, schemes: tuple[str, ...], form: str) -> SecretStr:
+    """The value, if every address in it can be read; the fault names the form and not the value, which is secret."""
+    for part in value.get_secret_value().split(","):
+        try:
+            place = urlsplit(part.strip())
+            good = (
+                place.scheme.partition("+")[0] in schemes
+                and bool(place.hostname or "host=" in place.query)
+                and place.port != 0
+            )
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError(f"must have the form {form}")
+    return value
 
 
 def _typed(value: str) -> Any:

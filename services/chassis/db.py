@@ -5,6 +5,7 @@ that finds none in time is refused as overload.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -13,9 +14,11 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
 
+from services.chassis import remedies
 from services.chassis.wire import canonical
 
 POOL_TIMEOUT = 2.0
@@ -99,3 +102,36 @@ def _broken(error: object) -> bool:
 
 DRIVER_ERRORS = (DBAPIError, StaleDataError, asyncpg.InternalClientError)
 """What the database or its driver raises; `sqlstate` tells them apart."""
+
+_BY_STATE: Mapping[str, tuple[str, str]] = {
+    "28P01": ("the database refuses the password", "correct it in database_url"),
+    "28000": ("the database refuses the user", "correct it in database_url"),
+    "3D000": ("the database does not exist", "create it, then run `plantops migrate {service}`"),
+    "42501": ("the database refuses a right", "run `plantops migrate {service}`, which grants it"),
+    "42P01": ("the database lacks a table", "run `plantops migrate {service}`"),
+    "53100": ("the database's volume is full", "free or add space; nothing is lost and nothing else is to do"),
+    "53300": ("the database has no connection left", "lower pool_size or the replicas, or raise max_connections"),
+    "57P03": ("the database starts, stops or recovers", "wait; if it lasts, read the database's log"),
+    "08": ("the connection to the database broke", "wait; if it lasts, look whether the database runs"),
+    "57P": ("the database ended the connection", "wait; if it lasts, look whether the database runs"),
+    "53": ("the database lacks a resource", "read the database's log"),
+}
+"""SQLSTATE, or its beginning -> what is wrong, and what to do."""
+
+
+def what_is_wrong(error: BaseException, service: str, url: str) -> str:
+    """Why the database cannot be used, and what to do."""
+    if isinstance(error, PoolTimeout):
+        return (
+            f"database: all connections of the pool were in use for {POOL_TIMEOUT:g} s: "
+            "look for slow statements, then raise pool_size"
+        )
+    state = sqlstate(error)
+    for begin in (state, state[:3], state[:2]):
+        if begin in _BY_STATE:
+            wrong, remedy = _BY_STATE[begin]
+            return f"database: {wrong} ({remedies.said(error)}): {remedy.format(service=service)}"
+    if isinstance(error, OSError):  # a TimeoutError is one too
+        place, cause = remedies.place_of(url), remedies.said(error)
+        return f"database: nothing answers at {place} ({cause}): start the database, or correct database_url"
+    return f"database: {type(error).__name__}: {remedies.said(error)}: read the process's and the database's log"

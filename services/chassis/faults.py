@@ -352,6 +352,12 @@ class DependencyUnavailable(Unavailable):
     text = "{dependency} cannot be reached at present; try again with the same request_id."
 
 
+class DatabaseFull(Unavailable):
+    """The database has no space for what the command would write; nothing was written."""
+
+    text = "The database has no space left; try again later with the same request_id."
+
+
 _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 

@@ -4,7 +4,9 @@ The migrator acts as owner, so that every object belongs to a role that cannot l
 """
 
 import importlib
+import re
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def ours(name: str | None, kind: str) -> bool:
     """Whether autogenerate looks at an object: not at the chassis's tables and partitions."""
     if kind != "table" or name is None:
         return True
-    return name not in TABLES and not name.startswith(("outbox_p", "inbox_p")) and name != "alembic_version"
+    return name not in {*TABLES, "alembic_version", "schema_info"} and not name.startswith(("outbox_p", "inbox_p"))
 
 
 def run(context: Any, metadata: MetaData) -> None:
@@ -85,9 +87,68 @@ def run(context: Any, metadata: MetaData) -> None:
         context.run_migrations()
 
 
+_KNOWN = text("""
+    select to_regclass('public.alembic_version') is not null, to_regclass('public.schema_info') is not null
+""")
+
+
 async def current_revision(session: AsyncSession) -> str:
     """The revision of the database that a session is connected to; "" when it has none."""
-    known = await session.execute(text("select to_regclass('public.alembic_version') is not null"))
-    if not known.scalar():
-        return ""
-    return str((await session.execute(text("select version_num from alembic_version"))).scalar() or "")
+    return (await marks(session))[0]
+
+
+async def marks(session: AsyncSession) -> tuple[str, str]:
+    """Revision of the database and oldest release that may run on it; "" for what it does not say (OPS-39)."""
+    versioned, marked = (await session.execute(_KNOWN)).one()
+    revision = oldest = ""
+    if versioned:
+        revision = str((await session.execute(text("select version_num from alembic_version"))).scalar() or "")
+    if marked:
+        oldest = str((await session.execute(text("select min_release from schema_info"))).scalar() or "")
+    return revision, oldest
+
+
+def misfit(service: str, revision: str, oldest: str) -> list[str]:
+    """Why a database does not fit this code, with what to do; empty when it does (OPS-39).
+
+    Older than needed is refused. An unknown revision is a newer one and fits, since the release before runs on the
+    next one's schema, until a contract step of the schema says that it does not.
+    """
+    needed = required_revision(service)
+    run = f"run `plantops migrate {service}`"
+    if not revision:
+        return [f"the database has no schema and {needed} is needed: {run}"]
+    if revision in revisions(service)[1:]:
+        return [f"the schema is at {revision} and {needed} is needed: {run}"]
+    if oldest and _ordered(oldest) > _ordered(release()):
+        return [
+            f"the schema is at {revision} and needs release {oldest} or newer, this is {release()}: "
+            f"start {service} from the newer image"
+        ]
+    return []
+
+
+def release() -> str:
+    """The release of this code."""
+    return version("plantops")
+
+
+def _ordered(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", name))
+
+
+def contract(op: Any, service: str, oldest: str) -> None:
+    """Say in a revision that takes something away which release is the oldest that may run from here on (OPS-39).
+
+    The table comes with the first such step: until then every release that knows an older revision may run.
+    """
+    op.execute(
+        "create table if not exists schema_info (only boolean not null default true, min_release text not null, "
+        "constraint pk_schema_info primary key (only), constraint ck_schema_info_only check (only))"
+    )
+    op.execute(
+        f"insert into schema_info (min_release) values ('{oldest}') "  # noqa: S608
+        "on conflict (only) do update set min_release = excluded.min_release"
+    )
+    for login in ("app", "migrator"):
+        op.execute(f"grant select on schema_info to {service}_{login}")

@@ -24,7 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from sqlalchemy import text
 
-from services.chassis import bus, db, fault_points, migrate, telemetry
+from services.chassis import bus, db, fault_points, migrate, remedies, telemetry
 from services.chassis.bind import bind, implementations, rpc_services
 from services.chassis.command import Commands
 from services.chassis.config import ConfigInvalid, ServiceConfig
@@ -41,6 +41,8 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 STOP_GRACE = 20.0
 CHECK_SECONDS = 2.0
+SAY_AGAIN_SECONDS = 10.0
+"""A process that stays not ready says a changed reason at most this often."""
 
 
 @job(every=timedelta(hours=6))
@@ -71,6 +73,7 @@ class Process:
         self.ready = False
         self.why = ["starting"]
         self._draining = False
+        self._refusal = ""
         self._ended: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.engine = db.engine(config.database_url.get_secret_value(), pool_size=config.pool_size, application=service)
@@ -149,44 +152,57 @@ class Process:
             try:
                 self.nc = await bus.connect(self.config.nats_url.get_secret_value(), name)
             except (bus.NatsError, OSError) as error:  # e.g. a wrong password, which may be mended at the server
-                log.error("broker refuses", error=repr(error))
+                self._refusal = remedies.said(error)
                 await asyncio.sleep(CHECK_SECONDS)
 
     async def _watch(self) -> None:
+        seldom, told = remedies.Seldom(SAY_AGAIN_SECONDS), self.why
         while not self._draining:
             try:
                 async with asyncio.timeout(10):
                     self.why = await self.problems()
             except Exception as error:
-                self.why = [repr(error)]
-            if bool(self.why) == self.ready:
-                self.ready = not self.why
-                log.info("readiness", ready=self.ready, why="; ".join(self.why))
+                self.why = [f"the check of readiness failed ({error!r}): read the process's log"]
+            changed = bool(self.why) == self.ready
+            self.ready = not self.why
+            if changed or (self.why != told and seldom.due("not ready")):
+                told = self.why
+                write = log.info if self.ready else log.warning
+                write("readiness", ready=self.ready, why="; ".join(self.why))
+            if changed:
                 await self.health.set(READY, SERVING if self.ready else NOT_SERVING)
             await asyncio.sleep(CHECK_SECONDS if self.ready else 0.1)
 
     async def problems(self) -> list[str]:
-        """What keeps the service from being ready."""
+        """What keeps the service from being ready, each with what to do."""
         found: list[str] = list(self._ended)
         try:
             async with self.sessions() as session:
-                revision = await migrate.current_revision(session)
-            if self._below(revision):
-                found.append(f"the schema is at {revision or 'nothing'}")
+                found += migrate.misfit(self.service, *await migrate.marks(session))
         except Exception as error:
-            found.append(f"database: {error}")
+            found.append(db.what_is_wrong(error, self.service, self.config.database_url.get_secret_value()))
         if self.nc is None or not self.nc.is_connected:
-            found.append("NATS is not connected")
+            found.append(remedies.of_broker(self.config.nats_url.get_secret_value(), self._refusal))
         else:
-            found += [str(item) for item in await bus.drift(self.nc, self.service)]
+            found += await self._streams()
             if self.config.environment == "production" and not await self._durable():
-                found.append("the broker does not write through to disk (sync_interval: always)")
+                found.append(
+                    "the broker does not write through to disk: set jetstream sync_interval: always and restart it, "
+                    "or correct nats_monitor_url"
+                )
+        if lacking := await self.verifier.lacking():
+            found.append(lacking)
         return found
 
-    def _below(self, revision: str) -> bool:
-        """Older than needed; an unknown revision is a newer one."""
-        known = migrate.revisions(self.service)
-        return not revision or revision in known[1:]
+    async def _streams(self) -> list[str]:
+        assert self.nc is not None
+        try:
+            return [f"{item}: run `plantops nats apply`" for item in await bus.drift(self.nc, self.service)]
+        except (bus.NatsError, TimeoutError, RuntimeError) as error:
+            return [
+                f"NATS does not tell its streams ({remedies.said(error)}): look whether JetStream is on, "
+                "its volume has space and nats_url's user may read them"
+            ]
 
     async def _durable(self) -> bool:
         if not self.config.nats_monitor_url:

@@ -20,6 +20,7 @@ from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
+from services.chassis import remedies
 from services.chassis.faults import DependencyUnavailable, Unauthenticated
 
 log = structlog.get_logger("tokens")
@@ -30,8 +31,11 @@ LEEWAY = 30
 MAX_BYTES = 8 * 1024
 REFRESH_SECONDS = 30
 """The key set is asked for at most once in this time, whatever tokens name."""
+RETRY_SECONDS = 2
+"""Likewise while there are no keys at all, when no token can be verified."""
 FRESH_SECONDS = 600
 """After this time a removed key is no longer known."""
+SAY_AGAIN_SECONDS = 60
 KEYS_LAST_SECONDS = 24 * 3600
 """How long known keys are used while the issuer is away."""
 CACHED_TOKENS = 10_000
@@ -68,7 +72,21 @@ class Verifier:
         self._asked = float("-inf")
         self._got = float("-inf")
         self._cache: dict[bytes, Claims] = {}
+        self._wrong = ""
+        self._seldom = remedies.Seldom(SAY_AGAIN_SECONDS)
         self._lock = asyncio.Lock()
+
+    async def lacking(self) -> str:
+        """Why no token can be verified, with what to do; empty while there are keys."""
+        if self._keys is None:
+            await self._refresh()
+        return "" if self._keys is not None else f"no token can be verified: {self._what_is_wrong()}"
+
+    def _what_is_wrong(self) -> str:
+        place = remedies.place_of(self.jwks) if "://" in self.jwks else self.jwks
+        return (
+            f"the key set {place} {self._wrong or 'has not been read'}: put a JSON Web Key Set there, or correct jwks"
+        )
 
     async def verify(self, token: str) -> Claims:
         """The claims of a token; TokenInvalid says why not."""
@@ -157,17 +175,20 @@ class Verifier:
     async def _refresh(self) -> None:
         async with self._lock:
             now = time.monotonic()
-            if now - self._asked < REFRESH_SECONDS:
+            if now - self._asked < (REFRESH_SECONDS if self._keys is not None else RETRY_SECONDS):
                 return
             self._asked = now
             self.fetches += 1
             try:
-                self._keys = KeySet.import_key_set(json.loads(await asyncio.to_thread(self._fetch)))
-                self._got = now
+                self._keys = _key_set(await asyncio.to_thread(self._fetch))
+                self._got, self._wrong = now, ""
             except (OSError, ValueError, TypeError, KeyError, AttributeError, JoseError) as error:
-                log.warning("the key set cannot be read", place=self.jwks, error=repr(error))
+                self._wrong = _why_unreadable(error)
                 if now - self._got > KEYS_LAST_SECONDS:
                     self._keys = None
+                if self._seldom.due(self._wrong):
+                    kept = "no token is accepted" if self._keys is None else "the keys known so far are used for a day"
+                    log.warning("the key set cannot be read", why=self._what_is_wrong(), meanwhile=kept)
 
     def _fetch(self) -> bytes:
         if self.jwks.startswith(("https://", "http://")):
@@ -175,6 +196,24 @@ class Verifier:
                 content: bytes = answer.read(1 << 20)
                 return content
         return Path(self.jwks).read_bytes()
+
+
+def _key_set(content: bytes) -> KeySet:
+    """The keys; a set without any is no key set, so that an emptied file does not lock everybody out."""
+    found = KeySet.import_key_set(json.loads(content))
+    if not found.keys:
+        raise ValueError("it holds no key")
+    return found
+
+
+def _why_unreadable(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror or getattr(error, 'reason', None) or error})"
+    if isinstance(error, ValueError) and "holds no key" in str(error):
+        return "holds no key"
+    return f"is no key set ({type(error).__name__}: {remedies.said(error)})"
 
 
 def _number(value: object) -> bool:

@@ -95,10 +95,19 @@ def test_keys_for_all_may_belong_to_another_process() -> None:
 
 
 @pytest.mark.rule("SEC-38")
-@pytest.mark.parametrize("bad", [{}, {"PLANTOPS_POOL_SIZE": "1"}, {"PLANTOPS_DATABASE_URL": ""}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        {"PLANTOPS_POOL_SIZE": "1"},
+        {"PLANTOPS_DATABASE_URL": "mysql://app:hunter2@127.0.0.1/x"},
+        {"PLANTOPS_RELAY_URL": "postgresql://relay:hunter2@127.0.0.1:port/x"},
+        {"PLANTOPS_NATS_URL": "plantops:hunter2@127.0.0.1"},
+    ],
+)
 def test_secrets_are_never_shown(bad: dict[str, str]) -> None:
     environ = {**NEEDED, **bad}
-    if not bad or "PLANTOPS_DATABASE_URL" in bad:
+    if not bad:
         found = ServiceConfig.load("materials", environ)
         shown: Any = [found.describe(), repr(found), str(found)]
         assert found.describe()["page_token_key"] == "(secret)"
@@ -107,3 +116,22 @@ def test_secrets_are_never_shown(bad: dict[str, str]) -> None:
             ServiceConfig.load("materials", environ)
         shown = str(caught.value)
     assert "hunter2" not in str(shown)
+
+
+@pytest.mark.rule("OPS-14")
+def test_a_fault_says_what_to_do() -> None:
+    said = {
+        line.split(": ")[1]: line for line in faults(POOL_SISE="3", COLOUR="red", NATS_URL="4222", LISTEN="x:70000")
+    }
+    assert said == {
+        "pool_sise": "materials: pool_sise: is no key of materials: did you mean pool_size?",
+        "colour": "materials: colour: is no key of materials: take it out",
+        "nats_url": "materials: nats_url: must have the form nats://host:4222, several separated by commas",
+        "listen": "materials: listen: a port is at most 65535",
+    }
+    with pytest.raises(ConfigInvalid) as caught:
+        ServiceConfig.load("materials", {**NEEDED, "PLANTOPS_ISSUER": "i", "PLANTOPS_PAGE_TOKEN_KEY": ""})
+    assert str(caught.value) == "materials: page_token_key: Value should have at least 1 item after validation, not 0"
+    with pytest.raises(ConfigInvalid) as caught:
+        ServiceConfig.load("materials", {key: value for key, value in NEEDED.items() if key != "PLANTOPS_JWKS"})
+    assert str(caught.value) == "materials: jwks: is missing: set PLANTOPS_MATERIALS_JWKS, or jwks in the file"

@@ -120,7 +120,7 @@ async def test_what_refuses_the_start_is_one_line(issuer: Issuer, tmp_path: Path
         wrong = (
             ({"listen": address}, f"gateway: listen: {address} is in use"),
             ({"dev_issuer_key": tmp_path / "none"}, f"{tmp_path / 'none'}: "),
-            ({"dev_issuer_key": "k", "environment": "production"}, "gateway: Value error, dev_issuer_key: "),
+            ({"dev_issuer_key": "k", "environment": "production"}, "gateway: dev_issuer_key: "),
         )
         processes = [await started(environment(issuer, **given)) for given, _ in wrong]
         for process, (_, expected) in zip(processes, wrong, strict=True):
