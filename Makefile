@@ -5,6 +5,8 @@ BIN := .venv/bin
 PROTOS := $(shell find protos -name '*.proto') protos/build.py
 WORKERS ?= 2
 SERVICES := maintenance materials procurement
+VERSION := $(shell awk -F'"' '/^version = /{print $$2; exit}' pyproject.toml)
+IMAGE ?= plantops:$(VERSION)
 
 .DEFAULT_GOAL := help
 
@@ -89,6 +91,14 @@ fmt: setup ## Put the code into its form
 	@$(BIN)/ruff check --fix -q . || true
 	@$(BIN)/ruff format -q .
 
+##@ Ship
+
+.PHONY: image
+image: ## Build the container image of all processes (needs Docker; IMAGE=name:tag, PYTHON_IMAGE=base)
+	@docker version >/dev/null 2>&1 || { echo "image: Docker does not answer on this machine; start it or build elsewhere" >&2; exit 1; }
+	@docker build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
 ##@ Keep
 
 .PHONY: reference
@@ -96,11 +106,14 @@ reference: setup ## Write the reference of rpcs and events into build/reference
 	@$(BIN)/python protos/reference.py
 
 .PHONY: lock
-lock: setup ## Resolve the dependencies anew into the two locks
+lock: setup ## Resolve the dependencies anew into the three locks
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-emit-index-url --no-header --no-annotate -q -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -q -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate -q -c requirements-dev.lock -o requirements-build.lock
 
 .PHONY: clean
 clean: ## Remove what was built here; the plant's data in .plantops stay
