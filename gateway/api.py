@@ -1,7 +1,7 @@
 """The API's requests: address -> route -> caller -> message -> service -> answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -14,6 +14,7 @@ from gateway import answers, transcode
 from gateway.calls import Call, seconds_of, traceparent_of
 from gateway.chains import ChainService
 from gateway.identity import Identity
+from gateway.rates import Rates
 from gateway.refusals import (
     BodyTooLarge,
     BodyTooSlow,
@@ -47,6 +48,7 @@ class Api:
         self.table = table
         self.services = services
         self.identity = identity
+        self.rates = Rates(config.rates)
         self.local: dict[str, Local] = {}
         if "gateway" in {route.service for route in table.routes}:
             self.local = {
@@ -76,7 +78,7 @@ class Api:
             large = len(body) > answers.LARGE
             arguments = (route, bound, scope["query_string"], request.headers, body)
             message, used = await asyncio.to_thread(transcode.read, *arguments) if large else transcode.read(*arguments)
-            return await self._dispatch(route, message, call, request)
+            return await while_there(request, self._dispatch(route, message, call, request))
         except Fault as fault:
             status, number = status_of(fault)
             headers = {"allow": fault.metadata["allowed"]} if isinstance(fault, MethodNotAllowed) else {}
@@ -108,6 +110,7 @@ class Api:
 
     async def _call(self, request: Request, request_id: str) -> Call:
         token, claims = await self.identity.verify(request.headers)
+        self.rates.take(claims.device or claims.subject)
         seconds = seconds_of(request.headers, self.config.timeout_seconds)
         return Call(token, claims, request_id, traceparent_of(request.headers), seconds)
 
@@ -128,6 +131,21 @@ class Api:
             if route.verb == "GET" and matches(request.headers.get("if-none-match", ""), etag):
                 return Response(status_code=304, headers=headers)
         return await answers.answer(reply, headers)
+
+
+async def while_there(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """Work for a caller who has sent all of the body; when the caller goes the work is cancelled (REL-73)."""
+    working = asyncio.ensure_future(work)
+    going = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, going}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        for task in (working, going):
+            task.cancel()
+        await asyncio.gather(working, going, return_exceptions=True)
 
 
 def matches(condition: str, etag: str) -> bool:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import answers, documents, issuer, openapi
 from gateway.api import Api, matches, read_body
 from gateway.door import Door
+from gateway.gate import Gate
 from gateway.identity import Identity
 from gateway.refusals import StatusError, status_of
 from gateway.routes import Table, contract
@@ -57,7 +58,9 @@ class Gateway:
         self.api = Api(config, self.table, self.services, self.identity)
         self._description = answers.dumps(openapi.describe(self.table, development=self.identity.issuer is not None))
         self._description_etag = f'"{hashlib.sha256(self._description).hexdigest()[:32]}"'
-        self.app: ASGIApp = Door(self._application(), lambda: self.draining)
+        self.app: ASGIApp = Gate(
+            Door(self._application(), lambda: self.draining), self.table, config.max_calls, lambda: self.draining
+        )
 
     def _application(self) -> ASGIApp:
         paths = [

@@ -39,8 +39,8 @@ class Call:
 
     @property
     def left(self) -> float:
-        """Seconds that are left."""
-        return max(0.001, self.seconds - (time.monotonic() - self.begin))
+        """Seconds that are left; none or fewer when the time is over."""
+        return self.seconds - (time.monotonic() - self.begin)
 
     @property
     def metadata(self) -> Metadata:

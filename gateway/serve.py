@@ -21,7 +21,6 @@ log = structlog.get_logger("serve")
 
 GRACE_SECONDS = 20
 IDLE_SECONDS = 60
-CONNECTIONS = 1000
 
 
 class _Uvicorn(uvicorn.Server):
@@ -51,7 +50,7 @@ class Server:
                 proxy_headers=False,
                 timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-                limit_concurrency=CONNECTIONS,
+                limit_concurrency=config.max_connections,
             )
         )
         self._task: asyncio.Task[None] | None = None

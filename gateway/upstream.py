@@ -104,7 +104,7 @@ class Upstream:
         self, route: Route, request: Message, metadata: Metadata, seconds: float
     ) -> tuple[Message, Mapping[str, str]]:
         """The answer and its trailing metadata; StatusError for a refusal."""
-        call = self._call(route)(request, metadata=metadata, timeout=max(0.001, seconds - TRAVEL_SECONDS))
+        call = self._begun(route, request, metadata, seconds)
         try:
             answer: Message = await call
             return answer, {str(key): str(value) for key, value in await call.trailing_metadata() or ()}
@@ -115,7 +115,7 @@ class Upstream:
         self, route: Route, request: Message, metadata: Metadata, seconds: float
     ) -> AsyncIterator[Message]:
         """The messages of a server stream; StatusError for a refusal, also after the first messages."""
-        call = self._call(route)(request, metadata=metadata, timeout=max(0.001, seconds - TRAVEL_SECONDS))
+        call = self._begun(route, request, metadata, seconds)
         try:
             async for message in call:
                 yield message
@@ -123,6 +123,12 @@ class Upstream:
             raise self._refusal(route, error, seconds) from None
         finally:
             call.cancel()
+
+    def _begun(self, route: Route, request: Message, metadata: Metadata, seconds: float) -> Any:
+        """A call with the time that is left less the way back; one that would come too late is not begun (REL-73)."""
+        if seconds <= TRAVEL_SECONDS:
+            raise StatusError(self._bare(route, code_pb2.DEADLINE_EXCEEDED, seconds).status(DOMAIN))
+        return self._call(route)(request, metadata=metadata, timeout=seconds - TRAVEL_SECONDS)
 
     def _call(self, route: Route) -> Any:
         key = (next(self._turn), route.target)
@@ -149,7 +155,7 @@ class Upstream:
         if code == code_pb2.UNAVAILABLE:
             return DependencyUnavailable(dependency=self.service).retry_in(timedelta(seconds=1))
         if code == code_pb2.DEADLINE_EXCEEDED:
-            return DeadlinePassed(limit=f"{seconds:g}")
+            return DeadlinePassed(limit=f"{seconds:.3g}")
         if code == code_pb2.RESOURCE_EXHAUSTED:
             return Overloaded(limit=f"the capacity of {self.service}").retry_in(timedelta(seconds=1))
         if code == code_pb2.UNIMPLEMENTED:

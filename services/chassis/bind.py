@@ -24,7 +24,7 @@ from google.rpc import status_pb2
 
 from services.chassis import access
 from services.chassis.command import Call, Commands, complete
-from services.chassis.faults import Fault, Internal, InvalidArgument, grpc_code
+from services.chassis.faults import Fault, Internal, InvalidArgument, Overloaded, grpc_code
 from services.chassis.idempotency import StoredRefusal
 
 log = structlog.get_logger("rpc")
@@ -129,7 +129,7 @@ def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
                 context.set_trailing_metadata(REPLAY)
             return reply.message
 
-        answer: Message = await _guarded(method, context, commands.service, work)
+        answer: Message = await _guarded(method, context, commands, work)
         return answer
 
     return call
@@ -143,7 +143,7 @@ def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
             requests = _read_all(method, contents)
             return await complete(kind(), await body(requests, commands.opener(method, _call(context))))
 
-        answer: Message = await _guarded(method, context, commands.service, work)
+        answer: Message = await _guarded(method, context, commands, work)
         return answer
 
     return call
@@ -156,7 +156,7 @@ def _server_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
             async for message in commands.stream(method, request, _call(context), body):
                 await context.write(message)
 
-        await _guarded(method, context, commands.service, work)
+        await _guarded(method, context, commands, work)
 
     return call
 
@@ -170,7 +170,7 @@ def _both_ways(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
             async for result in body(requests, commands.opener(method, _call(context))):
                 await context.write(await complete(kind(), result))
 
-        await _guarded(method, context, commands.service, work)
+        await _guarded(method, context, commands, work)
 
     return call
 
@@ -187,7 +187,21 @@ def _call(context: Any) -> Call:
     )
 
 
-async def _guarded(method: MethodDescriptor, context: Any, service: str, work: Callable[[], Awaitable[Any]]) -> Any:
+async def _guarded(
+    method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Run the work if there is a place for it; a call in excess is refused before anything is done for it (REL-76)."""
+    try:
+        commands.admission.enter(context.time_remaining())
+    except Overloaded as fault:  # no log line: there may be thousands in a second
+        await _abort(context, fault.status(f"{commands.service}.plantops"))
+    try:
+        return await _answered(method, context, commands.service, work)
+    finally:
+        commands.admission.leave()
+
+
+async def _answered(method: MethodDescriptor, context: Any, service: str, work: Callable[[], Awaitable[Any]]) -> Any:
     """Run the work; answer a fault as its status, a defect as INTERNAL without its details; log one line."""
     begin = time.perf_counter()
     metadata = dict(context.invocation_metadata() or ())

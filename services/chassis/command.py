@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from services.chassis import access, requests
+from services.chassis.admission import RETRY, Admission
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
 from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
@@ -102,6 +103,7 @@ class Commands:
         self.identify = identify
         self.wake = wake
         self.standing: Standing | None = None
+        self.admission = Admission(config.max_concurrent_calls, config.pool_size)
         self.page_token_key = config.page_token_key.get_secret_value().encode()
 
     # --- calls ----------------------------------------------------------------------------------------------
@@ -115,6 +117,8 @@ class Commands:
     ) -> Reply:
         """Run one call as one unit of work and give its reply."""
         limit = self.config.default_deadline_seconds if call.timeout is None else min(call.timeout, LONGEST)
+        if limit <= 0:  # nobody waits for the answer any more (REL-73)
+            raise Late(limit=f"{limit:g}")
         ends = time.monotonic() + limit
         try:
             async with asyncio.timeout(limit):
@@ -144,7 +148,8 @@ class Commands:
             requests.check(request, method)
             unit = Unit(session, self._context(caller, method, request, call), now)
             try:
-                return await self._answer(unit, method, request, body)
+                with self.admission.working():
+                    return await self._answer(unit, method, request, body)
             finally:
                 unit.close()
 
@@ -219,7 +224,7 @@ class Commands:
                     raise self._given_up(error, state, request) from error
                 await asyncio.sleep(pause)
             except PoolTimeout as error:
-                raise Overloaded(limit="the number of database connections") from error
+                raise Overloaded(limit="the number of database connections").retry_in(RETRY) from error
             except TimeoutError:
                 raise
             except OSError as error:
@@ -235,7 +240,7 @@ class Commands:
             given_up = self._given_up(error, sqlstate(error), request)
             raise (Late(limit=f"{LONGEST:g}") if isinstance(given_up, TimeoutError) else given_up) from error
         except PoolTimeout as error:
-            raise Overloaded(limit="the number of database connections") from error
+            raise Overloaded(limit="the number of database connections").retry_in(RETRY) from error
 
     def _given_up(self, error: Exception, state: str, request: Message | None) -> Exception:
         key = str(getattr(request, "request_id", ""))
@@ -292,10 +297,13 @@ class Commands:
         body: Callable[[Any, Unit], AsyncIterator[Any]],
     ) -> AsyncIterator[Message]:
         """Run a reading server stream in one unit; each row is filled into the response message."""
+        limit = LONGEST if call.timeout is None else min(call.timeout, LONGEST)
+        if limit <= 0:
+            raise Late(limit=f"{limit:g}")
+        ends = time.monotonic() + limit
         claims = await self.identify(call.token)
         kind = message_factory.GetMessageClass(method.output_type)
-        async with self._translated(request), self.sessions() as session:
-            ends = None if call.timeout is None else time.monotonic() + call.timeout
+        async with self.admission.stream(), self._translated(request), self.sessions() as session:
             now = await self._begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)
             access.check(caller, method, request)

@@ -105,7 +105,7 @@ class ServiceConfig(ProcessConfig):
     default_deadline_seconds: float = Field(default=10, gt=0, le=60)
     drain_delay: float = Field(default=0, ge=0, le=30, description="seconds between SIGTERM and draining")
     max_message_bytes: int = Field(default=1 << 20, ge=1024)
-    max_concurrent_calls: int = Field(default=64, ge=1)
+    max_concurrent_calls: int = Field(default=64, ge=1, description="calls at a time; those beyond are refused")
     reflection: bool = False
     administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
     principals: dict[str, dict[str, list[str]]] = Field(
@@ -132,7 +132,12 @@ class GatewayConfig(ProcessConfig):
     maintenance: str = "127.0.0.1:50051"
     materials: str = "127.0.0.1:50052"
     procurement: str = "127.0.0.1:50053"
-    channels: int = Field(default=2, ge=1, le=16, description="connections to each service")
+    channels: int = Field(default=2, ge=1, le=16, description="connections to each replica of a service")
+    max_calls: int = Field(default=32, ge=1, description="requests at a time for each service; more are refused")
+    max_connections: int = Field(default=1000, ge=1, description="HTTP connections at a time")
+    rates: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="kind of principal such as people -> calls a second, burst; empty = no limit"
+    )
     dev_issuer_key: str = Field(default="", description="key file of the built-in issuer; empty = off")
     administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
     principals: dict[str, dict[str, list[str]]] = Field(
@@ -142,6 +147,13 @@ class GatewayConfig(ProcessConfig):
     max_body_bytes: int = Field(default=1 << 20, ge=1024)
     timeout_seconds: float = Field(default=10, gt=0, le=60)
     drain_delay: float = Field(default=0, ge=0, le=30, description="seconds between SIGTERM and draining")
+
+    @field_validator("rates")
+    @classmethod
+    def _above_zero(cls, given: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        if any(rate <= 0 or burst < 1 for rate, burst in given.values()):
+            raise ValueError("a rate is above 0 and a burst at least 1")
+        return given
 
     @model_validator(mode="after")
     def _no_issuer_in_production(self) -> Self:

@@ -40,6 +40,9 @@ READY = "ready"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 STOP_GRACE = 20.0
+STREAMS_PER_PLACE = 4
+"""Calls that one connection may have open for each place of the process: the others learn at once that it is full,
+and still a connection is bounded. The library's own limit of calls would refuse health calls too (REL-76)."""
 CHECK_SECONDS = 2.0
 SAY_AGAIN_SECONDS = 10.0
 """A process that stays not ready says a changed reason at most this often."""
@@ -90,10 +93,10 @@ class Process:
             options=(
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", config.max_message_bytes),
+                ("grpc.max_concurrent_streams", STREAMS_PER_PLACE * config.max_concurrent_calls),
                 ("grpc.max_connection_age_ms", 300_000),
                 ("grpc.max_connection_age_grace_ms", 30_000),
             ),
-            maximum_concurrent_rpcs=config.max_concurrent_calls,
         )
         found = implementations(api, self.services)
         for descriptor in self.services:

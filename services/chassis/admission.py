@@ -1,0 +1,79 @@
+"""How many calls a process takes at a time; who comes beyond is refused at once (REL-76).
+
+    call -> a place? -> who is it -> database ...
+             no: RESOURCE_EXHAUSTED, before any work is done for it
+
+A call in excess is answered before its token is looked at and before it queues for the database: a refusal has to be
+far cheaper than a call, else refusing is what the process spends its time on. Health calls need no place.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+
+from services.chassis.faults import Overloaded
+
+MOST_WAIT = 1.0
+"""Seconds that a call may be expected to wait for a database connection; half of what it may really wait."""
+RETRY = timedelta(seconds=1)
+_WEIGHT = 0.05
+"""Weight of the newest unit in the running mean of how long units hold a connection."""
+
+
+class Admission:
+    """The places of one process.
+
+    Beside the number of calls it bounds the wait that they would have: so many calls share so many connections, each
+    for as long as units held one lately. When the database is slow fewer calls get in, instead of all of them
+    waiting for their refusal.
+    """
+
+    def __init__(self, limit: int, connections: int) -> None:
+        self.limit = limit
+        self.connections = connections
+        self.inside = 0
+        self.streams = 0
+        self.refused = 0
+        self._held = 0.0
+
+    @property
+    def wait(self) -> float:
+        """Seconds that the next call is expected to wait for a connection."""
+        return max(0, self.inside + 1 - self.connections) * self._held / self.connections
+
+    def enter(self, left: float | None) -> None:
+        """Take a place for a call that has so many seconds left; Overloaded when there is none or it waits too long."""
+        if self.inside >= self.limit:
+            raise self._full("the number of calls at a time")
+        if self.wait > (MOST_WAIT if left is None else min(MOST_WAIT, left)):
+            raise self._full("the wait for the database")
+        self.inside += 1
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self.inside -= 1
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[None]:
+        """A place for a server stream, which keeps its connection to its end: half of the connections at most."""
+        if self.streams >= max(1, self.connections // 2):
+            raise self._full("the number of streams at a time")
+        self.streams += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A unary unit holds a connection for as long as this lasts."""
+        begin = asyncio.get_running_loop().time()
+        try:
+            yield
+        finally:
+            self._held += _WEIGHT * (asyncio.get_running_loop().time() - begin - self._held)
+
+    def _full(self, limit: str) -> Exception:
+        self.refused += 1
+        return Overloaded(limit=limit).retry_in(RETRY)
