@@ -9,6 +9,7 @@ import tomllib
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,23 @@ async def drift(nc: Client, service: str, *, replicas: int | None = None) -> lis
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class StreamStanding:
+    """Which stream a name stands for at present, and how far it goes."""
+
+    created: datetime
+    last: int
+    """Sequence of its last message, 0 before the first."""
+
+
+async def standing_of(nc: Client | None, stream: str) -> StreamStanding | None:
+    """Identity and end of a stream; None when it is missing or the broker does not say."""
+    found = await _info(nc, f"STREAM.INFO.{stream}")
+    if found is None:
+        return None
+    return StreamStanding(datetime.fromisoformat(found["created"]), int(found["state"]["last_seq"]))
+
+
 async def messages_in(nc: Client | None, stream: str) -> int | None:
     """Messages that a stream holds; None when the broker does not say."""
     found = await _info(nc, f"STREAM.INFO.{stream}")
@@ -254,6 +272,6 @@ def sync_always(monitor_url: str) -> bool:
 
 
 __all__ = [
-    "Difference", "NatsError", "apply", "backlog_of", "connect", "consumer_of", "declaration", "drift",
-    "messages_in", "stream_of", "sync_always", "wanted_consumers", "wanted_streams",
+    "Difference", "NatsError", "StreamStanding", "apply", "backlog_of", "connect", "consumer_of", "declaration",
+    "drift", "messages_in", "standing_of", "stream_of", "sync_always", "wanted_consumers", "wanted_streams",
 ]  # fmt: skip

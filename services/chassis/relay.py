@@ -1,47 +1,63 @@
 """Outbox -> JetStream: one active relay per service, in commit order per aggregate (REL-4 .. REL-12).
 
 Rows are read below the horizon, under which every transaction has ended, never by "position greater than the
-last one seen". What is published is remembered by the stored horizon after the broker's acknowledgement.
+last one seen". What is published is remembered by the stored horizon after the broker's acknowledgement. A
+stream that was made anew or lost its end gets the whole outbox again: consumers know what they have applied.
 """
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import structlog
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
+from services.chassis import bus, replay
 from services.chassis.fault_points import reach
 from services.chassis.metrics import Metrics
+from services.chassis.publisher import Publisher
 
 log = structlog.get_logger("relay")
 
 LOCK = 7_301_002
 BATCH = 1000
 ROUND_SECONDS = 2.0
-PUBLISH_SECONDS = 1.0
 BUSY_PAUSE, IDLE_PAUSE = 0.05, 0.2
 BEAT_SECONDS, BEAT_LIMIT = 5, 20
-PARALLEL = 64
+REMEMBERED = 100_000
+"""Published rows behind an open one that are known without asking the broker; others it knows by their ids."""
 
 _WINDOW = """
-    with s as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as now_h), w as (
-        select coalesce($3::text::xid8, now_h) as h, now_h from s)
     select o.pos, o.xid::text as xid, o.aggregate_id, o.aggregate_version, o.subject, o.payload, o.headers,
            exists (select 1 from outbox e
-                   where e.xid >= w.now_h and e.aggregate_id = o.aggregate_id and e.pos < o.pos) as held
-    from outbox o, w where o.xid >= $1::text::xid8 and o.xid < w.h and o.pos > $2
+                   where e.xid >= $3::text::xid8 and e.aggregate_id = o.aggregate_id and e.pos < o.pos) as held
+    from outbox o where o.xid >= $1::text::xid8 and o.xid < $3::text::xid8 and o.pos > $2
     order by o.pos limit $4
 """
 _HORIZON = "select pg_snapshot_xmin(pg_current_snapshot())::text"
+_BEAT = """
+    insert into relay_lease (shard, pid, pod, beat_at) values ($1, pg_backend_pid(), $2, now())
+    on conflict (shard) do update set pid = excluded.pid, pod = excluded.pod, beat_at = excluded.beat_at
+"""
+_POSITION = """
+    select stored::text as stored, window_end::text as window_end, window_pos, stream_created, stream_seq
+    from relay_position where shard = $1
+"""
+_STORE = """
+    update relay_position
+    set stored = $2::text::xid8, window_end = $3::text::xid8, window_pos = $4, stream_seq = $5 where shard = $1
+"""
+_STREAM = "update relay_position set stream_created = $2, stream_seq = $3 where shard = $1"
+_SILENT = """
+    select pg_terminate_backend(l.pid) from relay_lease l join pg_stat_activity a on a.pid = l.pid
+    where l.shard = $1 and l.beat_at < now() - make_interval(secs => $2)
+      and a.usename = current_user and a.pid <> pg_backend_pid()
+"""
 
 
 class Relay:
@@ -55,18 +71,22 @@ class Relay:
         shard: int = 0,
         metrics: Metrics | None = None,
     ) -> None:
-        self.metrics = metrics or Metrics(stream)
-        self.held = 0
         self.url = url
         self.client = client
         self.stream = stream
         self.shard = shard
         self.leading = False
         self.published = 0
+        self.held = 0
+        """Rows that the last window held back."""
+        self.publisher = Publisher(stream, metrics or Metrics(stream), str(shard))
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stored = 0
-        self._done: set[int] = set()
+        self._begin(None)
+        self._done: dict[int, int] = {}
+        self._reconnects = -1
+        self._missing = False
 
     def wake(self) -> None:
         """There may be something to publish."""
@@ -110,31 +130,23 @@ class Relay:
 
     async def _end_silent_holder(self, connection: Any) -> None:
         """A paused holder keeps the lock although it does nothing: its session is ended (REL-8)."""
-        ended = await connection.fetchval(
-            "select pg_terminate_backend(l.pid) from relay_lease l join pg_stat_activity a on a.pid = l.pid "
-            "where l.shard = $1 and l.beat_at < now() - make_interval(secs => $2) "
-            "and a.usename = current_user and a.pid <> pg_backend_pid()",
-            self.shard,
-            BEAT_LIMIT,
-        )
-        if ended:
+        if await connection.fetchval(_SILENT, self.shard, BEAT_LIMIT):
             log.warning("relay ended the session of a silent holder", stream=self.stream)
 
     async def _lead(self, connection: Any) -> None:
-        stored = await connection.fetchval("select stored::text from relay_position where shard = $1", self.shard)
-        self._stored, self._done = int(stored), set()
-        beat = 0.0
+        await self._resume(connection)
+        beat = float(-BEAT_SECONDS)
         while not self._stopping.is_set():
-            if time.monotonic() - beat > BEAT_SECONDS:
+            due = time.monotonic() - beat > BEAT_SECONDS
+            if due:
                 beat = time.monotonic()
-                await connection.execute(
-                    "insert into relay_lease (shard, pid, pod, beat_at) "
-                    "values ($1, pg_backend_pid(), $2, now()) on conflict (shard) do update "
-                    "set pid = excluded.pid, pod = excluded.pod, beat_at = excluded.beat_at",
-                    self.shard,
-                    f"{socket.gethostname()}:{os.getpid()}",
-                )
-            found = await self.round(connection)
+                await connection.execute(_BEAT, self.shard, f"{socket.gethostname()}:{os.getpid()}")
+            found = False
+            if await self._sure_of_stream(connection, due):
+                found = await self.round(connection)
+                nc = self.client()
+                if not found and nc is not None and nc.is_connected:
+                    found = await replay.work(connection, self.publisher, nc, self._stored)
             await self._pause(BUSY_PAUSE if found else IDLE_PAUSE)
 
     async def _pause(self, seconds: float) -> None:
@@ -143,119 +155,114 @@ class Relay:
         if not self._stopping.is_set():
             self._woken.clear()
 
+    # --- the stream -----------------------------------------------------------------------------------------
+
+    async def _sure_of_stream(self, connection: Any, due: bool) -> bool:
+        """Whether the stream is there; one that was made anew or lost its end gets the outbox again (REL-89).
+
+        Asked with each beat, after a reconnect, and when an acknowledgement was not as expected.
+        """
+        nc = self.client()
+        if nc is None or not nc.is_connected:
+            return False
+        reconnects = nc.stats["reconnects"]
+        if not (due or self._missing or self.publisher.doubtful or reconnects != self._reconnects):
+            return True
+        live = await bus.standing_of(nc, self.stream)
+        if live is None:
+            if not self._missing:
+                log.error("the stream is missing; `plantops nats apply` makes it", stream=self.stream)
+            self._missing = True
+            return False
+        self._reconnects, self._missing, self.publisher.doubtful = reconnects, False, False
+        known = await connection.fetchrow(_POSITION, self.shard)
+        sequence = max(known["stream_seq"], self.publisher.sequence)
+        if known["stream_created"] is None:  # the first time that this database meets a stream
+            await connection.execute(_STREAM, self.shard, live.created, live.last)
+        elif known["stream_created"] != live.created or live.last < sequence:
+            why = "lost its end" if known["stream_created"] == live.created else "is a new one"
+            log.warning("the outbox is published again", stream=self.stream, why=why, last=live.last, known=sequence)
+            async with connection.transaction():
+                await connection.execute(_STREAM, self.shard, live.created, live.last)
+                await connection.execute(_STORE, self.shard, "0", None, -1, live.last)
+            self._stored, self._done = 0, {}
+            self._begin(None)
+        self.publisher.sequence = live.last
+        return True
+
+    # --- the window -----------------------------------------------------------------------------------------
+
+    async def _resume(self, connection: Any) -> None:
+        """Go on where the last leader stood."""
+        known = await connection.fetchrow(_POSITION, self.shard)
+        self._stored, self._done, self._reconnects = int(known["stored"]), {}, -1
+        self._begin(int(known["window_end"]) if known["window_end"] else None, known["window_pos"])
+
+    def _begin(self, end: int | None, last: int = -1) -> None:
+        """A window ends at a horizon; what it could not publish is open, and holds its aggregate back."""
+        self._end = end
+        self._last = last
+        self._open = end or 0
+        self._failed: set[str] = set()
+
     async def round(self, connection: Any) -> bool:
-        """Publish the window between the stored and the present horizon; whether anything was published."""
+        """Publish the window between the stored and the present horizon, or its next part; whether it published."""
         nc = self.client()
         if nc is None or not nc.is_connected:
             return False
         ends = time.monotonic() + ROUND_SECONDS
-        horizon: str = await connection.fetchval(_HORIZON)
-        last, open_xids, sent, held = -1, [], 0, 0
-        failed: set[str] = set()
-        while True:
-            rows = await connection.fetch(_WINDOW, str(self._stored), last, horizon, BATCH)
-            ready = []
-            for row in rows:
-                if row["pos"] in self._done:
-                    continue
-                held += row["held"]
-                if row["held"] or row["aggregate_id"] in failed:
-                    failed.add(row["aggregate_id"])
-                    open_xids.append(int(row["xid"]))
-                else:
-                    ready.append(row)
-            if ready:
-                await reach("relay.before_publish")
-            done = await self._publish(nc, ready)
-            sent += len(done)
-            self._done |= done
-            for row in ready:
-                if row["pos"] not in done:
-                    failed.add(row["aggregate_id"])
-                    open_xids.append(int(row["xid"]))
-            if len(rows) < BATCH:
-                break
-            last = rows[-1]["pos"]
-            if time.monotonic() > ends:
-                open_xids.append(int(rows[-1]["xid"]))
-                open_xids.append(self._stored)
+        if self._end is None:
+            self._begin(int(await connection.fetchval(_HORIZON)))
+            self.held = 0
+        assert self._end is not None
+        sent = 0
+        whole = False
+        while not whole:
+            rows = await connection.fetch(_WINDOW, str(self._stored), self._last, str(self._end), BATCH)
+            sent += await self._part(nc, rows)
+            whole = len(rows) < BATCH
+            if self.publisher.doubtful or self._stopping.is_set() or time.monotonic() > ends:
                 break
         self.published += sent
-        self.held = held
-        stored = min([int(horizon), *open_xids])
-        if sent:
-            await reach("relay.after_publish_before_store")
-            await connection.execute(
-                "update relay_position set stored = $2::text::xid8 where shard = $1", self.shard, str(stored)
-            )
-            await reach("relay.after_store")
-        self._stored = stored
-        if not open_xids:
-            self._done.clear()
+        if whole:
+            self._stored = self._open
+            self._done = {pos: xid for pos, xid in self._done.items() if xid >= self._stored}
+            self._begin(None)
+            if sent:
+                await reach("relay.after_publish_before_store")
+                await self._store(connection)
+                await reach("relay.after_store")
+        elif self._open == self._end:  # nothing is open: a successor may go on from here
+            await self._store(connection)
         return sent > 0
 
-    async def _publish(self, nc: Client, rows: Sequence[Any]) -> set[int]:
-        """Positions that the broker has acknowledged."""
-        if len(rows) > 1:
-            if await self._atomic(nc, rows):
-                return {row["pos"] for row in rows}
-            self.metrics.inc("plantops_relay_batch_fallbacks_total", str(self.shard))
-        keys: dict[str, list[Any]] = {}
+    async def _part(self, nc: Client, rows: list[Any]) -> int:
+        """Publish a page of the window; how many rows the broker acknowledged."""
+        ready = []
         for row in rows:
-            keys.setdefault(row["aggregate_id"], []).append(row)
-        limit = asyncio.Semaphore(PARALLEL)
+            if row["pos"] in self._done:
+                continue
+            if row["held"] or row["aggregate_id"] in self._failed:
+                self._keep_open(row)
+                self.held += row["held"]
+            else:
+                ready.append(row)
+        if ready:
+            await reach("relay.before_publish")
+        done = await self.publisher.publish(nc, ready)
+        for row in ready:
+            if row["pos"] not in done:
+                self._keep_open(row)
+            elif len(self._done) < REMEMBERED:
+                self._done[row["pos"]] = int(row["xid"])
+        if rows:
+            self._last = rows[-1]["pos"]
+        return len(done)
 
-        async def serial(mine: list[Any]) -> list[int]:
-            done: list[int] = []
-            async with limit:
-                for row in mine:
-                    if not await self._single(nc, row):
-                        break
-                    done.append(row["pos"])
-            return done
+    def _keep_open(self, row: Any) -> None:
+        self._failed.add(row["aggregate_id"])
+        self._open = min(self._open, int(row["xid"]))
 
-        found = await asyncio.gather(*(serial(mine) for mine in keys.values()))
-        return {pos for done in found for pos in done}
-
-    async def _single(self, nc: Client, row: Any) -> bool:
-        if not nc.is_connected:
-            return False
-        headers = {**json.loads(row["headers"]), "Nats-Expected-Stream": self.stream}
-        began = time.perf_counter()
-        try:
-            answer = await nc.request(row["subject"], row["payload"], timeout=PUBLISH_SECONDS, headers=headers)
-        except (NatsError, TimeoutError, OSError) as error:
-            log.warning("publish not acknowledged", subject=row["subject"], error=repr(error))
-            return False
-        self.metrics.observe("plantops_relay_publish_seconds", time.perf_counter() - began, str(self.shard))
-        return self._accepted(row["subject"], answer.data)
-
-    async def _atomic(self, nc: Client, rows: Sequence[Any]) -> bool:
-        """All in one JetStream batch or none; False for a known message id or any other refusal (REL-9)."""
-        batch = str(uuid4())
-        began = time.perf_counter()
-        try:
-            for number, row in enumerate(rows, 1):
-                headers = json.loads(row["headers"])
-                headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
-                headers["Nats-Expected-Stream"] = self.stream
-                if number < len(rows):
-                    await nc.publish(row["subject"], row["payload"], headers=headers)
-                else:
-                    headers["Nats-Batch-Commit"] = "1"
-                    answer = await nc.request(row["subject"], row["payload"], timeout=PUBLISH_SECONDS, headers=headers)
-        except (NatsError, TimeoutError, OSError) as error:
-            log.warning("batch not acknowledged", count=len(rows), error=repr(error))
-            return False
-        self.metrics.observe("plantops_relay_publish_seconds", time.perf_counter() - began, str(self.shard))
-        content = json.loads(answer.data or b"{}")
-        return "error" not in content and content.get("stream") == self.stream
-
-    def _accepted(self, subject: str, data: bytes) -> bool:
-        content = json.loads(data or b"{}")
-        if "error" in content or content.get("stream") != self.stream:
-            log.error("publish refused", subject=subject, error=str(content.get("error")))
-            return False
-        if content.get("duplicate") is True:
-            self.metrics.inc("plantops_relay_duplicates_total", str(self.shard))
-        return True
+    async def _store(self, connection: Any) -> None:
+        end = None if self._end is None else str(self._end)
+        await connection.execute(_STORE, self.shard, str(self._stored), end, self._last, self.publisher.sequence)

@@ -106,18 +106,18 @@ async def test_the_first_failure_of_a_key_stops_that_key_alone(
     relay = Relay(process.relay.url, lambda: nc, STREAM, SHARD)
     connection = await asyncpg.connect(process.relay.url)
     relay._stored = int(await connection.fetchval("select stored::text from relay_position where shard = $1", SHARD))
-    single, tried = relay._single, []
+    single, tried = relay.publisher._single, []
     broken = True
 
     async def failing(client: Any, row: Any) -> bool:
         tried.append(f"{row['aggregate_id']}:{row['aggregate_version']}")
         return not (broken and tried[-1] == "a:1") and await single(client, row)
 
-    async def no_batch(client: Any, rows: Any) -> bool:
-        return False
+    async def no_batch(client: Any, rows: Any) -> set[int]:
+        return set()
 
-    monkeypatch.setattr(relay, "_single", failing)
-    monkeypatch.setattr(relay, "_atomic", no_batch)
+    monkeypatch.setattr(relay.publisher, "_single", failing)
+    monkeypatch.setattr(relay.publisher, "_atomic", no_batch)
     for aggregate, version in (("a", 1), ("a", 2), ("b", 1), ("b", 2)):
         insert(look, aggregate, version)
     assert await relay.round(connection)

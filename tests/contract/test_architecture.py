@@ -124,14 +124,28 @@ def test_only_the_relay_publishes() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            if node.func.attr in ("publish", "publish_async", "publish_msg"):
+            publishes = node.func.attr in ("publish", "publish_async", "publish_msg")
+            if publishes and not _through_publisher(node.func.value):
                 found.add(str(path.relative_to(ROOT)))
             if node.func.attr == "request" and not _asks_the_broker(node) and _on_broker(node.func.value):
                 found.add(str(path.relative_to(ROOT)))
     asking = (ROOT / "services/chassis/pull.py").read_text()  # asks for messages, with the consumer's own subject
     assert re.findall(r"\.publish\((\S+),", asking) == ["self._subject"]
     assert re.findall(r"self\._subject = f?(\S+)", asking) == ['"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"']
-    assert found - {"services/chassis/pull.py"} == {"services/chassis/relay.py"}
+    assert found - {"services/chassis/pull.py"} == {"services/chassis/publisher.py"}
+    assert set(_importers("services.chassis.publisher")) == {"services/chassis/relay.py", "services/chassis/replay.py"}
+
+
+def _through_publisher(receiver: ast.expr) -> bool:
+    return ast.unparse(receiver).rpartition(".")[2] == "publisher"
+
+
+def _importers(module: str) -> list[str]:
+    return [
+        str(path.relative_to(ROOT))
+        for path in sources("services", "gateway", "cli")
+        if any(name.startswith(f"{module}.") for name in imports(path))
+    ]
 
 
 @pytest.mark.rule("REL-15")

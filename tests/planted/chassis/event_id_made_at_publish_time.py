@@ -4,14 +4,14 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from services.chassis.relay import Relay
+from services.chassis.publisher import Publisher
 from tests.planted.planting import replace
 
 RULE = "REL-9"
 
 
 def plant() -> None:
-    original = vars(Relay)["_publish"]
+    original = vars(Publisher)["publish"]
 
     async def renamed(self: Any, nc: Any, rows: Any) -> Any:
         fresh = [
@@ -19,4 +19,4 @@ def plant() -> None:
         ]
         return await original(self, nc, fresh)
 
-    replace(Relay, "_publish", renamed)
+    replace(Publisher, "publish", renamed)

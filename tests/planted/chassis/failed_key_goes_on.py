@@ -2,16 +2,14 @@
 
 from typing import Any
 
-from services.chassis.relay import Relay
+from services.chassis.publisher import Publisher
 from tests.planted.planting import replace
 
 RULE = "REL-10"
 
 
 def plant() -> None:
-    async def publish(self: Any, nc: Any, rows: Any) -> set[int]:
-        if len(rows) > 1 and await self._atomic(nc, rows):
-            return {row["pos"] for row in rows}
+    async def one_by_one(self: Any, nc: Any, rows: Any) -> set[int]:
         return {row["pos"] for row in rows if await self._single(nc, row)}
 
-    replace(Relay, "_publish", publish)
+    replace(Publisher, "_one_by_one", one_by_one)

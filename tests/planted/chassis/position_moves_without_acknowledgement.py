@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from services.chassis.relay import Relay
+from services.chassis.publisher import Publisher
 from tests.planted.planting import replace
 
 RULE = "REL-9"
 
 
 def plant() -> None:
-    original = vars(Relay)["_single"]
+    original = vars(Publisher)["_single"]
 
     async def blind(self: Any, nc: Any, row: Any) -> bool:
         await original(self, nc, row)
         return True
 
-    replace(Relay, "_single", blind)
+    replace(Publisher, "_single", blind)

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from services.chassis.relay import Relay
+from services.chassis.publisher import Publisher
 from tests.planted.planting import replace
 
 RULE = "REL-9"
 
 
 def plant() -> None:
-    original = vars(Relay)["_atomic"]
+    original = vars(Publisher)["_atomic"]
 
-    async def blind(self: Any, nc: Any, rows: Any) -> bool:
+    async def blind(self: Any, nc: Any, rows: Any) -> set[int]:
         await original(self, nc, rows)
-        return True
+        return {row["pos"] for row in rows}
 
-    replace(Relay, "_atomic", blind)
+    replace(Publisher, "_atomic", blind)

@@ -1,0 +1,122 @@
+"""Events that are told again: asked for by an administrator or for a gap, published by the relay (REL-14, REL-90).
+
+A replay carries the event's own id, so that an inbox knows what it has applied, under a message id of its own, so
+that the broker does not take it for what it already holds. The relay does one page between two rounds of its own,
+remembers where it stands, and goes on there after a restart.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nats.aio.client import Client
+from sqlalchemy import text
+
+from services.chassis.publisher import Publisher
+from services.chassis.unit import Unit
+
+PAGE = 200
+
+_OPEN = """
+    select number, since, until, event_types, positions, aggregate, from_version, to_version, position
+    from replay_request where finished_at is null order by number limit 1
+"""
+_STANDS = """
+    update replay_request
+    set position = $2, published = published + $3, finished_at = case when $4 then now() end where number = $1
+"""
+_ASK = text("""
+    insert into replay_request (since, until, event_types, positions, aggregate, from_version, to_version,
+                                requested_by, reason)
+    values (:since, :until, :event_types, :positions, :aggregate, :from_version, :to_version, :requested_by, :reason)
+    returning number
+""")
+_ASKED = text("""
+    select 1 from replay_request
+    where finished_at is null and aggregate = :aggregate and from_version <= :from_version and to_version >= :to_version
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be told again: a time, positions of the outbox, or versions of an aggregate; exactly one of them."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    event_types: Sequence[str] | None = None
+    positions: Sequence[int] | None = None
+    aggregate: str | None = None
+    from_version: int | None = None
+    to_version: int | None = None
+
+
+async def ask(unit: Unit, wanted: Wanted, *, by: str, reason: str) -> int:
+    """Write a request for the relay; gives its number."""
+    values = {
+        "since": wanted.since,
+        "until": wanted.until,
+        "event_types": list(wanted.event_types) if wanted.event_types else None,
+        "positions": list(wanted.positions) if wanted.positions is not None else None,
+        "aggregate": wanted.aggregate,
+        "from_version": wanted.from_version,
+        "to_version": wanted.to_version,
+        "requested_by": by,
+        "reason": reason,
+    }
+    return int((await unit.execute(_ASK, values)).scalar_one())
+
+
+async def asked(unit: Unit, aggregate: str, from_version: int, to_version: int) -> bool:
+    """Whether these versions are on their way already."""
+    key = {"aggregate": aggregate, "from_version": from_version, "to_version": to_version}
+    return (await unit.execute(_ASKED, key)).first() is not None
+
+
+async def work(connection: Any, publisher: Publisher, nc: Client, stored: int) -> bool:
+    """Publish the next page of the oldest request, below what the relay has published itself; whether it did."""
+    request = await connection.fetchrow(_OPEN)
+    if request is None:
+        return False
+    query, values = _page(request)
+    rows = await connection.fetch(query, request["position"], str(stored), PAGE, *values)
+    again = [_again(row, request["number"]) for row in rows]
+    done = await publisher.publish(nc, again)
+    acknowledged = 0
+    for row in again:  # up to the first that was not acknowledged, so that none is skipped
+        if row["pos"] not in done:
+            break
+        acknowledged += 1
+    position = again[acknowledged - 1]["pos"] if acknowledged else request["position"]
+    finished = acknowledged == len(again) < PAGE
+    await connection.execute(_STANDS, request["number"], position, acknowledged, finished)
+    return acknowledged > 0 or finished
+
+
+def _page(request: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The statement for a request: only the conditions that it has, so that each finds its index."""
+    conditions, values = [], []
+    for condition, value in (
+        ("recorded_at >= {}", request["since"]),
+        ("recorded_at < {}", request["until"]),
+        ("aggregate_type = any({})", request["event_types"]),
+        ("pos = any({})", request["positions"]),
+        ("aggregate_id = {}", request["aggregate"]),
+        ("aggregate_version >= {}", request["from_version"]),
+        ("aggregate_version <= {}", request["to_version"]),
+    ):
+        if value is not None:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values) + 3}"))
+    query = (
+        "select pos, aggregate_id, subject, payload, headers from outbox "  # noqa: S608
+        f"where pos > $1 and xid < $2::text::xid8 and {' and '.join(conditions)} order by pos limit $3"
+    )
+    return query, values
+
+
+def _again(row: Mapping[str, Any], number: int) -> dict[str, Any]:
+    headers = json.loads(row["headers"])
+    headers["Nats-Msg-Id"] = f"{headers['Nats-Msg-Id']}/replay-{number}"
+    return {**row, "headers": json.dumps(headers)}
