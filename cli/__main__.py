@@ -6,10 +6,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 
+from cli.engines import EngineFailed
 from cli.home import DEFAULT, GATEWAY_PORT, SERVICES, Home, NotRunning
 from cli.session import Refused, Session
 
@@ -28,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refused as error:
         print(f"plantops: refused: {error}", file=sys.stderr)
         return 1
+    except EngineFailed as error:
+        print(f"plantops: {error}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--gateway-port", type=int, default=GATEWAY_PORT, help="default %(default)s")
     run.add_argument("--free-ports", action="store_true", help="take free ports for all processes")
     run.add_argument("--empty", action="store_true", help="load no sample data")
+    run.add_argument("--archive", type=Path, help="a folder that receives the databases' log, for backups")
     run.set_defaults(command=_run)
 
     demo = commands.add_parser("demo", help="drive one chain of work through the running plant")
@@ -72,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--replicas", type=int, default=1)
     apply.set_defaults(command=_nats_apply)
 
+    _backup_parser(commands.add_parser("backup", help="back the plant's databases up, and restore them"))
+    guide = commands.add_parser("restore-guide", help="what to do after a restore, in order")
+    guide.set_defaults(command=_restore_guide)
+
     migrate = commands.add_parser("migrate", help="bring a service's database to its newest schema")
     migrate.add_argument("service", choices=SERVICES)
     migrate.set_defaults(command=_migrate)
@@ -82,10 +92,90 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _backup_parser(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="a base backup of the running plant")
+    create.add_argument("--to", type=Path, required=True, help="the folder of this plant's backups")
+    create.set_defaults(command=_backup_create)
+    receive = actions.add_parser("archive", help="receive the log of the running plant's databases until Ctrl-C")
+    receive.add_argument("--to", type=Path, required=True, help="the folder of this plant's backups")
+    receive.set_defaults(command=_backup_archive)
+    for action in (create, receive):
+        action.add_argument("--postgres-url", default="", help="another server than the running plant's")
+    known = actions.add_parser("list", help="what a folder of backups holds")
+    known.add_argument("--from", dest="store", type=Path, required=True)
+    known.set_defaults(command=_backup_list)
+    restore = actions.add_parser("restore", help="make a new plant's folder from a backup")
+    restore.add_argument("--from", dest="store", type=Path, required=True)
+    restore.add_argument("--to", dest="plant", type=Path, required=True, help="folder of the new plant")
+    restore.add_argument("--time", type=_instant, help="an instant with offset, such as 2026-05-04T12:00:00Z")
+    restore.set_defaults(command=_backup_restore)
+    check = actions.add_parser("check", help="whether the running plant's databases are whole")
+    check.set_defaults(command=_backup_check)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} needs an offset, such as 2026-05-04T12:00:00Z")
+    return found
+
+
+def _backup_create(options: argparse.Namespace) -> int:
+    from cli.backup import told_create
+
+    home = Home(options.data)
+    return told_create(home, options.postgres_url or home.addresses().postgres_url, options.to)
+
+
+def _backup_archive(options: argparse.Namespace) -> int:
+    from cli.backup import told_archive
+
+    return told_archive(options.postgres_url or Home(options.data).addresses().postgres_url, options.to)
+
+
+def _backup_list(options: argparse.Namespace) -> int:
+    from cli.backup import told_list
+
+    return told_list(options.store)
+
+
+def _backup_restore(options: argparse.Namespace) -> int:
+    from cli.backup import told_restore
+
+    return told_restore(options.store, options.plant, options.time)
+
+
+def _backup_check(options: argparse.Namespace) -> int:
+    from cli.backup_check import check
+
+    async def work() -> int:
+        async with Session.of(Home(options.data)) as session:
+            return await check(session)
+
+    return asyncio.run(work())
+
+
+def _restore_guide(options: argparse.Namespace) -> int:
+    from cli.restore_guide import GUIDE
+
+    print(GUIDE)
+    return 0
+
+
 def _run(options: argparse.Namespace) -> int:
     from cli.run import run
 
-    return run(options.data, gateway_port=options.gateway_port, free_ports=options.free_ports, load=not options.empty)
+    return run(
+        options.data,
+        gateway_port=options.gateway_port,
+        free_ports=options.free_ports,
+        load=not options.empty,
+        archive=options.archive,
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:

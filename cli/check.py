@@ -24,12 +24,7 @@ QUIET_SECONDS = 60.0
 
 async def check(session: Session, site: str = "", *, person: str = PERSON) -> int:
     """Print what was compared and every difference; 0 when there is none."""
-    findings: list[str] = []
-    sites = [site] if site else [row.name async for row in session.pages(person, ListSitesRequest())]
-    for name in sites:
-        ledger = await session.call(person, CheckLedgerRequest(name=name))
-        print(f"{name}: {ledger.movement_count} movements and {ledger.balance_count} balances compared")
-        findings += [f"{name}: {finding}" for finding in ledger.findings]
+    findings = await ledgers(session, site, person=person)
     findings += await _messaging(session, person)
     for service in SERVICES:
         findings += await _inboxes(session, person, service)
@@ -37,6 +32,17 @@ async def check(session: Session, site: str = "", *, person: str = PERSON) -> in
         print(f"difference: {finding}")
     print("no difference" if not findings else f"{len(findings)} differences")
     return 1 if findings else 0
+
+
+async def ledgers(session: Session, site: str = "", *, person: str = PERSON) -> list[str]:
+    """Compare balances with the ledger, at one site or all; gives the differences."""
+    findings: list[str] = []
+    sites = [site] if site else [row.name async for row in session.pages(person, ListSitesRequest())]
+    for name in sites:
+        ledger = await session.call(person, CheckLedgerRequest(name=name))
+        print(f"{name}: {ledger.movement_count} movements and {ledger.balance_count} balances compared")
+        findings += [f"{name}: {finding}" for finding in ledger.findings]
+    return findings
 
 
 async def _messaging(session: Session, person: str) -> list[str]:

@@ -30,7 +30,15 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def run(folder: Path, *, gateway_port: int, free_ports: bool, load: bool, durable: bool = True) -> int:
+def run(
+    folder: Path,
+    *,
+    gateway_port: int,
+    free_ports: bool,
+    load: bool,
+    durable: bool = True,
+    archive: Path | None = None,
+) -> int:
     """Run the plant until Ctrl-C or SIGTERM; 0 when it ended cleanly, 1 when it did not come up."""
     home = Home(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +46,7 @@ def run(folder: Path, *, gateway_port: int, free_ports: bool, load: bool, durabl
     begin = time.monotonic()
     try:
         at = ports(gateway_port, free_ports)
-        with _engines(folder, durable) as found:
+        with _engines(folder, durable, archive) as found:
             _prepare(home, found)
             processes = Processes(children(home, found, at, FIRST_PEOPLE))
             try:
@@ -77,11 +85,13 @@ class _StopWish:
 
 
 @contextlib.contextmanager
-def _engines(folder: Path, durable: bool) -> Iterator[Engines]:
+def _engines(folder: Path, durable: bool, archive: Path | None) -> Iterator[Engines]:
     say("engines: starting PostgreSQL and NATS")
-    with engines.start(folder, durable=durable) as found:
+    with engines.start(folder, durable=durable, archive=archive) as found:
         for url in (found.postgres_url, found.nats_url):
             say(f"engines: {url.split('://')[0]} at {url.rsplit('@', 1)[-1].split('/')[0]}")
+        if found.archive is not None:
+            say(f"engines: the database's log is received into {found.archive.folder}")
         yield found
 
 
@@ -107,6 +117,8 @@ async def _streams(url: str) -> int:
 def _addresses(found: Engines, at: dict[str, int], processes: Processes) -> Addresses:
     pids = {child.name: child.pid for child in processes.children}
     pids |= {type(server).__name__.lower(): server.pid for server in found.servers}
+    if found.archive is not None:
+        pids["archive"] = found.archive.pid
     return Addresses(
         gateway=f"http://127.0.0.1:{at['gateway']}",
         services={service: f"127.0.0.1:{at[service]}" for service in databases.SERVICES},
@@ -156,6 +168,9 @@ def _watch(home: Home, found: Engines, at: dict[str, int], processes: Processes,
                 revived.append(type(server).__name__.lower())
         for name in revived:
             say(f"{name} had died and runs again")
-        if revived:
+        told = found.archive.watch() if found.archive is not None else ""
+        if told:
+            say(told)
+        if revived or told:
             home.save(_addresses(found, at, processes))
         time.sleep(0.1)

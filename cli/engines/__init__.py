@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cli.engines.ports import PortBusy, free_port
 from cli.engines.process import EngineFailed
+
+if TYPE_CHECKING:
+    from cli.engines.archive import Archive
 
 __all__ = ["Engine", "EngineFailed", "Engines", "PortBusy", "free_port", "start"]
 
@@ -42,14 +45,19 @@ class Engines:
     data: tuple[Path, ...] = ()
     servers: tuple[Engine, ...] = ()
     """Servers that were started here and can be revived when they die."""
+    archive: "Archive | None" = None
+    """The receiver of the database's log, when an archive is wished."""
 
 
 @contextmanager
-def start(data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bool = True) -> Iterator[Engines]:
+def start(
+    data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bool = True, archive: Path | None = None
+) -> Iterator[Engines]:
     """Start the engines on a data folder and stop them cleanly at the end; port 0 = a free one.
 
     `durable=False` gives up safety against power loss (tests only); a crash of a process loses nothing either
-    way. PortBusy and EngineFailed say what is wrong in one sentence.
+    way. `archive` is a folder that receives the database's log (OPS-48). PortBusy and EngineFailed say what is
+    wrong in one sentence.
     """
     postgres_url = os.environ.get("PLANTOPS_POSTGRES_URL", "")
     nats_url = os.environ.get("PLANTOPS_NATS_URL", "")
@@ -60,6 +68,8 @@ def start(data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bo
     folders: list[Path] = []
     servers: list[Engine] = []
     with ExitStack() as stack:
+        # ends after the server, which sends it the rest of its log when it stops
+        receiver = stack.enter_context(_archive(archive)) if archive is not None else None
         if not postgres_url:
             if kind == "containers":
                 from cli.engines.containers import postgres as container_postgres
@@ -84,4 +94,12 @@ def start(data: Path, *, postgres_port: int = 0, nats_port: int = 0, durable: bo
                 nats_url, monitor_url = broker.url, broker.monitor_url
                 folders.append(broker.folder)
                 servers.append(broker)
-        yield Engines(postgres_url, nats_url, monitor_url, tuple(folders), tuple(servers))
+        if receiver is not None:
+            receiver.follow(postgres_url)
+        yield Engines(postgres_url, nats_url, monitor_url, tuple(folders), tuple(servers), receiver)
+
+
+def _archive(store: Path) -> "Archive":
+    from cli.engines.archive import Archive
+
+    return Archive(store)

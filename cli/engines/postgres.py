@@ -11,7 +11,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,8 +35,10 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
+    "max_slot_wal_keep_size": "4GB",
 }
-"""As in production where it matters (OPS-30); fsync, synchronous_commit and full_page_writes stay on."""
+"""As in production where it matters (OPS-30); fsync, synchronous_commit and full_page_writes stay on.
+An archive that nobody receives any more holds back so much WAL and no more: the disk stays usable."""
 
 UNSAFE = {"fsync": "off", "full_page_writes": "off"}
 """For tests: nothing survives a power cut, everything survives the death of a process. synchronous_commit stays
@@ -44,13 +46,22 @@ on: without it a commit waits in shared memory and is lost with the postmaster."
 
 
 class Postgres:
-    """One server on one data folder; a context manager."""
+    """One server on one data folder; a context manager. `settings` go over the usual ones, `patience` is how many
+    seconds its start may last."""
 
-    def __init__(self, data: Path, *, port: int = 0, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        port: int = 0,
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+        patience: float = 60,
+    ) -> None:
         self._who = account.account()
-        programs = _installed()
-        libraries = programs.parents[1] / f"{programs.parent.name}.libs"
-        self._programs = account.program_folder(programs, self._who, libraries) / "bin"
+        self._programs = programs(self._who)
+        self._settings = dict(settings or {})
+        self._patience = patience
         self._home = account.data_folder(data / "postgres", self._who)
         self._port = port
         self._durable = durable
@@ -111,14 +122,14 @@ class Postgres:
             time.sleep(0.05)
 
     def _launch(self) -> None:
-        settings = SETTINGS | {"port": str(self.port)} | ({} if self._durable else UNSAFE)
+        settings = SETTINGS | {"port": str(self.port)} | ({} if self._durable else UNSAFE) | self._settings
         command = [str(self._programs / "postgres"), "-D", str(self._home)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         log = self._home.parent / "postgres.log"
         self._server = Server("PostgreSQL", command, log, self._who)
         try:
-            self._server.wait_ready(self._answers)
+            self._server.wait_ready(self._answers, self._patience)
         except EngineFailed:
             self._server.stop(signal.SIGINT, signal.SIGQUIT)
             self._server = None
@@ -191,6 +202,13 @@ class Postgres:
         until = time.monotonic() + 20
         while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def programs(who: account.Account) -> Path:
+    """Folder of PostgreSQL's programs, where the account can execute them; EngineFailed without the wheel."""
+    installed = _installed()
+    libraries = installed.parents[1] / f"{installed.parent.name}.libs"
+    return account.program_folder(installed, who, libraries) / "bin"
 
 
 def _commands() -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +20,14 @@ class EngineFailed(RuntimeError):
 class Server:
     """One child process in its own session, so that a terminal's Ctrl-C reaches only who controls it."""
 
-    def __init__(self, title: str, command: Sequence[str], log: Path, who: Account) -> None:
+    def __init__(
+        self,
+        title: str,
+        command: Sequence[str],
+        log: Path,
+        who: Account,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.title = title
         self.log = log
         self._out: IO[bytes] = log.open("ab")
@@ -31,6 +38,7 @@ class Server:
             stderr=subprocess.STDOUT,
             cwd="/",
             start_new_session=True,
+            env=None if environment is None else dict(environment),
             **who.popen(),  # type: ignore[call-overload]
         )
 
