@@ -30,7 +30,8 @@ from gateway.scans import ScanService
 from gateway.upstream import Upstream
 from services.chassis.config import GatewayConfig
 from services.chassis.fault_points import reach
-from services.chassis.faults import Fault
+from services.chassis.faults import Fault, Overloaded
+from services.chassis.metrics import Metrics
 
 BODY_SECONDS = 10.0
 DISCARDED = 8 << 20
@@ -42,8 +43,14 @@ class Api:
     """ASGI application of everything that the contract has a route for."""
 
     def __init__(
-        self, config: GatewayConfig, table: Table, services: Mapping[str, Upstream], identity: Identity
+        self,
+        config: GatewayConfig,
+        table: Table,
+        services: Mapping[str, Upstream],
+        identity: Identity,
+        metrics: Metrics | None = None,
     ) -> None:
+        self.metrics = metrics or Metrics("gateway", "gateway")
         self.config = config
         self.table = table
         self.services = services
@@ -73,7 +80,7 @@ class Api:
             route, bound, other = self._route(request, scope)
             if route is None:
                 return other
-            call = await self._call(request, request_id)
+            call = await self._call(request, request_id, route.service)
             body = await read_body(request, self.config.max_body_bytes)
             large = len(body) > answers.LARGE
             arguments = (route, bound, scope["query_string"], request.headers, body)
@@ -108,9 +115,13 @@ class Api:
         scope["plantops.route"] = route.template
         return route, bound, Response()
 
-    async def _call(self, request: Request, request_id: str) -> Call:
+    async def _call(self, request: Request, request_id: str, service: str) -> Call:
         token, claims = await self.identity.verify(request.headers)
-        self.rates.take(claims.device or claims.subject)
+        try:
+            self.rates.take(claims.device or claims.subject)
+        except Overloaded:
+            self.metrics.inc("plantops_shed_total", service, "rate")
+            raise
         seconds = seconds_of(request.headers, self.config.timeout_seconds)
         return Call(token, claims, request_id, traceparent_of(request.headers), seconds)
 

@@ -25,6 +25,7 @@ from gateway.routes import Table, contract
 from gateway.upstream import Upstream
 from services.chassis.config import GatewayConfig
 from services.chassis.faults import Fault
+from services.chassis.metrics import Metrics
 
 log = structlog.get_logger("gateway")
 
@@ -42,6 +43,7 @@ class Gateway:
 
     def __init__(self, config: GatewayConfig) -> None:
         self.config = config
+        self.metrics = Metrics("gateway", "gateway")
         self.draining = False
         self._said: list[str] = ["starting"]
         self.table = Table(contract())
@@ -55,12 +57,11 @@ class Gateway:
             for name in SERVICES
         }
         self.identity = Identity(config, self.table, self.services["maintenance"])
-        self.api = Api(config, self.table, self.services, self.identity)
+        self.api = Api(config, self.table, self.services, self.identity, self.metrics)
         self._description = answers.dumps(openapi.describe(self.table, development=self.identity.issuer is not None))
         self._description_etag = f'"{hashlib.sha256(self._description).hexdigest()[:32]}"'
-        self.app: ASGIApp = Gate(
-            Door(self._application(), lambda: self.draining), self.table, config.max_calls, lambda: self.draining
-        )
+        door = Door(self._application(), lambda: self.draining, self.metrics)
+        self.app: ASGIApp = Gate(door, self.table, config.max_calls, lambda: self.draining, self.metrics)
 
     def _application(self) -> ASGIApp:
         paths = [

@@ -11,6 +11,7 @@ from gateway import answers
 from gateway.calls import request_id_of
 from gateway.refusals import DOMAIN
 from services.chassis.faults import Internal
+from services.chassis.metrics import Metrics
 
 log = structlog.get_logger("http")
 
@@ -26,10 +27,15 @@ PROTECTION = {
 """For answers that do not say otherwise themselves."""
 
 
+OWN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json", "/dev/token"})
+"""What the gateway answers beside the routes of the contract."""
+
+
 class Door:
     """ASGI middleware around the whole gateway."""
 
-    def __init__(self, app: ASGIApp, draining: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, draining: Callable[[], bool], metrics: Metrics | None = None) -> None:
+        self.metrics = metrics or Metrics("gateway", "gateway")
         self.app = app
         self.draining = draining
 
@@ -64,11 +70,14 @@ class Door:
             response = answers.refusal(Internal(request=request_id).status(DOMAIN), request_id)
             await response(scope, receive, protected)
         finally:
+            seconds = time.perf_counter() - begin
+            route = scope.get("plantops.route") or (scope["path"] if scope["path"] in OWN_PATHS else "-")
+            self.metrics.observe("plantops_http_seconds", seconds, route, str(status))
             log.info(
                 "request",
                 request=request_id,
                 method=scope["method"],
-                route=scope.get("plantops.route", "-"),
+                route=route,
                 status=status,
-                duration_ms=round((time.perf_counter() - begin) * 1000, 2),
+                duration_ms=round(seconds * 1000, 2),
             )

@@ -21,6 +21,7 @@ from gateway.door import PROTECTION
 from gateway.refusals import DOMAIN
 from gateway.routes import Table
 from services.chassis.faults import Overloaded
+from services.chassis.metrics import Metrics
 
 log = structlog.get_logger("gate")
 
@@ -34,7 +35,15 @@ _Answer = tuple[list[tuple[bytes, bytes]], bytes, bytes]
 class Gate:
     """ASGI middleware around everything, with `limit` places for each service and for the gateway's own answers."""
 
-    def __init__(self, app: ASGIApp, table: Table, limit: int, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        table: Table,
+        limit: int,
+        draining: Callable[[], bool],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.metrics = metrics or Metrics("gateway", "gateway")
         self.app = app
         self.limit = limit
         self.inside: Counter[str] = Counter()
@@ -66,6 +75,7 @@ class Gate:
 
     async def _refuse(self, service: str, scope: Scope, send: Send) -> None:
         self.refused[service] += 1
+        self.metrics.inc("plantops_shed_total", service, "calls")
         self._tell()
         headers, before, after = self._answer(service, random.choice(RETRY_SECONDS))
         request_id = request_id_of(Headers(scope=scope)).encode()

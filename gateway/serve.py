@@ -14,7 +14,7 @@ import uvicorn
 
 from gateway.app import Gateway
 from gateway.issuer import KeyUnusable
-from services.chassis import fault_points, telemetry
+from services.chassis import fault_points, sampling, scrape, telemetry
 from services.chassis.config import ConfigInvalid, GatewayConfig
 
 log = structlog.get_logger("serve")
@@ -53,12 +53,18 @@ class Server:
                 limit_concurrency=config.max_connections,
             )
         )
+        self.metrics_port = 0
+        self._page: scrape.Page | None = None
         self._task: asyncio.Task[None] | None = None
+        self._lag: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen; ConfigInvalid when the address is not free. Connections are accepted from here on."""
         listener = bound(self.config.listen)
         self.port = listener.getsockname()[1]
+        self._page = await scrape.serve(self.gateway.metrics, self.config.metrics_listen)
+        self.metrics_port = self._page.port if self._page is not None else 0
+        self._lag = asyncio.create_task(sampling.loop_lag(self.gateway.metrics))
         self._task = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
         log.info("listening", service="gateway", port=self.port)
 
@@ -70,6 +76,11 @@ class Server:
         if self._task is not None:
             await self._task
         await self.gateway.close()
+        if self._lag is not None:
+            self._lag.cancel()
+            await self._lag
+        if self._page is not None:
+            await self._page.close()
         log.info("stopped", service="gateway")
 
 

@@ -21,6 +21,20 @@ _WEIGHT = 0.05
 """Weight of the newest unit in the running mean of how long units hold a connection."""
 
 
+_REASONS = {
+    "the number of calls at a time": "calls",
+    "the wait for the database": "wait",
+    "the number of streams at a time": "streams",
+    "the number of database connections": "pool",
+    "the number of the database's connections": "connections",
+}
+
+
+def shed_reason(fault: Overloaded) -> str:
+    """Which limit was reached, in one word for the metrics: calls, wait, streams, pool, connections or rate."""
+    return _REASONS.get(fault.metadata["limit"], "rate")
+
+
 class Admission:
     """The places of one process.
 

@@ -11,6 +11,7 @@ import pkgutil
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import cache
 from types import ModuleType
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
 from services.chassis import access
+from services.chassis.admission import shed_reason
 from services.chassis.command import Call, Commands, complete
 from services.chassis.faults import Fault, Internal, InvalidArgument, Overloaded, grpc_code
 from services.chassis.idempotency import StoredRefusal
@@ -187,6 +189,12 @@ def _call(context: Any) -> Call:
     )
 
 
+@cache
+def rpc_label(method: MethodDescriptor) -> str:
+    """An rpc in metrics, logs and traces: `WorkOrderService/CompleteWorkOrder`."""
+    return f"{method.containing_service.name}/{method.name}"
+
+
 async def _guarded(
     method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[], Awaitable[Any]]
 ) -> Any:
@@ -194,16 +202,21 @@ async def _guarded(
     try:
         commands.admission.enter(context.time_remaining())
     except Overloaded as fault:  # no log line: there may be thousands in a second
+        commands.metrics.inc("plantops_shed_total", rpc_label(method), shed_reason(fault))
         await _abort(context, fault.status(f"{commands.service}.plantops"))
     try:
-        return await _answered(method, context, commands.service, work)
+        return await _answered(method, context, commands, work)
     finally:
         commands.admission.leave()
 
 
-async def _answered(method: MethodDescriptor, context: Any, service: str, work: Callable[[], Awaitable[Any]]) -> Any:
+async def _answered(
+    method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[], Awaitable[Any]]
+) -> Any:
     """Run the work; answer a fault as its status, a defect as INTERNAL without its details; log one line."""
     begin = time.perf_counter()
+    metrics, label = commands.metrics, rpc_label(method)
+    metrics.add("plantops_rpc_in_flight", 1, label)
     metadata = dict(context.invocation_metadata() or ())
     request = str(metadata.get("x-request-id", "")) or uuid4().hex
     status: status_pb2.Status | None = None
@@ -217,16 +230,21 @@ async def _answered(method: MethodDescriptor, context: Any, service: str, work: 
             status = refusal.status
             await _abort(context, status, REPLAY)
         except Fault as fault:
-            status = fault.status(f"{service}.plantops")
+            status = fault.status(f"{commands.service}.plantops")
+            if isinstance(fault, Overloaded):
+                metrics.inc("plantops_shed_total", label, shed_reason(fault))
             await _abort(context, status)
         except Exception:
             log.exception("defect")
-            status = Internal(request=request).status(f"{service}.plantops")
+            status = Internal(request=request).status(f"{commands.service}.plantops")
             await _abort(context, status)
         finally:
+            code = grpc_code(status.code).name if status is not None else ended
+            metrics.add("plantops_rpc_in_flight", -1, label)
+            metrics.observe("plantops_rpc_seconds", time.perf_counter() - begin, label, code)
             log.info(
                 "request",
-                code=grpc_code(status.code).name if status is not None else ended,
+                code=code,
                 message=status.message if status is not None else "",
                 duration_ms=round((time.perf_counter() - begin) * 1000, 2),
             )

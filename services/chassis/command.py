@@ -42,6 +42,7 @@ from services.chassis.faults import (
     ResourceExists,
 )
 from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash
+from services.chassis.metrics import Metrics
 from services.chassis.query import Page
 from services.chassis.unit import Context, Standing, Unit
 from services.chassis.wire import fill
@@ -96,7 +97,9 @@ class Commands:
         sessions: async_sessionmaker[AsyncSession],
         identify: Callable[[str], Awaitable[access.Claims]],
         wake: Callable[[], None],
+        metrics: Metrics | None = None,
     ) -> None:
+        self.metrics = metrics or Metrics(service)
         self.service = service
         self.config = config
         self.sessions = sessions
@@ -164,7 +167,7 @@ class Commands:
         ledger: Ledger | None = None
         key = unit.request_id
         if key is not None and requests.changes(request.DESCRIPTOR):
-            ledger = Ledger(unit.session, unit.principal, method.full_name)
+            ledger = Ledger(unit.session, unit.principal, method.full_name, self.metrics)
             before = (await ledger.claim([(key, request_hash(request))]))[key]
             await reach("unit.after_idempotency_insert")
             if isinstance(before, Fault):
@@ -222,6 +225,7 @@ class Commands:
                 late = ends is not None and time.monotonic() + pause >= ends
                 if not again or attempt == ATTEMPTS or late:
                     raise self._given_up(error, state, request) from error
+                self.metrics.inc("plantops_db_retries_total", state)
                 await asyncio.sleep(pause)
             except PoolTimeout as error:
                 raise Overloaded(limit="the number of database connections").retry_in(RETRY) from error
@@ -260,6 +264,7 @@ class Commands:
 
     async def _commit(self, session: AsyncSession) -> None:
         await reach("unit.before_commit")
+        began = time.perf_counter()
         commit = asyncio.ensure_future(session.commit())
         cancelled: asyncio.CancelledError | None = None
         while not commit.done():  # deadline and client may both cancel
@@ -271,6 +276,7 @@ class Commands:
             commit.exception()  # seen: the retry with the same request_id tells the outcome
             raise cancelled
         commit.result()
+        self.metrics.observe("plantops_db_commit_seconds", time.perf_counter() - began)
         await reach("unit.after_commit")
 
     def _context(
@@ -285,6 +291,7 @@ class Commands:
             ip=call.ip,
             page_token_key=self.page_token_key,
             standing=self.standing,
+            metrics=self.metrics,
         )
 
     # --- streams --------------------------------------------------------------------------------------------
@@ -343,7 +350,7 @@ class Commands:
     async def _in_stream(self, unit: Unit, method: MethodDescriptor, request: Message) -> None:
         if unit.request_id is None or not requests.changes(request.DESCRIPTOR):
             return
-        ledger = Ledger(unit.session, unit.principal, method.full_name)
+        ledger = Ledger(unit.session, unit.principal, method.full_name, self.metrics)
         before = (await ledger.claim([(unit.request_id, request_hash(request))]))[unit.request_id]
         await reach("unit.after_idempotency_insert")
         if isinstance(before, Fault):
@@ -358,7 +365,7 @@ class Commands:
                 kind = message_factory.GetMessageClass(method.output_type)
                 message = await complete(kind(), unit.answered)
                 unit.answered = message
-                ledger = Ledger(unit.session, unit.principal, method.full_name)
+                ledger = Ledger(unit.session, unit.principal, method.full_name, self.metrics)
                 answer = Answer(code_pb2.OK, message.SerializeToString())
                 await ledger.store([(unit.request_id, answer)])
         await self._commit(unit.session)

@@ -52,7 +52,21 @@ class ProcessConfig(BaseModel):
     issuer: str = Field(min_length=1, description="iss of the tokens that are accepted")
     audience: str = Field(default="plantops", min_length=1)
     jwks: str = Field(min_length=1, description="file or https address of the issuer's public keys")
+    metrics_listen: str = Field(
+        default="", pattern=r"^$|^[^:]+:\d{1,5}$", description="where Prometheus reads; in production 0.0.0.0:9464"
+    )
+    otlp_endpoint: str = Field(
+        default="", pattern=r"^$|^https?://", description="OTLP collector (gRPC) that traces are sent to; empty = off"
+    )
+    trace_ratio: float = Field(default=0.1, ge=0, le=1, description="share of the traces that are kept")
     fault: str = Field(default="", description="faults to happen at named points of a test process")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measured_in_production(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("environment", "production") == "production":
+            return {"metrics_listen": "0.0.0.0:9464", **values}
+        return values
 
     @model_validator(mode="after")
     def _faults_in_tests_alone(self) -> Self:

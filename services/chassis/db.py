@@ -5,6 +5,7 @@ that finds none in time is refused as overload.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,8 +18,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from services.chassis import remedies
+from services.chassis.metrics import Metrics
 from services.chassis.wire import canonical
 
 POOL_TIMEOUT = 2.0
@@ -61,10 +64,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, default=json_value, separators=(",", ":"), ensure_ascii=False)
 
 
-def engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
+def engine(url: str, *, pool_size: int, application: str, metrics: Metrics | None = None) -> AsyncEngine:
     """Pool of connections to the service's database."""
     return create_async_engine(
         dialect_url(url),
+        poolclass=_timed(metrics) if metrics is not None else None,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
@@ -72,6 +76,20 @@ def engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
         json_serializer=json_text,
         connect_args={"server_settings": {"application_name": application, "timezone": "UTC"}},
     )
+
+
+def _timed(metrics: Metrics) -> type[AsyncAdaptedQueuePool]:
+    """A pool that says how long a unit waited for its connection, opening and ping included (OPS-41)."""
+
+    class Timed(AsyncAdaptedQueuePool):
+        def connect(self) -> PoolProxiedConnection:
+            began = time.perf_counter()
+            try:
+                return super().connect()
+            finally:
+                metrics.observe("plantops_db_pool_wait_seconds", time.perf_counter() - began)
+
+    return Timed
 
 
 def sessions(source: AsyncEngine) -> async_sessionmaker[AsyncSession]:

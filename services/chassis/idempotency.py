@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.chassis.faults import Fault, RequestIdReused
+from services.chassis.metrics import Metrics
 
 HASH_VERSION = 1
 KEPT = timedelta(days=30)
@@ -115,6 +116,7 @@ class Ledger:
     session: AsyncSession
     principal: str
     method: str
+    metrics: Metrics | None = None
 
     async def claim(self, keys: Sequence[tuple[UUID, bytes]]) -> dict[UUID, Answer | Fault | None]:
         """Claim (request id, hash) pairs in one statement.
@@ -146,9 +148,16 @@ class Ledger:
             for row in rows:
                 if row.request_hash != unique[row.request_id]:
                     found[row.request_id] = RequestIdReused(request_id=row.request_id)
+                    self._count("plantops_idempotency_conflicts_total")
                 else:
+                    self._count("plantops_idempotent_replays_total")
                     found[row.request_id] = Answer(row.status_code, row.answer)
         return found
+
+    def _count(self, name: str) -> None:
+        if self.metrics is not None:
+            service, _, rpc = self.method.partition("#")[0].rpartition(".")
+            self.metrics.inc(name, f"{service.rpartition('.')[2]}/{rpc}")
 
     async def store(self, answers: Iterable[tuple[UUID, Answer]]) -> None:
         """Keep answers with the effect, in one statement."""

@@ -5,7 +5,7 @@ registry belongs to the process object, since several processes may live in one 
 """
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from types import MappingProxyType
@@ -63,7 +63,13 @@ DECLARED: Mapping[str, Declared] = MappingProxyType(
         "plantops_http_seconds": _histogram(
             "Duration of a request at the gateway.", "route", "status", places=("gateway",)
         ),
-        "plantops_shed_total": _counter("Calls refused because a limit was reached.", "method", "reason"),
+        "plantops_shed_total": _counter(
+            "Calls refused because a limit was reached: calls, wait, streams, pool, connections, rate. The gateway"
+            " names the service that was called.",
+            "method",
+            "reason",
+            places=_BOTH,
+        ),
         "plantops_idempotent_replays_total": _counter("Calls answered with the stored answer.", "method"),
         "plantops_idempotency_conflicts_total": _counter(
             "Calls refused because their request id was used for another request.", "method"
@@ -146,6 +152,7 @@ class Metrics:
         self._children: dict[tuple[str, Labels], Any] = {}
         self._sets: dict[str, int] = {}
         self._gauges: dict[str, dict[Labels, float]] = {}
+        self._watched: dict[str, tuple[Labels, Callable[[], float]]] = {}
         for name, one in DECLARED.items():
             if place not in one.places:
                 continue
@@ -155,7 +162,7 @@ class Metrics:
                 self._parents[name] = Counter(name, one.help, one.labels, registry=self.registry)
             else:
                 self._parents[name] = Histogram(name, one.help, one.labels, registry=self.registry, buckets=one.buckets)
-        self.registry.register(_Gauges(self._gauges))
+        self.registry.register(_Gauges(self._gauges, self._watched))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.set("plantops_build_info", 1, process, version("plantops"), platform.python_version())
@@ -184,11 +191,15 @@ class Metrics:
         for labels in known.keys() - values.keys():
             del known[labels]
 
+    def watch(self, name: str, read: Callable[[], float], *labels: str) -> None:
+        """A gauge that is read when it is scraped, in another thread: an attribute, nothing that waits."""
+        self._watched[name] = (labels, read)
+
     def value(self, name: str, *labels: str) -> float:
         """What a counter or gauge stands at, how often a histogram was fed; 0 for what was never seen."""
         one = DECLARED[name]
         if one.kind == "gauge":
-            return self._gauges[name].get(labels, 0.0)
+            return float(self._watched[name][1]() if name in self._watched else self._gauges[name].get(labels, 0.0))
         sample = name if one.kind == "counter" else f"{name}_count"
         return self.registry.get_sample_value(sample, dict(zip(one.labels, labels, strict=True))) or 0.0
 
@@ -213,8 +224,13 @@ class Metrics:
 class _Gauges(Collector):
     """All gauges at once, from what was set last; a scrape never waits for a database or the broker."""
 
-    def __init__(self, values: Mapping[str, dict[Labels, float]]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, dict[Labels, float]],
+        watched: Mapping[str, tuple[Labels, Callable[[], float]]],
+    ) -> None:
         self._values = values
+        self._watched = watched
 
     def collect(self) -> Iterable[Metric]:
         for name, values in self._values.items():
@@ -222,6 +238,9 @@ class _Gauges(Collector):
             family = GaugeMetricFamily(name, one.help, labels=one.labels)
             for labels, value in values.copy().items():  # copied at once: the scrape runs in another thread
                 family.add_metric(labels, value)
+            if name in self._watched:
+                watched_labels, read = self._watched[name]
+                family.add_metric(watched_labels, float(read()))
             yield family
 
 

@@ -24,14 +24,16 @@ from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from sqlalchemy import text
 
-from services.chassis import bus, db, fault_points, migrate, remedies, telemetry
+from services.chassis import bus, db, fault_points, migrate, remedies, scrape, telemetry
 from services.chassis.bind import bind, implementations, rpc_services
 from services.chassis.command import Commands
 from services.chassis.config import ConfigInvalid, ServiceConfig
 from services.chassis.consumer import Consumer
 from services.chassis.inbox import Inbox, followed, listeners
 from services.chassis.jobs import Job, Runner, job, jobs_of
+from services.chassis.metrics import Metrics
 from services.chassis.relay import Relay
+from services.chassis.sampling import Sampler
 from services.chassis.tokens import Verifier
 
 log = structlog.get_logger("serve")
@@ -71,7 +73,9 @@ class Process:
     ) -> None:
         self.service = service
         self.config = config
+        self.metrics = Metrics(service)
         self.port = 0
+        self.metrics_port = 0
         self.nc: Client | None = None
         self.ready = False
         self.why = ["starting"]
@@ -79,13 +83,24 @@ class Process:
         self._refusal = ""
         self._ended: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self.engine = db.engine(config.database_url.get_secret_value(), pool_size=config.pool_size, application=service)
+        self.engine = db.engine(
+            config.database_url.get_secret_value(),
+            pool_size=config.pool_size,
+            application=service,
+            metrics=self.metrics,
+        )
         self.sessions = db.sessions(self.engine)
-        self.relay = Relay(config.relay_url.get_secret_value(), lambda: self.nc, bus.stream_of(service))
+        self.relay = Relay(
+            config.relay_url.get_secret_value(), lambda: self.nc, bus.stream_of(service), metrics=self.metrics
+        )
         self.verifier = Verifier(config.issuer, config.audience, config.jwks)
-        self.commands = Commands(service, config, self.sessions, self.verifier.verify, self.relay.wake)
+        self.commands = Commands(service, config, self.sessions, self.verifier.verify, self.relay.wake, self.metrics)
         self.commands.standing = self
         self.consumers = list(self._consumers(listeners_module))
+        pairs = [(consumer.inbox.stream, consumer.inbox.consumer) for consumer in self.consumers]
+        self.sampler = Sampler(self.metrics, self.sessions, lambda: self.nc, pairs)
+        self._watched()
+        self._page: scrape.Page | None = None
         own: list[Job] = jobs_of(jobs_module) if jobs_module is not None else []
         self.runner = Runner([keep_house, *own], self.commands.open_unit)
         self.services = list(services)
@@ -115,7 +130,7 @@ class Process:
             mine = {name: function for name, function in known.items() if name.split(".")[1] == source}
             types = followed(mine, events_of(source))
             inbox = Inbox(bus.consumer_of(self.service, source), bus.stream_of(source), types, self.commands.open_unit)
-            yield Consumer(inbox, lambda: self.nc, self.sessions)
+            yield Consumer(inbox, lambda: self.nc, self.sessions, self.metrics)
 
     async def start(self) -> None:
         """Listen at once; become ready when everything that is needed is there."""
@@ -127,7 +142,10 @@ class Process:
             self.port = self.server.add_insecure_port(f"{host}:{port}")
         except (OSError, RuntimeError):
             raise ConfigInvalid(f"{self.service}: listen: {self.config.listen} is in use or not of this host") from None
+        self._page = await scrape.serve(self.metrics, self.config.metrics_listen)
+        self.metrics_port = self._page.port if self._page is not None else 0
         await self.server.start()
+        self.sampler.start()
         self._keep("broker", self._connect())
         self._keep("watch", self._watch())
         self._keep("relay", self.relay.run())
@@ -153,10 +171,22 @@ class Process:
         name = f"{self.service}@{socket.gethostname()}-{os.getpid()}"
         while self.nc is None:
             try:
-                self.nc = await bus.connect(self.config.nats_url.get_secret_value(), name)
+                self.nc = await bus.connect(self.config.nats_url.get_secret_value(), name, report=self._broker_trouble)
             except (bus.NatsError, OSError) as error:  # e.g. a wrong password, which may be mended at the server
                 self._refusal = remedies.said(error)
                 await asyncio.sleep(CHECK_SECONDS)
+
+    def _broker_trouble(self, kind: str) -> None:
+        self.metrics.inc("plantops_nats_errors_total", kind)
+
+    def _watched(self) -> None:
+        """Gauges that are read off objects of this process when they are scraped."""
+        shard = str(self.relay.shard)
+        pool: Any = self.engine.pool
+        self.metrics.watch("plantops_relay_leader", lambda: self.relay.leading, shard)
+        self.metrics.watch("plantops_outbox_held", lambda: self.relay.held if self.relay.leading else 0)
+        self.metrics.watch("plantops_db_pool_in_use", lambda: pool.checkedout())
+        self.metrics.watch("plantops_nats_connected", lambda: self.nc is not None and self.nc.is_connected)
 
     async def _watch(self) -> None:
         seldom, told = remedies.Seldom(SAY_AGAIN_SECONDS), self.why
@@ -200,7 +230,10 @@ class Process:
     async def _streams(self) -> list[str]:
         assert self.nc is not None
         try:
-            return [f"{item}: run `plantops nats apply`" for item in await bus.drift(self.nc, self.service)]
+            differences = await bus.drift(self.nc, self.service)
+            for kind in ("stream", "consumer"):
+                self.metrics.set("plantops_stream_drift", sum(one.kind == kind for one in differences), kind)
+            return [f"{item}: run `plantops nats apply`" for item in differences]
         except (bus.NatsError, TimeoutError, RuntimeError) as error:
             return [
                 f"NATS does not tell its streams ({remedies.said(error)}): look whether JetStream is on, "
@@ -234,7 +267,10 @@ class Process:
                 await asyncio.wait_for(self.nc.drain(), 3)
             if not self.nc.is_closed:
                 await self.nc.close()
+        await self.sampler.stop()
         await self.engine.dispose()
+        if self._page is not None:
+            await self._page.close()
         log.info("stopped", service=self.service)
 
 

@@ -23,6 +23,7 @@ from services.chassis import access, audit, clock, fault_points, outbox, query
 from services.chassis.batch import Batch
 from services.chassis.faults import EtagMismatch, Fault, FieldInvalid, ResourceNotFound
 from services.chassis.idempotency import Ledger
+from services.chassis.metrics import Metrics
 from services.chassis.query import Page
 from services.chassis.requests import changes, problems
 from services.chassis.resource import ResourceColumns, key_of
@@ -58,6 +59,7 @@ class Context:
     ip: str = ""
     page_token_key: bytes = b""
     standing: Standing | None = None
+    metrics: Metrics | None = None
 
     @property
     def domain(self) -> str:
@@ -321,7 +323,7 @@ class Unit:
     async def batch(self, requests: Sequence[E]) -> Batch[E]:
         """The entries of a batch call, with their keys claimed and bad or foreign ones refused (SEC-16)."""
         assert self.context.method is not None
-        ledger = Ledger(self.session, self.principal, f"{self.context.method.full_name}#entry")
+        ledger = Ledger(self.session, self.principal, f"{self.context.method.full_name}#entry", self.context.metrics)
         batch = Batch(self.context.domain, ledger, requests)
         refused: dict[int, Fault] = {}
         home = access.site_of(self.context.request) if self.context.request is not None else None
