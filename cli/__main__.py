@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,6 +19,8 @@ from cli.session import Refused, Session
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 for a difference or refusal, 2 for a wrong call."""
+    if os.getpid() == 1:  # the first process of a container is asked to end only if it listens
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _parser().parse_args(arguments)
     # the command line says itself what goes wrong; log lines are for processes
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -75,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     actions = streams.add_subparsers(required=True, metavar="ACTION")
     apply = actions.add_parser("apply", help="make them what services/streams.toml declares")
     apply.add_argument("--nats-url", default=os.environ.get("PLANTOPS_NATS_URL", ""))
+    apply.add_argument("--nats-url-file", type=Path, help="a file that holds the address")
     apply.add_argument("--replicas", type=int, default=1)
+    apply.add_argument("--wait", type=float, default=20, help="seconds for the broker to answer (default %(default)s)")
     apply.set_defaults(command=_nats_apply)
 
     _backup_parser(commands.add_parser("backup", help="back the plant's databases up, and restore them"))
@@ -84,7 +89,16 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", help="bring a service's database to its newest schema")
     migrate.add_argument("service", choices=SERVICES)
+    migrate.add_argument("--wait", type=float, default=0, help="seconds for the database to answer")
     migrate.set_defaults(command=_migrate)
+
+    database = commands.add_parser("database", help="a service's database and roles")
+    deeds = database.add_subparsers(required=True, metavar="ACTION")
+    make = deeds.add_parser("apply", help="make them as they should be, with the passwords of the service's addresses")
+    make.add_argument("service", choices=SERVICES)
+    make.add_argument("--superuser-url-file", type=Path, required=True, help="a file with a superuser's address")
+    make.add_argument("--wait", type=float, default=0, help="seconds for the server to answer")
+    make.set_defaults(command=_database_apply)
 
     config = commands.add_parser("config", help="a process's effective configuration, secrets hidden")
     config.add_argument("process", choices=(*SERVICES, "gateway"))
@@ -237,10 +251,17 @@ def _import_work_orders(options: argparse.Namespace) -> int:
 def _nats_apply(options: argparse.Namespace) -> int:
     from services.chassis import bus
 
-    url = options.nats_url or Home(options.data).addresses().nats_url
+    if options.nats_url_file:
+        url = options.nats_url_file.read_text().strip()
+    else:
+        url = options.nats_url or Home(options.data).addresses().nats_url
 
     async def work() -> int:
-        nc = await bus.connect(url, "plantops-nats", wait=20)
+        try:
+            nc = await bus.connect(url, "plantops-nats", wait=options.wait)
+        except (bus.NatsError, OSError, TimeoutError) as error:
+            print(f"plantops: the broker does not answer: {error!r}", file=sys.stderr)
+            return 1
         try:
             for difference in await bus.apply(nc, replicas=options.replicas):
                 print(f"changed: {difference}")
@@ -253,20 +274,45 @@ def _nats_apply(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
+    import psycopg
+
+    from cli import databases
     from services.chassis import migrate
-    from services.chassis.config import ConfigInvalid, ServiceConfig
+    from services.chassis.config import ConfigInvalid, secret_of
 
     try:
-        config = ServiceConfig.load(options.service)
+        url = secret_of(options.service, "migrator_url")
+        databases.wait_for(url, options.wait)
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         return 2
-    url = config.migrator_url.get_secret_value()
-    if not url:
-        print(f"{options.service}: migrator_url: is required to migrate", file=sys.stderr)
-        return 2
+    except psycopg.OperationalError as error:
+        print(f"plantops: {options.service}: {error}", file=sys.stderr)
+        return 1
     migrate.upgrade(options.service, url)
     print(f"{options.service}: at {migrate.required_revision(options.service)}")
+    return 0
+
+
+def _database_apply(options: argparse.Namespace) -> int:
+    import psycopg
+
+    from cli import databases
+    from services.chassis.config import ConfigInvalid, secret_of
+
+    service = options.service
+    keys = {"migrator": "migrator_url", "app": "database_url", "relay": "relay_url"}
+    try:
+        given = databases.DatabaseUrls(**{login: secret_of(service, key) for login, key in keys.items()})
+        superuser = options.superuser_url_file.read_text().strip()
+        databases.apply(superuser, service, given, options.wait)
+    except (ConfigInvalid, databases.UrlUnfit, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except psycopg.OperationalError as error:
+        print(f"plantops: {service}: {error}", file=sys.stderr)
+        return 1
+    print(f"{service}: database and roles are as they should be")
     return 0
 
 

@@ -4,9 +4,10 @@ Each service has a database of its own and four roles: `<service>_owner` owns al
 `_migrator` acts as owner, `_app` serves calls, `_relay` publishes. Nobody else may connect.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -50,6 +51,45 @@ def urls(superuser_url: str, service: str, passwords: Mapping[str, str], databas
         login: url_of(superuser_url, f"{service}_{login}", passwords[f"{service}_{login}"], name) for login in LOGINS
     }
     return DatabaseUrls(**made)
+
+
+class UrlUnfit(Exception):
+    """An address of a service's database is not that of the role that it should name."""
+
+
+def passwords_of(service: str, given: DatabaseUrls) -> dict[str, str]:
+    """Password by role name, from the addresses that the service is given; UrlUnfit names a wrong role."""
+    found: dict[str, str] = {}
+    for login in LOGINS:
+        place = urlsplit(getattr(given, login))
+        role = f"{service}_{login}"
+        if place.username != role or not place.password or place.path != f"/{service}":
+            raise UrlUnfit(
+                f"{service}: the address of {login} must be postgresql://{role}:PASSWORD@HOST:5432/{service}"
+            )
+        found[role] = unquote(place.password)
+    return found
+
+
+def wait_for(url: str, seconds: float) -> None:
+    """Wait until a server takes connections; the last refusal when it does not in time."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.5)
+
+
+def apply(superuser_url: str, service: str, given: DatabaseUrls, wait: float = 0) -> None:
+    """Make one service's roles and database as `bootstrap` does, with the passwords of its addresses."""
+    passwords = passwords_of(service, given)
+    url = _in(superuser_url, "postgres")  # an operator's secret may name a database that is not there
+    wait_for(url, wait)
+    bootstrap(url, passwords, [service])
 
 
 def bootstrap(superuser_url: str, passwords: Mapping[str, str], services: Iterable[str] = SERVICES) -> None:

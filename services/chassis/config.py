@@ -176,6 +176,15 @@ class GatewayConfig(ProcessConfig):
         return self
 
 
+def secret_of(process: str, key: str, environ: Mapping[str, str] | None = None) -> str:
+    """One value of a service, for a command that needs nothing else of it; ConfigInvalid when there is none."""
+    foreign = frozenset(set(GatewayConfig.model_fields) - set(ServiceConfig.model_fields))
+    value = _sources(process, os.environ if environ is None else environ, foreign).get(key, "")
+    if not value:
+        raise ConfigInvalid(f"{process}: {key}: is missing: set {PREFIX}{process.upper()}_{key.upper()} or its _FILE")
+    return str(value)
+
+
 def _faults(error: ValidationError) -> list[Any]:
     return list(error.errors(include_input=False, include_url=False))
 
