@@ -63,14 +63,15 @@ def record(unit: "Unit", name: str, action: str, version: int, before: Values, a
 
 
 def merge(known: Record | None, new: Record) -> Record:
-    """Two changes of one object in one unit are one record: the first before, the last after."""
+    """Two changes of one object in one unit are one record: the first before, the last after and its version."""
     if known is None:
         return new
+    version = max(known.version, new.version)
     if known.before is None and known.after is not None:
-        return replace(new, version=known.version, before=None, after={**known.after, **(new.after or {})})
+        return replace(new, version=version, before=None, after={**known.after, **(new.after or {})})
     return replace(
         new,
-        version=known.version,
+        version=version,
         before={**(new.before or {}), **(known.before or {})},
         after={**(known.after or {}), **(new.after or {})},
     )

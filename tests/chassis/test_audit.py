@@ -12,6 +12,7 @@ from cli.databases import DatabaseUrls
 from cli.engines import Engines
 from services.chassis.serve import Process
 from tests.chassis.sample.protos import pb
+from tests.chassis.sample.service import Box
 from tests.plant import Client, Refused, superuser
 
 
@@ -48,6 +49,21 @@ async def test_each_change_is_one_record_with_before_and_after(ana: Client, look
     assert sealed[2:6] == (3, {"state": "OPEN"}, {"state": "SEALED"}, "full enough")
     assert {record[7] for record in (made, filled, sealed)} == {"packer"}
     assert {record[8] for record in (made, filled, sealed)} == {"127.0.0.1"}
+
+
+@pytest.mark.rule("SEC-51")
+async def test_a_record_names_the_version_that_the_object_has_after_the_unit(
+    ana: Client, process: Process, look: psycopg.Connection[Any]
+) -> None:
+    box = await ana(pb.CreateBoxRequest(parent="sites/hamburg", box=pb.Box(title="a", capacity=q("10"))))
+    async with process.commands.open_unit() as unit:
+        row = await unit.get(Box, box.name)
+        row.title = "b"
+        await unit.flush()
+        row.title = "c"
+    assert [record[2] for record in records(look, box.name)] == [1, 3]
+    assert records(look, box.name)[-1][3:5] == ({"title": "a"}, {"title": "c"})
+    assert look.execute("select version from box where name = %s", [box.name]).fetchone() == (3,)
 
 
 @pytest.mark.rule("SEC-51")
