@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from cli import databases
 DEFAULT = Path(".plantops")
 SERVICES = databases.SERVICES
 GATEWAY_PORT = 8080
+METRICS_PORT = 9464
+"""Of the gateway; the services have the next three."""
 PORTS: Mapping[str, int] = {"maintenance": 50051, "materials": 50052, "procurement": 50053}
 
 
@@ -30,7 +32,10 @@ class NotRunning(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the parts of a running plant are: host:port of each service, base address of the gateway."""
+    """Where the parts of a running plant are: host:port of each service, base address of the gateway.
+
+    `metrics` are the addresses that Prometheus reads, by process.
+    """
 
     gateway: str
     services: Mapping[str, str]
@@ -38,6 +43,7 @@ class Addresses:
     nats_url: str
     nats_monitor_url: str
     pids: Mapping[str, int]
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import IO, Any
 from cli import databases
 from cli.engines import Engines, PortBusy
 from cli.engines.ports import claim
-from cli.home import PORTS, SERVICES, Home
+from cli.home import METRICS_PORT, PORTS, SERVICES, Home
 
 ISSUER = "http://plantops.local/dev"
 AUDIENCE = "plantops"
@@ -23,6 +23,9 @@ STOP_SECONDS = 45.0
 """The longest drain of a process (REL-80)."""
 CALM_SECONDS = 10.0
 """A process that ran this long before it died is revived at once."""
+
+PASSED_ON = ("LOG_LEVEL", "OTLP_ENDPOINT", "TRACE_RATIO")
+"""What `plantops run` takes from its own environment for all processes."""
 
 Environment = Mapping[str, str]
 
@@ -140,14 +143,25 @@ class Processes:
 def ports(gateway: int, free: bool) -> dict[str, int]:
     """Port of each process: the usual ones, or free ones; PortBusy names the option for a busy one."""
     if free:
-        return {name: claim(0, "") for name in ("gateway", *SERVICES)}
+        names = ("gateway", *SERVICES)
+        return {name: claim(0, "") for name in (*names, *map(measured, names))}
     found = {"gateway": claim(gateway, "--gateway-port")}
     for service in SERVICES:
         try:
             found[service] = claim(PORTS[service], "--free-ports")
         except PortBusy:
             raise PortBusy(PORTS[service], "--free-ports") from None
+    for number, name in enumerate(("gateway", *SERVICES)):
+        try:
+            found[measured(name)] = claim(METRICS_PORT + number, "")
+        except PortBusy:  # no reason not to run
+            found[measured(name)] = claim(0, "")
     return found
+
+
+def measured(name: str) -> str:
+    """Under which name the ports have the one on which a process shows its metrics."""
+    return f"{name} metrics"
 
 
 def children(home: Home, engines: Engines, at: Mapping[str, int], people: Sequence[str]) -> list[Child]:
@@ -174,6 +188,8 @@ def children(home: Home, engines: Engines, at: Mapping[str, int], people: Sequen
             "ADMINISTRATORS": json.dumps(list(people)),
             "PRINCIPALS": json.dumps(principals),
         }
+        if measured(service) in at:
+            settings["METRICS_LISTEN"] = f"127.0.0.1:{at[measured(service)]}"
         found.append(_child(home, service, f"services.{service}", settings))
     gateway = common | {
         "LISTEN": f"127.0.0.1:{at['gateway']}",
@@ -182,6 +198,8 @@ def children(home: Home, engines: Engines, at: Mapping[str, int], people: Sequen
         "PRINCIPALS": json.dumps(principals),
         **{service.upper(): f"127.0.0.1:{at[service]}" for service in SERVICES},
     }
+    if measured("gateway") in at:
+        gateway |= {"METRICS_LISTEN": f"127.0.0.1:{at[measured('gateway')]}"}
     found.append(_child(home, "gateway", "gateway", gateway))
     return found
 
@@ -189,9 +207,9 @@ def children(home: Home, engines: Engines, at: Mapping[str, int], people: Sequen
 def _child(home: Home, name: str, module: str, settings: Mapping[str, str]) -> Child:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PLANTOPS_")}
     own = {f"PLANTOPS_{name.upper()}_{key}": value for key, value in settings.items()}
-    level = os.environ.get("PLANTOPS_LOG_LEVEL")
-    if level:
-        own[f"PLANTOPS_{name.upper()}_LOG_LEVEL"] = level
+    for key in PASSED_ON:
+        if value := os.environ.get(f"PLANTOPS_{key}"):
+            own[f"PLANTOPS_{name.upper()}_{key}"] = value
     return Child(
         name=name,
         command=[sys.executable, "-m", module],

@@ -11,7 +11,7 @@ from pathlib import Path
 from cli import databases, engines, samples
 from cli.engines import EngineFailed, Engines, PortBusy
 from cli.home import Addresses, Home
-from cli.processes import Processes, children, ports
+from cli.processes import Processes, children, measured, ports
 from cli.session import Session
 from gateway import issuer
 from services.chassis import bus, migrate
@@ -126,6 +126,7 @@ def _addresses(found: Engines, at: dict[str, int], processes: Processes) -> Addr
         nats_url=found.nats_url,
         nats_monitor_url=found.nats_monitor_url,
         pids=pids,
+        metrics={name: f"http://127.0.0.1:{at[measured(name)]}/metrics" for name in ("gateway", *databases.SERVICES)},
     )
 
 
@@ -154,6 +155,7 @@ def _welcome(home: Home, seconds: float) -> None:
     say(f"  gateway      {at.gateway}           OpenAPI {at.gateway}/openapi.json")
     for service, address in at.services.items():
         say(f"  {service:<12} grpc://{address}")
+    say(f"  metrics      {' '.join(at.metrics.values())}")
     say(f"  logs         {home.logs}")
     say("  next         in a second terminal: make demo")
     say("  Ctrl-C stops everything")
