@@ -70,6 +70,10 @@ bench-command: setup ## Compare the CPU of whole commands with an empty gRPC cal
 bench-import: setup ## Compare an import of history with a bare COPY of the same rows
 	@$(BIN)/python -m tests.load import
 
+.PHONY: drill
+drill: setup ## Destroy a plant under load and restore it: what was lost, how long it took, does everything hold
+	@$(BIN)/python -m tests.drill
+
 .PHONY: lint
 lint: setup ## Check form, types and the contract
 	@$(BIN)/ruff check .
