@@ -168,6 +168,9 @@ def _watch(home: Home, found: Engines, at: dict[str, int], processes: Processes,
             if not server.alive and not stop.wished:
                 server.revive()
                 revived.append(type(server).__name__.lower())
+                if revived[-1] == "nats":  # its folder may be gone: the relays fill what is made anew
+                    changed = asyncio.run(_streams(found.nats_url))
+                    say(f"streams: {changed} settings changed" if changed else "streams: as declared")
         for name in revived:
             say(f"{name} had died and runs again")
         told = found.archive.watch() if found.archive is not None else ""

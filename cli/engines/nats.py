@@ -88,6 +88,7 @@ class Nats:
             },
             "authorization": {"user": "plantops", "password": password},
         }
+        self._home.mkdir(parents=True, exist_ok=True)  # a volume that was lost comes back empty
         path = self._home / "server.conf"
         path.touch(mode=0o600)
         path.write_text(json.dumps(settings, indent=2))
