@@ -5,6 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import structlog
 from nats.aio.client import Client
@@ -14,7 +15,7 @@ from nats.js.errors import Error as JetStreamError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from services.chassis import clock, dead_letter
+from services.chassis import bus, clock, dead_letter
 from services.chassis.db import sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.fault_points import reach
@@ -48,6 +49,7 @@ class Consumer:
         self.sessions = sessions
         self.last_seen = time.monotonic()
         self.handled = 0
+        self._stream: datetime | None = None
         self._stopping = asyncio.Event()
         self._limit = asyncio.Semaphore(IN_FLIGHT)
         self._in_hand = asyncio.Semaphore(IN_HAND)
@@ -66,6 +68,7 @@ class Consumer:
                 await self._pause(0.2)
                 continue
             try:
+                await self._meet(nc)
                 async with Pull(nc, self.inbox.stream, self.inbox.consumer) as pull:
                     await self._take(pull)
             except (PullEnded, NatsError, JetStreamError, TimeoutError, OSError) as error:
@@ -76,6 +79,15 @@ class Consumer:
                 await self._pause(1.0)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
+
+    async def _meet(self, nc: Client) -> None:
+        """Know which stream is read: one that was made anew counts from one again, and the inbox stays (REL-37)."""
+        live = await bus.standing_of(nc, self.inbox.stream)
+        if live is None or live.created == self._stream:
+            return
+        if await self.inbox.meet(live.created):
+            log.warning("reads a stream that was made anew", consumer=self.inbox.consumer, stream=self.inbox.stream)
+        self._stream = live.created
 
     async def _take(self, pull: Pull) -> None:
         """Hand each message to the worker of its aggregate; no more than IN_HAND at a time."""
@@ -143,6 +155,12 @@ class Consumer:
             envelope = Envelope.of(message.subject, meta.sequence.stream, headers)
         except Poison as error:
             log.error("event without envelope", subject=message.subject, error=str(error))
+            async with self.sessions() as session:
+                inbox, sequence = self.inbox, meta.sequence.stream
+                await dead_letter.park_bare(
+                    session, inbox.consumer, inbox.stream, sequence, message.subject, headers, message.data, error
+                )
+                await session.commit()
             await message.term()
             return
         with structlog.contextvars.bound_contextvars(

@@ -1,15 +1,17 @@
 """Events put aside with their reason; later events of the same aggregate wait behind them (REL-42 .. REL-44)."""
 
+import contextlib
 import hashlib
 import json
 import traceback
-from typing import Any
-from uuid import UUID
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.chassis.envelope import Envelope
+from services.chassis.envelope import Envelope, Poison
 
 MAX_ATTEMPTS = 8
 """Deliveries after which an event is parked, checked before its listener runs (REL-41)."""
@@ -54,25 +56,52 @@ async def park(
     )
 
 
-async def parked(session: AsyncSession, consumer: str = "") -> list[dict[str, Any]]:
-    """Open dead letters, oldest first."""
-    rows = await session.execute(
-        text("""
-            select consumer, event_id, subject, aggregate, version, class, reason, attempts, parked_at
-            from dead_letter where state = 'PARKED' and (:consumer = '' or consumer = :consumer)
-            order by parked_at, event_id
-        """),
-        {"consumer": consumer},
+async def park_bare(
+    session: AsyncSession,
+    consumer: str,
+    stream: str,
+    stream_seq: int,
+    subject: str,
+    headers: Mapping[str, str],
+    payload: bytes,
+    error: BaseException,
+) -> None:
+    """Put aside a message that does not say which event it is: it can be looked at and discarded, not replayed."""
+    await session.execute(
+        _PARK,
+        {
+            "consumer": consumer,
+            "event_id": uuid5(NAMESPACE_URL, f"{stream}/{stream_seq}"),
+            "subject": subject,
+            "stream_seq": stream_seq,
+            "aggregate": "",
+            "version": 0,
+            "class": "poison",
+            "reason": f"{type(error).__name__}: {error}"[:2000],
+            "stack_hash": "",
+            "headers": json.dumps(dict(headers)),
+            "payload": payload,
+            "attempts": 1,
+        },
     )
-    return [dict(row._mapping) for row in rows]
 
 
-async def take(session: AsyncSession, consumer: str, event_id: UUID) -> tuple[Envelope, bytes] | None:
-    """Lock an open dead letter and give the event, so that it can be replayed or discarded."""
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An open dead letter: the event that it holds, and the class of its failure."""
+
+    envelope: Envelope | None
+    """None when the message does not say which event it is."""
+    payload: bytes
+    kind: str
+
+
+async def take(session: AsyncSession, consumer: str, event_id: UUID) -> Letter | None:
+    """Lock an open dead letter, so that it can be replayed or discarded."""
     row = (
         await session.execute(
             text("""
-                select subject, stream_seq, headers, payload from dead_letter
+                select subject, stream_seq, headers, payload, class as kind from dead_letter
                 where consumer = :consumer and event_id = :event_id and state = 'PARKED' for update
             """),
             {"consumer": consumer, "event_id": event_id},
@@ -80,14 +109,17 @@ async def take(session: AsyncSession, consumer: str, event_id: UUID) -> tuple[En
     ).first()
     if row is None:
         return None
-    return Envelope.of(row.subject, row.stream_seq, row.headers), bytes(row.payload)
+    envelope: Envelope | None = None
+    with contextlib.suppress(Poison):
+        envelope = Envelope.of(row.subject, row.stream_seq, row.headers)
+    return Letter(envelope, bytes(row.payload), row.kind)
 
 
 async def decide(session: AsyncSession, consumer: str, event_id: UUID, state: str, by: str, reason: str) -> None:
     """Say what became of a dead letter: REPLAYED or DISCARDED, by whom and why."""
     await session.execute(
         text("""
-            update dead_letter set state = :state, decided_by = :by, decision_reason = :reason
+            update dead_letter set state = :state, decided_by = :by, decision_reason = :reason, decided_at = now()
             where consumer = :consumer and event_id = :event_id
         """),
         {"state": state, "by": by, "reason": reason, "consumer": consumer, "event_id": event_id},

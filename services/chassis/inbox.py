@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.chassis import dead_letter
 from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.fault_points import reach
+from services.chassis.faults import FailedPrecondition
 from services.chassis.resource import key_of
 from services.chassis.unit import Unit
 
@@ -74,6 +76,18 @@ _POSITION = text("""
     on conflict (consumer, stream) do update
     set stream_seq = greatest(consumer_position.stream_seq, excluded.stream_seq)
 """)
+_MEET = text("""
+    with before as (
+        select stream_created from consumer_position where consumer = :consumer and stream = :stream for update)
+    insert into consumer_position (consumer, stream, stream_seq, stream_created)
+    values (:consumer, :stream, 0, :created)
+    on conflict (consumer, stream) do update
+    set stream_created = excluded.stream_created,
+        stream_seq = case when consumer_position.stream_created is distinct from excluded.stream_created
+                               and consumer_position.stream_created is not null
+                          then 0 else consumer_position.stream_seq end
+    returning (select stream_created from before)
+""")
 _BEGIN = text("""
     insert into applied (consumer, aggregate, version) values (:consumer, :aggregate, 0) on conflict do nothing
 """)
@@ -88,12 +102,21 @@ _WAIT = text("""
     values (:consumer, :aggregate, :version, :event_id, :subject, :stream_seq, cast(:headers as jsonb), :payload)
     on conflict do nothing
 """)
+_FIRST = text("""
+    select min(version) from waiting_event where consumer = :consumer and aggregate = :aggregate
+""")
 _NEXT = text("""
     delete from waiting_event where consumer = :consumer and aggregate = :aggregate and version = :version
     returning event_id, subject, stream_seq, headers, payload
 """)
 
 OpenUnit = Callable[..., Any]
+
+
+class OutOfTurn(FailedPrecondition):
+    """Earlier versions of the resource come first."""
+
+    text = "Version {version} of {resource} has its turn after version {last} and what lies between."
 
 
 class Inbox:
@@ -144,6 +167,58 @@ class Inbox:
             await self._what_waited(unit, envelope.aggregate, envelope.version)
             return "applied"
 
+    async def meet(self, created: datetime) -> bool:
+        """Say which stream is read; whether it is another one than before: its numbers begin anew (REL-37)."""
+        async with self.open_unit() as unit:
+            values = {"consumer": self.consumer, "stream": self.stream, "created": created}
+            before = (await unit.execute(_MEET, values)).scalar_one()
+        return before is not None and before != created
+
+    async def again(self, unit: Unit, envelope: Envelope, payload: bytes, *, past_gap: bool) -> tuple[str, int]:
+        """Apply an event that was put aside, and what waits behind it: outcome, and how many waited (REL-44).
+
+        `past_gap` applies it although earlier versions will never come. OutOfTurn when they may still come.
+        """
+        kind = self.types.get(envelope.type)
+        if kind is None:
+            raise Poison(f"{self.consumer} does not follow {envelope.type}")
+        message = decode(kind.descriptor, payload)
+        if kind.unordered:
+            unit.turn_to(envelope)
+            await _handle(kind, message, unit)
+            return "applied", 0
+        if await self._turn(unit, envelope, past_gap=past_gap):
+            unit.turn_to(envelope)
+            await _handle(kind, message, unit)
+            return "applied", await self._what_waited(unit, envelope.aggregate, envelope.version)
+        return "stale", 0
+
+    async def skip(self, unit: Unit, envelope: Envelope, *, past_gap: bool) -> int:
+        """Count an event that was put aside as done without an effect; how many that waited are applied now."""
+        kind = self.types.get(envelope.type)
+        if kind is None or kind.unordered or not await self._turn(unit, envelope, past_gap=past_gap):
+            return 0
+        return await self._what_waited(unit, envelope.aggregate, envelope.version)
+
+    async def _turn(self, unit: Unit, envelope: Envelope, *, past_gap: bool) -> bool:
+        """Whether it is this version's turn; False when a later one was applied."""
+        last = await self.last(unit, envelope.aggregate)
+        if envelope.version > last + 1 and not past_gap:
+            raise OutOfTurn(resource=envelope.aggregate, version=envelope.version, last=last)
+        return envelope.version > last
+
+    async def give_up(self, unit: Unit, aggregate: str, reason: str) -> bool:
+        """Put aside the first event that waits for versions that will never come (REL-35); whether one did."""
+        last = await self.last(unit, aggregate)
+        key = {"consumer": self.consumer, "aggregate": aggregate}
+        version = (await unit.execute(_FIRST, key)).scalar()
+        if version is None or version <= last + 1:
+            return False
+        waiting = await self._take(unit, aggregate, version)
+        assert waiting is not None
+        await dead_letter.park(unit.session, self.consumer, *waiting, Poison(reason), attempts=1, kind="gap")
+        return True
+
     async def _keep(self, unit: Unit, envelope: Envelope, payload: bytes) -> None:
         await unit.execute(
             _WAIT,
@@ -159,11 +234,12 @@ class Inbox:
             },
         )
 
-    async def _what_waited(self, unit: Unit, aggregate: str, version: int) -> None:
-        """Apply the events that waited behind a version, in order, in the same transaction.
+    async def _what_waited(self, unit: Unit, aggregate: str, version: int) -> int:
+        """Apply the events that waited behind a version, in order, in the same transaction; how many.
 
         One that cannot be applied is parked alone; what waits behind it goes on waiting (REL-43).
         """
+        begin = version
         while True:
             waiting = await self._take(unit, aggregate, version + 1)
             if waiting is None:
@@ -181,6 +257,7 @@ class Inbox:
                 break
             version += 1
         await self.advance(unit, aggregate, version)
+        return version - begin
 
     async def last(self, unit: Unit, aggregate: str) -> int:
         """Version of the last event applied of an aggregate; locks it for this unit."""

@@ -49,7 +49,7 @@ _KNOWN = text("""
 
 _PARKED = text("""
     select d.consumer, d.event_id, d.headers ->> 'ce-type' as event_type, d.aggregate, d.version, d.class as kind,
-           d.reason, d.attempts, d.parked_at,
+           d.reason, d.attempts, d.parked_at, d.state, d.decided_by, d.decision_reason, d.decided_at,
            (select count(*) from waiting_event w where w.consumer = d.consumer and w.aggregate = d.aggregate)
                as waiting
     from dead_letter d
@@ -63,9 +63,9 @@ _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 async def messaging(unit: Unit) -> Messaging:
     """Outbox, own stream, consumers and readiness of this service."""
-    _everywhere(unit)
+    everywhere(unit)
     service = unit.context.service
-    sources = _sources(service)
+    sources = sources_of(service)
     told = (await unit.execute(_TOLD)).one()
     names = {bus.consumer_of(service, source): source for source in sources}
     rows = (await unit.execute(_RECEIVED, {"consumers": list(names)})).all()
@@ -97,10 +97,10 @@ async def messaging(unit: Unit) -> Messaging:
 
 async def told_events(unit: Unit, request: Any, response: Any) -> Message:
     """A page of the outbox below the horizon of the first page, so that a whole walk misses nothing told before."""
-    _everywhere(unit)
+    everywhere(unit)
     size = query.page_size(request)
     start = request.start_time.ToDatetime(tzinfo=UTC) if request.HasField("start_time") else _BEGIN
-    bound = _bound(unit, start.isoformat())
+    bound = bound_to(unit, start.isoformat())
     horizon, after = None, 0
     if request.page_token:
         horizon, after = query.open_token(request.page_token, bound, unit.context.page_token_key, 2)
@@ -125,9 +125,9 @@ async def told_events(unit: Unit, request: Any, response: Any) -> Message:
 
 async def check_inbox(unit: Unit, request: Any, response: Any) -> Message:
     """Which of another service's events are followed here and neither applied, waiting nor put aside."""
-    _everywhere(unit)
+    everywhere(unit)
     service = unit.context.service
-    sources = _sources(service)
+    sources = sources_of(service)
     if request.source not in sources:
         known = ", ".join(sorted(sources))
         raise FieldInvalid(field="source", rule=f"{service} receives events of {known}", value=request.source)
@@ -143,9 +143,9 @@ async def check_inbox(unit: Unit, request: Any, response: Any) -> Message:
 
 async def dead_letters(unit: Unit, request: Any, response: Any) -> Message:
     """A page of the dead letters that nobody has decided yet."""
-    _everywhere(unit)
+    everywhere(unit)
     size = query.page_size(request)
-    bound = _bound(unit)
+    bound = bound_to(unit)
     at, consumer, event_id = _BEGIN.isoformat(), "", str(UUID(int=0))
     if request.page_token:
         at, consumer, event_id = query.open_token(request.page_token, bound, unit.context.page_token_key, 3)
@@ -156,19 +156,7 @@ async def dead_letters(unit: Unit, request: Any, response: Any) -> Message:
         )
     ).all()
     for row in rows[:size]:
-        letter = DeadLetter(
-            consumer=row.consumer,
-            event_id=str(row.event_id),
-            event_type=row.event_type or "",
-            resource=row.aggregate,
-            version=row.version,
-            failure_class=row.kind,
-            reason=row.reason,
-            attempt_count=row.attempts,
-            waiting_count=row.waiting,
-        )
-        letter.park_time.FromDatetime(row.parked_at)
-        response.dead_letters.append(letter)
+        response.dead_letters.append(letter_of(row))
     if len(rows) > size:
         last = rows[size - 1]
         place = [last.parked_at, last.consumer, last.event_id]
@@ -177,16 +165,40 @@ async def dead_letters(unit: Unit, request: Any, response: Any) -> Message:
     return message
 
 
-def _everywhere(unit: Unit) -> None:
+def letter_of(row: Any) -> DeadLetter:
+    """A dead letter's message from its row."""
+    letter = DeadLetter(
+        consumer=row.consumer,
+        event_id=str(row.event_id),
+        event_type=row.event_type or "",
+        resource=row.aggregate,
+        version=row.version,
+        failure_class=row.kind,
+        reason=row.reason,
+        attempt_count=row.attempts,
+        waiting_count=row.waiting,
+        state=row.state,
+        decider=row.decided_by or "",
+        decision_reason=row.decision_reason or "",
+    )
+    letter.park_time.FromDatetime(row.parked_at)
+    if row.decided_at is not None:
+        letter.decide_time.FromDatetime(row.decided_at)
+    return letter
+
+
+def everywhere(unit: Unit) -> None:
     """What all sites share is asked with the permission for all sites (SEC-23)."""
     if not unit.caller.may(unit.context.action):
         raise denied(unit.context.action)
 
 
-def _sources(service: str) -> dict[str, list[str]]:
+def sources_of(service: str) -> dict[str, list[str]]:
+    """Services whose events a service receives, with the types."""
     found: dict[str, list[str]] = bus.declaration()["consumers"].get(service, {})
     return found
 
 
-def _bound(unit: Unit, *more: str) -> str:
+def bound_to(unit: Unit, *more: str) -> str:
+    """What a page token of this call belongs to."""
     return "\n".join([unit.caller.name, unit.context.action, *more])

@@ -24,7 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from sqlalchemy import text
 
-from services.chassis import bus, db, fault_points, migrate, remedies, scrape, telemetry
+from services.chassis import bus, db, fault_points, gaps, migrate, remedies, scrape, telemetry
 from services.chassis.bind import bind, implementations, rpc_services
 from services.chassis.command import Commands
 from services.chassis.config import ConfigInvalid, ServiceConfig
@@ -102,7 +102,12 @@ class Process:
         self._watched()
         self._page: scrape.Page | None = None
         own: list[Job] = jobs_of(jobs_module) if jobs_module is not None else []
-        self.runner = Runner([keep_house, *own], self.commands.open_unit)
+
+        @job(every=gaps.PATIENCE)
+        async def close_gaps(open_unit: Any) -> None:
+            await gaps.close(open_unit, [consumer.inbox for consumer in self.consumers], self.nc)
+
+        self.runner = Runner([keep_house, close_gaps, *own], self.commands.open_unit)
         self.services = list(services)
         self.server = grpc.aio.server(
             options=(
@@ -175,6 +180,7 @@ class Process:
             except (bus.NatsError, OSError) as error:  # e.g. a wrong password, which may be mended at the server
                 self._refusal = remedies.said(error)
                 await asyncio.sleep(CHECK_SECONDS)
+        await gaps.serve(self.nc, self.service, self.commands.open_unit, self.relay.wake)
 
     def _broker_trouble(self, kind: str) -> None:
         self.metrics.inc("plantops_nats_errors_total", kind)

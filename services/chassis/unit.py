@@ -39,11 +39,12 @@ _FIXED = {field_behavior_pb2.IMMUTABLE, field_behavior_pb2.OUTPUT_ONLY, field_be
 
 
 class Standing(Protocol):
-    """How the process stands: whether it is ready, why not, and its connection to the broker."""
+    """How the process stands: whether it is ready, why not, its connection to the broker, and what it consumes."""
 
     ready: bool
     why: list[str]
     nc: Client | None
+    consumers: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
