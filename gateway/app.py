@@ -61,7 +61,8 @@ class Gateway:
         self._description = answers.dumps(openapi.describe(self.table, development=self.identity.issuer is not None))
         self._description_etag = f'"{hashlib.sha256(self._description).hexdigest()[:32]}"'
         door = Door(self._application(), lambda: self.draining, self.metrics)
-        self.app: ASGIApp = Gate(door, self.table, config.max_calls, lambda: self.draining, self.metrics)
+        self.gate = Gate(door, self.table, config.max_calls, lambda: self.draining, self.metrics)
+        self.app: ASGIApp = self.gate
 
     def _application(self) -> ASGIApp:
         paths = [

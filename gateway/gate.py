@@ -6,17 +6,16 @@ is slow fills its own places and leaves those of the others alone. Health is nev
 """
 
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import answers
-from gateway.calls import request_id_of
 from gateway.door import PROTECTION
 from gateway.refusals import DOMAIN
 from gateway.routes import Table
@@ -28,8 +27,12 @@ log = structlog.get_logger("gate")
 HEALTH = frozenset({"/healthz", "/readyz"})
 RETRY_SECONDS = (1, 2, 3)
 """One of them is told, so that refused clients do not come back all at once."""
+_PROTECTION = {name.encode(): PROTECTION[name].encode() for name in ("x-content-type-options", "cache-control")}
+"""What concerns a document that no browser shows; each header more makes the refusal dearer."""
 _ID = "00000000-0000-0000-0000-000000000000"
-_Answer = tuple[list[tuple[bytes, bytes]], bytes, bytes]
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_Headers = list[tuple[bytes, bytes]]
+_Answer = tuple[_Headers, bytes, bytes]
 
 
 class Gate:
@@ -61,7 +64,9 @@ class Gate:
             return
         service = self._service(scope["path"])
         if self.inside[service] >= self.limit:
-            await self._refuse(service, scope, send)
+            headers, body = self._refusal(service, scope["headers"])
+            await send({"type": "http.response.start", "status": 429, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
             return
         self.inside[service] += 1
         try:
@@ -69,22 +74,30 @@ class Gate:
         finally:
             self.inside[service] -= 1
 
+    def early(self, path: str, given: _Headers) -> tuple[_Headers, bytes] | None:
+        """Headers and body of a refusal if there is no place now; None to let the request come."""
+        if path in HEALTH:
+            return None
+        service = self._service(path)
+        return self._refusal(service, given) if self.inside[service] >= self.limit else None
+
     def _service(self, path: str) -> str:
         found = self._table.find(path)
         return next(iter(found.values()))[0].service if found else "gateway"
 
-    async def _refuse(self, service: str, scope: Scope, send: Send) -> None:
+    def _refusal(self, service: str, given: _Headers) -> tuple[_Headers, bytes]:
         self.refused[service] += 1
         self.metrics.inc("plantops_shed_total", service, "calls")
         self._tell()
         headers, before, after = self._answer(service, random.choice(RETRY_SECONDS))
-        request_id = request_id_of(Headers(scope=scope)).encode()
+        request_id = next((value for name, value in given if name == b"x-request-id"), b"")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = b"%032x" % random.getrandbits(128)
         body = before + request_id + after
-        headers = [*headers, (b"x-request-id", request_id), (b"content-length", str(len(body)).encode())]
+        headers = [*headers, (b"x-request-id", request_id), (b"content-length", b"%d" % len(body))]
         if self._draining():
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": 429, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        return headers, body
 
     def _answer(self, service: str, seconds: int) -> _Answer:
         key = (service, seconds)
@@ -93,8 +106,7 @@ class Gate:
             response = answers.refusal(fault.status(DOMAIN), _ID)
             before, _, after = bytes(response.body).partition(_ID.encode())
             own = {name: value for name, value in response.raw_headers if name != b"content-length"}
-            protection = {name.encode(): value.encode() for name, value in PROTECTION.items()}
-            self._answers[key] = ([*(protection | own).items()], before, after)
+            self._answers[key] = ([*(_PROTECTION | own).items()], before, after)
         return self._answers[key]
 
     def _tell(self) -> None:

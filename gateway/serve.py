@@ -14,6 +14,7 @@ import uvicorn
 
 from gateway.app import Gateway
 from gateway.issuer import KeyUnusable
+from gateway.protocol import behind
 from services.chassis import fault_points, sampling, scrape, telemetry
 from services.chassis.config import ConfigInvalid, GatewayConfig
 
@@ -40,7 +41,7 @@ class Server:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 self.gateway.app,
-                http="httptools",
+                http=behind(self.gateway.gate),
                 ws="none",
                 loop="none",
                 lifespan="off",
