@@ -74,6 +74,10 @@ bench-import: setup ## Compare an import of history with a bare COPY of the same
 drill: setup ## Destroy a plant under load and restore it: what was lost, how long it took, does everything hold
 	@$(BIN)/python -m tests.drill
 
+.PHONY: overload
+overload: setup ## Load one service through the gateway with 2, 5 and 10 times its peak, then half of it (P6)
+	@$(BIN)/python -m tests.load overload
+
 .PHONY: lint
 lint: setup ## Check form, types and the contract
 	@$(BIN)/ruff check .
