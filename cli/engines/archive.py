@@ -106,8 +106,13 @@ class Archive:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Receive no more; what is written from now on waits at the server."""
         if self._server is not None:
             self._server.stop(signal.SIGINT, seconds=5)
+            self._server = None
         self._stack.close()
 
     @property
@@ -166,7 +171,7 @@ class Archive:
     def _launch(self) -> None:
         options, environment = client(self._url)
         command = [str(programs(Account(None, None)) / "pg_receivewal"), "-D", str(self.folder), "--slot", SLOT]
-        command += ["--synchronous", "--status-interval=1", *options]
+        command += ["--synchronous", "--status-interval=1", "--no-loop", *options]  # `watch` starts it again
         self._server = Server("archive", command, self.store / "archive.log", Account(None, None), environment)
         self._started = time.monotonic()
 

@@ -111,19 +111,20 @@ def restore(
     """
     verify(base)
     who = account.account()
+    existed = plant.exists()
     data = account.data_folder(plant / "postgres", who)
     staged = data.with_name("postgres.wal")
     for path in (data, staged, data.with_name(f"{data.name}.new")):
         if path.exists():
             raise EngineFailed(f"{path} exists already; restore into a new folder, nothing was changed")
-    first, _ = first_segment(base)
-    names = archive.segments(wal) if wal is not None and wal.is_dir() else {}
-    missing = archive.hole(names, first, _segment_size(base))
-    if missing:
-        raise BackupInvalid(f"the archive {wal} lacks segment {missing}; nothing behind it can be restored")
     word = data.parent / ".postgres.password"
     keeps = {path.name for path in data.parent.iterdir()} if data.parent.exists() else set()
     try:
+        first, _ = first_segment(base)
+        names = archive.segments(wal) if wal is not None and wal.is_dir() else {}
+        missing = archive.hole(names, first, _segment_size(base))
+        if missing:
+            raise BackupInvalid(f"the archive {wal} lacks segment {missing}; nothing behind it can be restored")
         _lay_down(base, data, who)
         staged.mkdir(mode=0o700)
         who.own(staged)
@@ -134,20 +135,23 @@ def restore(
             word.write_text(password)
         return _replay(plant, staged, _target(at, lsn), durable=durable, port=port, count=len(names))
     except BaseException:
-        _undo(data.parent, keeps, plant)
+        _undo(data.parent, keeps, None if existed else plant)
         raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def _undo(folder: Path, keeps: set[str], plant: Path) -> None:
-    """Remove what a restore that failed has made in the folder of the data, and folders that are empty then."""
+def _undo(folder: Path, keeps: set[str], plant: Path | None) -> None:
+    """Remove what a restore that failed has made: files beside the data, and the plant's folder when it made that."""
     for path in folder.iterdir():
         if path.name not in keeps:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for made in {folder, plant}:
-        with contextlib.suppress(OSError):
-            made.rmdir()
+    with contextlib.suppress(OSError):
+        if plant is not None:
+            plant.rmdir()
+    with contextlib.suppress(OSError):
+        if folder.parent == account.SHELTER:
+            folder.rmdir()
 
 
 def _lay_down(base: Path, data: Path, who: account.Account) -> None:
