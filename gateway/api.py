@@ -9,9 +9,10 @@ from plantops.type.v1 import access_pb2
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from gateway import answers, transcode
-from gateway.calls import Call, seconds_of, traceparent_of
+from gateway.calls import Call, seconds_of
 from gateway.chains import ChainService
 from gateway.identity import Identity
 from gateway.rates import Rates
@@ -113,6 +114,7 @@ class Api:
             raise MethodNotAllowed(path=path[:256], method=request.method, allowed=allowed)
         route, bound = found[verb]
         scope["plantops.route"] = route.template
+        bind_contextvars(site=next((name.split("/")[1] for name in bound.values() if name.startswith("sites/")), ""))
         return route, bound, Response()
 
     async def _call(self, request: Request, request_id: str, service: str) -> Call:
@@ -122,8 +124,9 @@ class Api:
         except Overloaded:
             self.metrics.inc("plantops_shed_total", service, "rate")
             raise
+        bind_contextvars(actor=claims.subject)
         seconds = seconds_of(request.headers, self.config.timeout_seconds)
-        return Call(token, claims, request_id, traceparent_of(request.headers), seconds)
+        return Call(token, claims, request_id, request.scope["plantops.traceparent"], seconds)
 
     async def _dispatch(self, route: Route, message: Message, call: Call, request: Request) -> Response:
         own = self.local.get(route.rpc.full_name)

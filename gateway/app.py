@@ -26,6 +26,7 @@ from gateway.upstream import Upstream
 from services.chassis.config import GatewayConfig
 from services.chassis.faults import Fault
 from services.chassis.metrics import Metrics
+from services.chassis.tracing import Tracing
 
 log = structlog.get_logger("gateway")
 
@@ -44,6 +45,7 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         self.config = config
         self.metrics = Metrics("gateway", "gateway")
+        self.tracing = Tracing("gateway", config.otlp_endpoint, config.trace_ratio)
         self.draining = False
         self._said: list[str] = ["starting"]
         self.table = Table(contract())
@@ -53,6 +55,7 @@ class Gateway:
                 getattr(config, name),
                 (route.rpc for route in self.table.routes if route.service == name),
                 config.channels,
+                self.tracing,
             )
             for name in SERVICES
         }
@@ -60,7 +63,7 @@ class Gateway:
         self.api = Api(config, self.table, self.services, self.identity, self.metrics)
         self._description = answers.dumps(openapi.describe(self.table, development=self.identity.issuer is not None))
         self._description_etag = f'"{hashlib.sha256(self._description).hexdigest()[:32]}"'
-        door = Door(self._application(), lambda: self.draining, self.metrics)
+        door = Door(self._application(), lambda: self.draining, self.metrics, self.tracing)
         self.gate = Gate(door, self.table, config.max_calls, lambda: self.draining, self.metrics)
         self.app: ASGIApp = self.gate
 
@@ -151,8 +154,9 @@ class Gateway:
         return await _guarded(request, work)
 
     async def close(self) -> None:
-        """Close the connections to the services."""
+        """Close the connections to the services and send what traces are left."""
         await asyncio.gather(*(service.close() for service in self.services.values()))
+        await self.tracing.close()
 
 
 async def _guarded(request: Request, work: Callable[[], Awaitable[Response]]) -> Response:

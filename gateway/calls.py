@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from gateway.routes import Route
 from gateway.upstream import Metadata, Upstream
 from services.chassis.tokens import Claims
 
-_TRACE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -56,12 +54,6 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     """The caller's request id if it is a plain one, else a new one."""
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
-
-
-def traceparent_of(headers: Mapping[str, str]) -> str:
-    """The caller's trace context if it is well formed, else a new trace."""
-    given = headers.get("traceparent", "")
-    return given if _TRACE.fullmatch(given) else f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 def seconds_of(headers: Mapping[str, str], limit: float) -> float:

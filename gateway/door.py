@@ -6,12 +6,15 @@ from collections.abc import Callable
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from gateway import answers
 from gateway.calls import request_id_of
 from gateway.refusals import DOMAIN
+from services.chassis import conventions
 from services.chassis.faults import Internal
 from services.chassis.metrics import Metrics
+from services.chassis.tracing import SpanKind, Tracing, Work
 
 log = structlog.get_logger("http")
 
@@ -34,7 +37,14 @@ OWN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/.well-known/jwk
 class Door:
     """ASGI middleware around the whole gateway."""
 
-    def __init__(self, app: ASGIApp, draining: Callable[[], bool], metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        draining: Callable[[], bool],
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self.tracing = tracing or Tracing("gateway")
         self.metrics = metrics or Metrics("gateway", "gateway")
         self.app = app
         self.draining = draining
@@ -44,9 +54,19 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        request_id = scope["plantops.request_id"] = request_id_of(headers)
+        verb, parent = scope["method"], headers.get("traceparent", "")
+        with (
+            self.tracing.work(verb, SpanKind.SERVER, parent, attributes=conventions.http_request(verb)) as work,
+            bound_contextvars(request_id=request_id, actor="", site="", **work.ids),
+        ):
+            scope["plantops.traceparent"] = work.traceparent
+            await self._pass(scope, receive, send, work)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, work: Work) -> None:
         begin = time.perf_counter()
-        request_id = request_id_of(Headers(scope=scope))
-        scope["plantops.request_id"] = request_id
+        request_id = scope["plantops.request_id"]
         status = 0
 
         async def protected(message: Message) -> None:
@@ -64,7 +84,7 @@ class Door:
         try:
             await self.app(scope, receive, protected)
         except Exception:
-            log.exception("defect", request=request_id)
+            log.exception("defect")
             if status:  # the answer has begun; the server ends the connection
                 raise
             response = answers.refusal(Internal(request=request_id).status(DOMAIN), request_id)
@@ -73,11 +93,9 @@ class Door:
             seconds = time.perf_counter() - begin
             route = scope.get("plantops.route") or (scope["path"] if scope["path"] in OWN_PATHS else "-")
             self.metrics.observe("plantops_http_seconds", seconds, route, str(status))
-            log.info(
-                "request",
-                request=request_id,
-                method=scope["method"],
-                route=route,
-                status=status,
-                duration_ms=round(seconds * 1000, 2),
-            )
+            work.rename(f"{scope['method']} {route}")
+            work.tell(conventions.http_answer(route, status))
+            if status >= 500:
+                work.failed(str(status))
+            duration = round(seconds * 1000, 2)
+            log.info("request", method=scope["method"], route=route, status=status, duration_ms=duration)

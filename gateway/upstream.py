@@ -6,7 +6,8 @@ Only UNAVAILABLE is tried again, only what is a read or carries its key, and onl
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.refusals import DOMAIN, StatusError
 from gateway.routes import Route
+from services.chassis import conventions
+from services.chassis.conventions import SERVER_FAULTS
 from services.chassis.faults import (
     DeadlineExceeded,
     DependencyUnavailable,
@@ -28,6 +31,7 @@ from services.chassis.faults import (
     Unimplemented,
 )
 from services.chassis.requests import changes
+from services.chassis.tracing import SpanKind, Tracing, Work, carried, given
 
 ATTEMPTS = 4
 RETRY: Mapping[str, Any] = {
@@ -66,11 +70,26 @@ def safe(rpc: MethodDescriptor) -> bool:
     return reads or changes(rpc.input_type)
 
 
+def _ended(work: Work, error: grpc.aio.AioRpcError) -> None:
+    code = error.code().name
+    work.tell(conventions.rpc_answer(code))
+    if code in SERVER_FAULTS:
+        work.failed(code)
+
+
 class Upstream:
     """One service behind the gateway."""
 
-    def __init__(self, service: str, address: str, methods: Iterable[MethodDescriptor], channels: int = 2) -> None:
+    def __init__(
+        self,
+        service: str,
+        address: str,
+        methods: Iterable[MethodDescriptor],
+        channels: int = 2,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.service = service
+        self.tracing = tracing or Tracing("gateway")
         names = [
             {"service": rpc.containing_service.full_name, "method": rpc.name}
             for rpc in methods
@@ -104,25 +123,37 @@ class Upstream:
         self, route: Route, request: Message, metadata: Metadata, seconds: float
     ) -> tuple[Message, Mapping[str, str]]:
         """The answer and its trailing metadata; StatusError for a refusal."""
-        call = self._begun(route, request, metadata, seconds)
-        try:
-            answer: Message = await call
-            return answer, {str(key): str(value) for key, value in await call.trailing_metadata() or ()}
-        except grpc.aio.AioRpcError as error:
-            raise self._refusal(route, error, seconds) from None
+        with self._traced(route, metadata) as (work, sent):
+            call = self._begun(route, request, sent, seconds)
+            try:
+                answer: Message = await call
+                return answer, {str(key): str(value) for key, value in await call.trailing_metadata() or ()}
+            except grpc.aio.AioRpcError as error:
+                _ended(work, error)
+                raise self._refusal(route, error, seconds) from None
 
     async def stream(
         self, route: Route, request: Message, metadata: Metadata, seconds: float
     ) -> AsyncIterator[Message]:
         """The messages of a server stream; StatusError for a refusal, also after the first messages."""
-        call = self._begun(route, request, metadata, seconds)
-        try:
-            async for message in call:
-                yield message
-        except grpc.aio.AioRpcError as error:
-            raise self._refusal(route, error, seconds) from None
-        finally:
-            call.cancel()
+        with self._traced(route, metadata) as (work, sent):
+            call = self._begun(route, request, sent, seconds)
+            try:
+                async for message in call:
+                    yield message
+            except grpc.aio.AioRpcError as error:
+                _ended(work, error)
+                raise self._refusal(route, error, seconds) from None
+            finally:
+                call.cancel()
+
+    @contextmanager
+    def _traced(self, route: Route, metadata: Metadata) -> Iterator[tuple[Work, Metadata]]:
+        """The client's side of a call, and the metadata with which it goes on."""
+        service, method = route.rpc.containing_service, route.rpc.name
+        name, attributes = f"{service.name}/{method}", conventions.rpc(service.full_name, method)
+        with self.tracing.work(name, SpanKind.CLIENT, given(metadata), attributes=attributes, current=False) as work:
+            yield work, carried(metadata, work) if self.tracing.on else metadata
 
     def _begun(self, route: Route, request: Message, metadata: Metadata, seconds: float) -> Any:
         """A call with the time that is left less the way back; one that would come too late is not begun (REL-73)."""

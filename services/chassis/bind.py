@@ -22,16 +22,20 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
+from structlog.contextvars import bound_contextvars
 
-from services.chassis import access
+from services.chassis import access, conventions
 from services.chassis.admission import shed_reason
 from services.chassis.command import Call, Commands, complete
+from services.chassis.conventions import SERVER_FAULTS
 from services.chassis.faults import Fault, Internal, InvalidArgument, Overloaded, grpc_code
 from services.chassis.idempotency import StoredRefusal
+from services.chassis.tracing import SpanKind, Work, given
 
 log = structlog.get_logger("rpc")
 
 REPLAY = (("x-idempotent-replay", "true"),)
+LONGEST_ID = 128
 
 
 def snake(name: str) -> str:
@@ -125,8 +129,8 @@ async def _read_all(method: MethodDescriptor, contents: AsyncIterator[bytes]) ->
 
 def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
     async def call(content: bytes, context: Any) -> Message:
-        async def work() -> Message:
-            reply = await commands.run(method, _read(method, content), _call(context), body)
+        async def work(traced: Work) -> Message:
+            reply = await commands.run(method, _read(method, content), _call(context, traced), body)
             if reply.replayed:
                 context.set_trailing_metadata(REPLAY)
             return reply.message
@@ -141,9 +145,9 @@ def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
     kind = message_factory.GetMessageClass(method.output_type)
 
     async def call(contents: AsyncIterator[bytes], context: Any) -> Message:
-        async def work() -> Message:
+        async def work(traced: Work) -> Message:
             requests = _read_all(method, contents)
-            return await complete(kind(), await body(requests, commands.opener(method, _call(context))))
+            return await complete(kind(), await body(requests, commands.opener(method, _call(context, traced))))
 
         answer: Message = await _guarded(method, context, commands, work)
         return answer
@@ -153,9 +157,9 @@ def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
 
 def _server_stream(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
     async def call(content: bytes, context: Any) -> None:
-        async def work() -> None:
+        async def work(traced: Work) -> None:
             request = _read(method, content)
-            async for message in commands.stream(method, request, _call(context), body):
+            async for message in commands.stream(method, request, _call(context, traced), body):
                 await context.write(message)
 
         await _guarded(method, context, commands, work)
@@ -167,9 +171,9 @@ def _both_ways(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
     kind = message_factory.GetMessageClass(method.output_type)
 
     async def call(contents: AsyncIterator[bytes], context: Any) -> None:
-        async def work() -> None:
+        async def work(traced: Work) -> None:
             requests = _read_all(method, contents)
-            async for result in body(requests, commands.opener(method, _call(context))):
+            async for result in body(requests, commands.opener(method, _call(context, traced))):
                 await context.write(await complete(kind(), result))
 
         await _guarded(method, context, commands, work)
@@ -177,14 +181,14 @@ def _both_ways(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
     return call
 
 
-def _call(context: Any) -> Call:
+def _call(context: Any, traced: Work) -> Call:
     metadata = dict(context.invocation_metadata() or ())
     scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
     peer = str(context.peer() or "")
     return Call(
         token=token.strip() if scheme.lower() == "bearer" else "",
         timeout=context.time_remaining(),
-        traceparent=str(metadata.get("traceparent", "")),
+        traceparent=traced.traceparent,
         ip=peer.rpartition(":")[0].partition(":")[2],
     )
 
@@ -196,7 +200,7 @@ def rpc_label(method: MethodDescriptor) -> str:
 
 
 async def _guarded(
-    method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[], Awaitable[Any]]
+    method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[Work], Awaitable[Any]]
 ) -> Any:
     """Run the work if there is a place for it; a call in excess is refused before anything is done for it (REL-76)."""
     try:
@@ -211,43 +215,46 @@ async def _guarded(
 
 
 async def _answered(
-    method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[], Awaitable[Any]]
+    method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[Work], Awaitable[Any]]
 ) -> Any:
     """Run the work; answer a fault as its status, a defect as INTERNAL without its details; log one line."""
     begin = time.perf_counter()
     metrics, label = commands.metrics, rpc_label(method)
     metrics.add("plantops_rpc_in_flight", 1, label)
     metadata = dict(context.invocation_metadata() or ())
-    request = str(metadata.get("x-request-id", "")) or uuid4().hex
+    request = str(metadata.get("x-request-id", ""))[:LONGEST_ID] or uuid4().hex
     status: status_pb2.Status | None = None
-    ended = "CANCELLED"
-    with structlog.contextvars.bound_contextvars(request=request, method=method.full_name):
+    ended, reason = "CANCELLED", ""
+    kind, attributes = SpanKind.SERVER, conventions.rpc(method.containing_service.full_name, method.name)
+    with (
+        commands.tracing.work(label, kind, given(metadata), attributes=attributes) as traced,
+        bound_contextvars(request_id=request, method=method.full_name, actor="", site="", **traced.ids),
+    ):
         try:
-            answer = await work()
+            answer = await work(traced)
             ended = "OK"
             return answer
         except StoredRefusal as refusal:
-            status = refusal.status
+            status, reason = refusal.status, "STORED_REFUSAL"
             await _abort(context, status, REPLAY)
         except Fault as fault:
-            status = fault.status(f"{commands.service}.plantops")
+            status, reason = fault.status(f"{commands.service}.plantops"), fault.reason
             if isinstance(fault, Overloaded):
                 metrics.inc("plantops_shed_total", label, shed_reason(fault))
             await _abort(context, status)
         except Exception:
             log.exception("defect")
-            status = Internal(request=request).status(f"{commands.service}.plantops")
+            status, reason = Internal(request=request).status(f"{commands.service}.plantops"), "DEFECT"
             await _abort(context, status)
         finally:
-            code = grpc_code(status.code).name if status is not None else ended
+            code, seconds = grpc_code(status.code).name if status is not None else ended, time.perf_counter() - begin
             metrics.add("plantops_rpc_in_flight", -1, label)
-            metrics.observe("plantops_rpc_seconds", time.perf_counter() - begin, label, code)
-            log.info(
-                "request",
-                code=code,
-                message=status.message if status is not None else "",
-                duration_ms=round((time.perf_counter() - begin) * 1000, 2),
-            )
+            metrics.observe("plantops_rpc_seconds", seconds, label, code)
+            traced.tell(conventions.rpc_answer(code))
+            if code in SERVER_FAULTS:
+                traced.failed(code)
+            # the reason and not the sentence, which repeats what was sent
+            log.info("request", code=code, reason=reason, duration_ms=round(seconds * 1000, 2))
 
 
 async def _abort(context: Any, status: status_pb2.Status, extra: tuple[tuple[str, str], ...] = ()) -> None:

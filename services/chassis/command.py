@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -25,7 +26,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from services.chassis import access, requests
+from services.chassis import access, conventions, requests
 from services.chassis.admission import RETRY, Admission
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
@@ -44,6 +45,7 @@ from services.chassis.faults import (
 from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash
 from services.chassis.metrics import Metrics
 from services.chassis.query import Page
+from services.chassis.tracing import SpanKind, Tracing, current
 from services.chassis.unit import Context, Standing, Unit
 from services.chassis.wire import fill
 
@@ -98,8 +100,10 @@ class Commands:
         identify: Callable[[str], Awaitable[access.Claims]],
         wake: Callable[[], None],
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.metrics = metrics or Metrics(service)
+        self.tracing = tracing or Tracing(service)
         self.service = service
         self.config = config
         self.sessions = sessions
@@ -126,6 +130,7 @@ class Commands:
         try:
             async with asyncio.timeout(limit):
                 claims = await self.identify(call.token)
+                _tell_who(claims, request)
                 return await self._retried(
                     ends,
                     lambda: self._once(method, request, call, claims, ends, body),
@@ -265,13 +270,14 @@ class Commands:
     async def _commit(self, session: AsyncSession) -> None:
         await reach("unit.before_commit")
         began = time.perf_counter()
-        commit = asyncio.ensure_future(session.commit())
         cancelled: asyncio.CancelledError | None = None
-        while not commit.done():  # deadline and client may both cancel
-            try:
-                await asyncio.shield(commit)
-            except asyncio.CancelledError as error:
-                cancelled = error
+        with self.tracing.inside("COMMIT", conventions.COMMIT):
+            commit = asyncio.ensure_future(session.commit())
+            while not commit.done():  # deadline and client may both cancel
+                try:
+                    await asyncio.shield(commit)
+                except asyncio.CancelledError as error:
+                    cancelled = error
         if cancelled is not None:
             commit.exception()  # seen: the retry with the same request_id tells the outcome
             raise cancelled
@@ -309,6 +315,7 @@ class Commands:
             raise Late(limit=f"{limit:g}")
         ends = time.monotonic() + limit
         claims = await self.identify(call.token)
+        _tell_who(claims, request)
         kind = message_factory.GetMessageClass(method.output_type)
         async with self.admission.stream(), self._translated(request), self.sessions() as session:
             now = await self._begin(session, ends)
@@ -328,6 +335,7 @@ class Commands:
         @asynccontextmanager
         async def open_unit(request: Message) -> AsyncIterator[Unit]:
             claims = await self.identify(call.token)
+            _tell_who(claims, request)
             async with self._translated(request), self.sessions() as session:
                 now = await self._begin(session, None)
                 caller = await access.load_caller(session, claims, self.config)
@@ -377,13 +385,13 @@ class Commands:
         self, *, caller: access.Caller | None = None, event: "Envelope | None" = None, correlation: str = ""
     ) -> AsyncIterator[Unit]:
         """A unit for a listener or a job; it acts as `services/<name>` and commits at the end (SEC-5)."""
-        async with self.sessions() as session:
+        async with self._traced(event) as traceparent, self.sessions() as session:
             now = await self._begin(session, None)
             context = Context(
                 service=self.service,
                 caller=caller or access.service_caller(self.service),
                 event=event,
-                traceparent=event.traceparent if event is not None else "",
+                traceparent=traceparent,
                 page_token_key=self.page_token_key,
             )
             unit = Unit(session, context, now)
@@ -397,6 +405,20 @@ class Commands:
                 unit.close()
         if unit.emitted:
             self.wake()
+
+    @asynccontextmanager
+    async def _traced(self, event: "Envelope | None") -> AsyncIterator[str]:
+        """The trace of an event's effects is the event's; a job's unit begins one."""
+        if event is not None:
+            yield current() or event.traceparent
+            return
+        with self.tracing.work("job", SpanKind.INTERNAL, current()) as work:
+            yield work.traceparent
+
+
+def _tell_who(claims: access.Claims, request: Message) -> None:
+    """Who does what where, for the log lines of this call: the principal's id, never a name (OPS-43)."""
+    structlog.contextvars.bind_contextvars(actor=claims.subject, site=access.site_of(request) or "")
 
 
 @asynccontextmanager

@@ -15,13 +15,14 @@ from nats.js.errors import Error as JetStreamError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from services.chassis import bus, clock, dead_letter
+from services.chassis import bus, conventions, dead_letter
 from services.chassis.db import sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.fault_points import reach
 from services.chassis.inbox import INSERT, Inbox, cause_of, transient
 from services.chassis.metrics import Metrics
 from services.chassis.pull import Pull, PullEnded
+from services.chassis.tracing import SpanKind, Tracing
 
 log = structlog.get_logger("consumer")
 
@@ -42,7 +43,9 @@ class Consumer:
         client: Callable[[], Client | None],
         sessions: async_sessionmaker[AsyncSession],
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
+        self.tracing = tracing or Tracing(inbox.consumer)
         self.metrics = metrics or Metrics(inbox.consumer)
         self.inbox = inbox
         self.client = client
@@ -163,33 +166,57 @@ class Consumer:
                 await session.commit()
             await message.term()
             return
-        with structlog.contextvars.bound_contextvars(
-            event=envelope.type, event_id=str(envelope.event_id), correlation=envelope.correlation
+        identity = str(envelope.event_id)
+        attributes = conventions.processing(self.inbox.stream, self.inbox.consumer, identity, envelope.type)
+        name = f"process {envelope.type.rpartition('.')[2]}"
+        with (
+            self.tracing.work(name, SpanKind.CONSUMER, envelope.traceparent, attributes=attributes) as work,
+            structlog.contextvars.bound_contextvars(
+                event_type=envelope.type,
+                event_id=identity,
+                correlation=envelope.correlation,
+                consumer=self.inbox.consumer,
+                actor=envelope.actor,
+                site=envelope.site,
+                **work.ids,
+            ),
         ):
-            if attempts > dead_letter.MAX_ATTEMPTS:
-                tried = Poison(f"not applied in {dead_letter.MAX_ATTEMPTS} deliveries")
-                await self._park(envelope, message.data, tried, attempts, "exhausted")
-                await message.term()
-                return
-            try:
-                outcome = await self._apply(envelope, message.data)
-            except Exception as error:
-                if transient(error):
-                    self.metrics.inc("plantops_event_retries_total", self.inbox.consumer, cause_of(error))
-                    delay = min(300.0, 0.5 * 2 ** (attempts - 1)) * random.uniform(0.5, 1)
-                    log.warning("event delayed", error=str(error), attempts=attempts, delay=round(delay, 2))
-                    await message.nak(delay=delay)
-                    return
-                kind = "expired" if _expired(error) else "poison"
-                log.exception("event parked", kind=kind)
-                await self._park(envelope, message.data, error, attempts, kind)
-                await message.term()
-                return
-            self.handled += 1
-            self._count(outcome, envelope)
-            log.info("event", outcome=outcome, aggregate=envelope.aggregate, version=envelope.version)
-            await reach("inbox.after_commit_before_ack")
-            await message.ack_sync(timeout=5)
+            outcome = await self._deliver(message, envelope, attempts)
+            work.tell(conventions.outcome(outcome))
+            if outcome in {"delayed", "parked"}:
+                work.failed(outcome)
+
+    async def _deliver(self, message: Msg, envelope: Envelope, attempts: int) -> str:
+        """Apply, delay or park; one word for what became of it."""
+        if attempts > dead_letter.MAX_ATTEMPTS:
+            tried = Poison(f"not applied in {dead_letter.MAX_ATTEMPTS} deliveries")
+            log.error("event parked", kind="exhausted")
+            await self._park(envelope, message.data, tried, attempts, "exhausted")
+            await message.term()
+            return "parked"
+        began = time.perf_counter()
+        try:
+            outcome = await self._apply(envelope, message.data)
+        except Exception as error:
+            if transient(error):
+                self.metrics.inc("plantops_event_retries_total", self.inbox.consumer, cause_of(error))
+                delay = min(300.0, 0.5 * 2 ** (attempts - 1)) * random.uniform(0.5, 1)
+                log.warning("event delayed", error=str(error), attempts=attempts, delay=round(delay, 2))
+                await message.nak(delay=delay)
+                return "delayed"
+            kind = "expired" if _expired(error) else "poison"
+            log.exception("event parked", kind=kind)
+            await self._park(envelope, message.data, error, attempts, kind)
+            await message.term()
+            return "parked"
+        self.handled += 1
+        self._count(outcome)
+        duration = round((time.perf_counter() - began) * 1000, 2)
+        version = envelope.version
+        log.info("event", outcome=outcome, aggregate=envelope.aggregate, version=version, duration_ms=duration)
+        await reach("inbox.after_commit_before_ack")
+        await message.ack_sync(timeout=5)
+        return outcome
 
     async def _apply(self, envelope: Envelope, payload: bytes) -> str:
         for attempt in range(1, TRIES + 1):
@@ -202,12 +229,8 @@ class Consumer:
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))
         raise AssertionError("unreachable")
 
-    def _count(self, outcome: str, envelope: Envelope) -> None:
-        """What became of a delivery; an effect's age counts from when the event was told (OPS-41)."""
-        if outcome == "applied":
-            age = time.time() - clock.seconds_of(envelope.event_id)
-            self.metrics.observe("plantops_event_seconds", age, self.inbox.stream, self.inbox.consumer)
-        elif outcome == "known":
+    def _count(self, outcome: str) -> None:
+        if outcome == "known":
             self.metrics.inc("plantops_inbox_duplicates_total", self.inbox.consumer)
         elif outcome == "stale":
             self.metrics.inc("plantops_events_stale_total", self.inbox.consumer)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +16,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
-from services.chassis import dead_letter
+from services.chassis import clock, dead_letter, tracing
 from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.fault_points import reach
 from services.chassis.faults import FailedPrecondition
+from services.chassis.metrics import Metrics
 from services.chassis.resource import key_of
 from services.chassis.unit import Unit
 
@@ -122,7 +124,15 @@ class OutOfTurn(FailedPrecondition):
 class Inbox:
     """Applies events of one stream for one consuming service."""
 
-    def __init__(self, consumer: str, stream: str, types: Mapping[str, Followed], open_unit: OpenUnit) -> None:
+    def __init__(
+        self,
+        consumer: str,
+        stream: str,
+        types: Mapping[str, Followed],
+        open_unit: OpenUnit,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.metrics = metrics or Metrics(consumer)
         self.consumer = consumer
         self.stream = stream
         self.types = types
@@ -138,34 +148,42 @@ class Inbox:
             return "ignored"
         message = decode(kind.descriptor, payload)
         async with self.open_unit(event=envelope) as unit:
-            row = await unit.execute(
-                INSERT,
-                {
-                    "consumer": self.consumer,
-                    "event_id": envelope.event_id,
-                    "subject": envelope.subject,
-                    "stream_seq": envelope.stream_seq,
-                },
-            )
-            if row.first() is None:
-                return "known"
-            await reach("inbox.after_insert")
-            await unit.execute(
-                _POSITION,
-                {"consumer": self.consumer, "stream": self.stream, "stream_seq": envelope.stream_seq},
-            )
-            if kind.unordered:
-                await _handle(kind, message, unit)
-                return "applied"
-            last = await self.last(unit, envelope.aggregate)
-            if envelope.version <= last:
-                return "stale"
-            if envelope.version > last + 1:
-                await self._keep(unit, envelope, payload)
-                return "waiting"
+            outcome = await self._in_turn(unit, kind, message, envelope, payload)
+        if outcome == "applied":
+            for one in (envelope, *unit.turned):  # an effect's age counts from when its event was told
+                age = time.time() - clock.seconds_of(one.event_id)
+                self.metrics.observe("plantops_event_seconds", age, self.stream, self.consumer)
+        return outcome
+
+    async def _in_turn(self, unit: Unit, kind: Followed, message: Message, envelope: Envelope, payload: bytes) -> str:
+        row = await unit.execute(
+            INSERT,
+            {
+                "consumer": self.consumer,
+                "event_id": envelope.event_id,
+                "subject": envelope.subject,
+                "stream_seq": envelope.stream_seq,
+            },
+        )
+        if row.first() is None:
+            return "known"
+        await reach("inbox.after_insert")
+        await unit.execute(
+            _POSITION,
+            {"consumer": self.consumer, "stream": self.stream, "stream_seq": envelope.stream_seq},
+        )
+        if kind.unordered:
             await _handle(kind, message, unit)
-            await self._what_waited(unit, envelope.aggregate, envelope.version)
             return "applied"
+        last = await self.last(unit, envelope.aggregate)
+        if envelope.version <= last:
+            return "stale"
+        if envelope.version > last + 1:
+            await self._keep(unit, envelope, payload)
+            return "waiting"
+        await _handle(kind, message, unit)
+        await self._what_waited(unit, envelope.aggregate, envelope.version)
+        return "applied"
 
     async def meet(self, created: datetime) -> bool:
         """Say which stream is read; whether it is another one than before: its numbers begin anew (REL-37)."""
@@ -246,6 +264,7 @@ class Inbox:
                 break
             envelope, payload = waiting
             unit.turn_to(envelope)
+            tracing.link(envelope.traceparent)
             try:
                 async with unit.attempt():
                     kind = self.types[envelope.type]
@@ -254,6 +273,7 @@ class Inbox:
                 if transient(error):
                     raise
                 await dead_letter.park(unit.session, self.consumer, envelope, payload, error, attempts=1)
+                unit.turned.pop()
                 break
             version += 1
         await self.advance(unit, aggregate, version)

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from services.chassis.metrics import Metrics
+from services.chassis.tracing import Tracing
 
 log = structlog.get_logger("relay")
 
@@ -25,7 +26,8 @@ Row = Mapping[str, Any]
 class Publisher:
     """Publishes rows to one stream and remembers what its acknowledgements say about the stream."""
 
-    def __init__(self, stream: str, metrics: Metrics, shard: str) -> None:
+    def __init__(self, stream: str, metrics: Metrics, shard: str, tracing: Tracing) -> None:
+        self.tracing = tracing
         self.stream = stream
         self.metrics = metrics
         self.shard = shard
@@ -39,6 +41,10 @@ class Publisher:
 
     async def publish(self, nc: Client, rows: Sequence[Row]) -> set[int]:
         """Positions that the broker has acknowledged; the first failure of an aggregate stops that aggregate."""
+        with self.tracing.publishing(self.stream, (json.loads(row["headers"]).get("traceparent", "") for row in rows)):
+            return await self._publish(nc, rows)
+
+    async def _publish(self, nc: Client, rows: Sequence[Row]) -> set[int]:
         self._stalled = False
         before, self._lowest = self.sequence, 0
         done: set[int] = set()

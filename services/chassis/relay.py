@@ -21,6 +21,7 @@ from services.chassis import bus, replay
 from services.chassis.fault_points import reach
 from services.chassis.metrics import Metrics
 from services.chassis.publisher import Publisher
+from services.chassis.tracing import Tracing
 
 log = structlog.get_logger("relay")
 
@@ -70,6 +71,7 @@ class Relay:
         stream: str,
         shard: int = 0,
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.url = url
         self.client = client
@@ -79,7 +81,7 @@ class Relay:
         self.published = 0
         self.held = 0
         """Rows that the last window held back."""
-        self.publisher = Publisher(stream, metrics or Metrics(stream), str(shard))
+        self.publisher = Publisher(stream, metrics or Metrics(stream), str(shard), tracing or Tracing(stream))
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stored = 0

@@ -25,7 +25,7 @@ EVERY_SECONDS = 5.0
 LIMIT_SECONDS = 4.0
 """The longest that one sample may take."""
 LAG_SECONDS = 0.2
-PARKED_CLASSES = ("poison", "expired", "exhausted", "newer")
+PARKED_CLASSES = ("poison", "gap", "expired", "exhausted")
 _ADVISORIES = {"MAX_DELIVERIES": "max_deliveries", "MSG_TERMINATED": "terminated"}
 
 _CLOCKS = text("""

@@ -35,6 +35,7 @@ from services.chassis.metrics import Metrics
 from services.chassis.relay import Relay
 from services.chassis.sampling import Sampler
 from services.chassis.tokens import Verifier
+from services.chassis.tracing import Tracing
 
 log = structlog.get_logger("serve")
 
@@ -74,6 +75,7 @@ class Process:
         self.service = service
         self.config = config
         self.metrics = Metrics(service)
+        self.tracing = Tracing(service, config.otlp_endpoint, config.trace_ratio)
         self.port = 0
         self.metrics_port = 0
         self.nc: Client | None = None
@@ -89,12 +91,15 @@ class Process:
             application=service,
             metrics=self.metrics,
         )
+        self.tracing.watch(self.engine.sync_engine)
         self.sessions = db.sessions(self.engine)
         self.relay = Relay(
-            config.relay_url.get_secret_value(), lambda: self.nc, bus.stream_of(service), metrics=self.metrics
+            config.relay_url.get_secret_value(), lambda: self.nc, bus.stream_of(service), 0, self.metrics, self.tracing
         )
         self.verifier = Verifier(config.issuer, config.audience, config.jwks)
-        self.commands = Commands(service, config, self.sessions, self.verifier.verify, self.relay.wake, self.metrics)
+        self.commands = Commands(
+            service, config, self.sessions, self.verifier.verify, self.relay.wake, self.metrics, self.tracing
+        )
         self.commands.standing = self
         self.consumers = list(self._consumers(listeners_module))
         pairs = [(consumer.inbox.stream, consumer.inbox.consumer) for consumer in self.consumers]
@@ -134,8 +139,9 @@ class Process:
         for source in sorted({name.split(".")[1] for name in known}):
             mine = {name: function for name, function in known.items() if name.split(".")[1] == source}
             types = followed(mine, events_of(source))
-            inbox = Inbox(bus.consumer_of(self.service, source), bus.stream_of(source), types, self.commands.open_unit)
-            yield Consumer(inbox, lambda: self.nc, self.sessions, self.metrics)
+            consumer, stream = bus.consumer_of(self.service, source), bus.stream_of(source)
+            inbox = Inbox(consumer, stream, types, self.commands.open_unit, self.metrics)
+            yield Consumer(inbox, lambda: self.nc, self.sessions, self.metrics, self.tracing)
 
     async def start(self) -> None:
         """Listen at once; become ready when everything that is needed is there."""
@@ -275,6 +281,7 @@ class Process:
                 await self.nc.close()
         await self.sampler.stop()
         await self.engine.dispose()
+        await self.tracing.close()
         if self._page is not None:
             await self._page.close()
         log.info("stopped", service=self.service)

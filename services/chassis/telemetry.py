@@ -45,7 +45,7 @@ def start(process: str, level: str = "info") -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             structlog.processors.format_exc_info,
             _named(process),
             redact,
@@ -60,7 +60,7 @@ def start(process: str, level: str = "info") -> None:
 
 def _named(process: str) -> Any:
     def add(logger: object, name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        entry.setdefault("process", process)
+        entry.setdefault("service", process)
         return entry
 
     return add

@@ -96,6 +96,7 @@ class Unit:
         self._audited: dict[str, audit.Record] = {}
         self._events: list[outbox.OutboxRow] = []
         self._batches: list[Batch[Any]] = []
+        self.turned: list[Envelope] = []
         self.replayed: Message | None = None
         self.answered: object | None = None
         event.listen(session.sync_session, "before_flush", self._before_flush)
@@ -171,6 +172,7 @@ class Unit:
     def turn_to(self, envelope: "Envelope") -> None:
         """Go on with another event of the same aggregate in this unit."""
         self.event = envelope
+        self.turned.append(envelope)
         self.correlation = envelope.correlation
 
     async def list(self, model: type[T], request: Any, *conditions: Any, parent_column: Any = None) -> Page[T]:
@@ -272,7 +274,7 @@ class Unit:
                     actor=self._actor,
                     causation=self.event.event_id if self.event is not None else None,
                     occurred_at=self.now,
-                    traceparent=self.context.traceparent,
+                    traceparent=self.turned[-1].traceparent if self.turned else self.context.traceparent,
                 )
             )
 

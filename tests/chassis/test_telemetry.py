@@ -58,8 +58,8 @@ def test_a_line_is_one_json_object_whatever_a_user_wrote(lines: Any) -> None:
     structlog.get_logger("x").info("said", text='a\n{"event": "forged"}\r\n\x1b[31m')
     (line,) = lines()
     assert line["text"].startswith("a\n")
-    assert (line["event"], line["process"], line["level"]) == ("said", "materials", "info")
-    assert line["timestamp"].endswith("Z")
+    assert (line["event"], line["service"], line["level"]) == ("said", "materials", "info")
+    assert line["time"].endswith("Z")
 
 
 def test_the_level_is_kept(lines: Any) -> None:

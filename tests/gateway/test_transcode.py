@@ -185,7 +185,7 @@ async def test_one_log_line_per_request(http: Caller, monkeypatch: pytest.Monkey
         ("POST", "/v1/items", 200),
         ("GET", "-", 404),
     ]
-    assert set(lines[0]) == {"event", "request", "method", "route", "status", "duration_ms"}
+    assert set(lines[0]) == {"event", "method", "route", "status", "duration_ms"}
     assert "secret" not in json.dumps(lines)
 
 
