@@ -13,9 +13,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def uuid7() -> UUID:
-    """A time-ordered UUID of version 7 (RFC 9562); the order is a hint only (REL-85)."""
-    milliseconds = time.time_ns() // 1_000_000
+def uuid7(at: datetime | None = None) -> UUID:
+    """A time-ordered UUID of version 7 (RFC 9562); the order is a hint only (REL-85).
+
+    What is filed by the day of its id names an instant of the database's clock: this machine's may be wrong.
+    """
+    milliseconds = time.time_ns() // 1_000_000 if at is None else int(at.timestamp() * 1000)
     return UUID(int=(milliseconds << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | secrets.randbits(62))
 
 

@@ -264,7 +264,7 @@ class Unit:
             self._events.append(
                 outbox.OutboxRow(
                     event=message,
-                    event_id=clock.uuid7(),
+                    event_id=clock.uuid7(self.now),  # inboxes are partitioned by it (REL-30)
                     aggregate=aggregate,
                     aggregate_version=0 if unordered else message.version,  # type: ignore[attr-defined]
                     unordered=unordered,

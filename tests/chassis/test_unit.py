@@ -1,6 +1,7 @@
 """One unit of work under trouble: clashes, lost connections, deadlines, cancellation (REL-50 .. REL-53, REL-74)."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -237,6 +238,24 @@ async def test_without_a_deadline_the_service_sets_one(
     milliseconds = [int(value.removesuffix("ms")) if value.endswith("ms") else int(value[:-1]) * 1000 for value in seen]
     assert 9_000 < milliseconds[0] <= 10_000
     assert 2_000 < milliseconds[1] <= 3_000
+
+
+@pytest.mark.rule("REL-30")
+@pytest.mark.rule("REL-85")
+@pytest.mark.parametrize("wrong", [-2 * 3600, 400 * 86400])
+async def test_an_event_is_filed_by_the_databases_day_whatever_this_machines_clock_says(
+    ana: Client, process: Process, look: psycopg.Connection[Any], wrong: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, now_ns = await box(ana), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + wrong * 1_000_000_000)
+    async with process.commands.open_unit() as unit:
+        unit.emit((await unit.get(Box, name)).fill(decimal_of("1")))
+    found = look.execute(
+        "select extract(epoch from uuid_extract_timestamp(event_id) - recorded_at)::float from outbox"
+        " where aggregate_id = %s order by pos desc limit 1", [name],
+    ).fetchone()  # fmt: skip
+    assert found is not None
+    assert abs(found[0]) < 60
 
 
 @pytest.mark.rule("REL-74")
