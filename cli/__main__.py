@@ -124,6 +124,11 @@ def _backup_parser(parser: argparse.ArgumentParser) -> None:
     restore.add_argument("--to", dest="plant", type=Path, required=True, help="folder of the new plant")
     restore.add_argument("--time", type=_instant, help="an instant with offset, such as 2026-05-04T12:00:00Z")
     restore.set_defaults(command=_backup_restore)
+    one = actions.add_parser("restore-service", help="one service's database of a stopped plant, to an earlier instant")
+    one.add_argument("service", choices=SERVICES)
+    one.add_argument("--from", dest="store", type=Path, required=True)
+    one.add_argument("--time", type=_instant, required=True, help="an instant with offset")
+    one.set_defaults(command=_backup_restore_service)
     check = actions.add_parser("check", help="whether the running plant's databases are whole")
     check.set_defaults(command=_backup_check)
 
@@ -161,6 +166,12 @@ def _backup_restore(options: argparse.Namespace) -> int:
     from cli.backup import told_restore
 
     return told_restore(options.store, options.plant, options.time)
+
+
+def _backup_restore_service(options: argparse.Namespace) -> int:
+    from cli.backup_service import told_restore
+
+    return told_restore(Home(options.data), options.store, options.service, options.time)
 
 
 def _backup_check(options: argparse.Namespace) -> int:

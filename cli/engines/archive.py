@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -28,6 +28,7 @@ from cli.engines.process import EngineFailed, Server, held
 SLOT = "plantops_archive"
 PAUSE = 5.0
 """Seconds before a receiver that died is started again."""
+Connection = psycopg.Connection[tuple[Any, ...]]
 _SEGMENT = 24
 """Length of a segment's name: timeline, log and segment, eight hexadecimal digits each."""
 
@@ -51,7 +52,7 @@ class Origin:
 
 
 @contextmanager
-def connected(url: str) -> Iterator[psycopg.Connection]:
+def connected(url: str) -> Iterator[Connection]:
     """A connection to a server; EngineFailed says in one line why there is none."""
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
