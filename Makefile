@@ -107,6 +107,14 @@ image: ## Build the container image of all processes (needs Docker; IMAGE=name:t
 	@docker build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
 		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
 
+.PHONY: k8s-render
+k8s-render: setup ## Render the Kubernetes overlays into build/k8s and check them (OVERLAYS=folder for your own)
+	@$(BIN)/python -m k8s.checks $(OVERLAYS)
+
+.PHONY: k8s-dev-secrets
+k8s-dev-secrets: setup ## Make the secrets of the development overlay anew: build/k8s/dev-secrets.yaml
+	@$(BIN)/python -m k8s.dev_secrets
+
 ##@ Keep
 
 .PHONY: reference

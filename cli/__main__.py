@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -86,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     _backup_parser(commands.add_parser("backup", help="back the plant's databases up, and restore them"))
     guide = commands.add_parser("restore-guide", help="what to do after a restore, in order")
     guide.set_defaults(command=_restore_guide)
+
+    users = actions.add_parser("users", help="accounts and users for the broker's configuration")
+    users.add_argument("passwords", type=Path, help="a JSON file: password by user (maintenance, ..., admin, watcher)")
+    users.set_defaults(command=_nats_users)
 
     migrate = commands.add_parser("migrate", help="bring a service's database to its newest schema")
     migrate.add_argument("service", choices=SERVICES)
@@ -282,6 +287,20 @@ def _nats_apply(options: argparse.Namespace) -> int:
         return 0
 
     return asyncio.run(work())
+
+
+def _nats_users(options: argparse.Namespace) -> int:
+    from cli import nats_users
+
+    try:
+        print(nats_users.authorization(json.loads(options.passwords.read_text())), end="")
+    except (OSError, ValueError) as error:
+        print(f"plantops: {options.passwords}: {error}", file=sys.stderr)
+        return 2
+    except KeyError as error:
+        print(f"plantops: {options.passwords}: the password of {error} is missing", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _migrate(options: argparse.Namespace) -> int:

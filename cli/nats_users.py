@@ -1,0 +1,55 @@
+"""Users of the broker and what each may do, made from the declared streams and consumers (SEC-41, SEC-42).
+
+A service publishes its own events and reads by its own consumers; it can make, change or empty nothing. Who may
+create a consumer could read a stream, so only the administrator's user may, which the bootstrap job has.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from services.chassis import bus
+
+ACCOUNT = "APP"
+ADMINISTRATOR = "admin"
+WATCHER = "watcher"
+INBOX = {ADMINISTRATOR: "_INBOX_plantops-nats.>"}
+
+
+def users() -> tuple[str, ...]:
+    """Everybody who has a password: the services, the administrator, and who reads the system account."""
+    return (*sorted(bus.declaration()["consumers"]), ADMINISTRATOR, WATCHER)
+
+
+def permissions(user: str) -> dict[str, Any]:
+    """What a user of the application's account may publish and subscribe."""
+    if user == ADMINISTRATOR:
+        return {"publish": {"allow": ["$JS.API.>"]}, "subscribe": {"allow": [INBOX[user]]}}
+    publish = [f"plantops.{user}.v1.>"]
+    streams = {bus.stream_of(user), "ADVISORIES"}
+    for stream, consumer in sorted(bus.wanted_consumers()):
+        if consumer == bus.consumer_of(user, stream.lower()):
+            streams.add(stream)
+            publish += [
+                f"$JS.API.CONSUMER.INFO.{stream}.{consumer}",
+                f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+                f"$JS.ACK.{stream}.{consumer}.>",
+            ]
+    publish += [f"$JS.API.STREAM.INFO.{stream}" for stream in sorted(streams)]
+    return {"publish": {"allow": publish}, "subscribe": {"allow": [f"_INBOX_{user}.>"]}}
+
+
+def authorization(passwords: Mapping[str, str]) -> str:
+    """The part of a server's configuration that names accounts and users; `passwords` by user."""
+    accounts: dict[str, Any] = {
+        ACCOUNT: {
+            "jetstream": "enabled",
+            "users": [
+                {"user": user, "password": passwords[user], "permissions": permissions(user)}
+                for user in users()
+                if user != WATCHER
+            ],
+        },
+        "SYS": {"users": [{"user": WATCHER, "password": passwords[WATCHER]}]},
+    }
+    return f'accounts: {json.dumps(accounts, indent=2)}\nsystem_account: "SYS"\n'
