@@ -194,6 +194,7 @@ def children(home: Home, engines: Engines, at: Mapping[str, int], people: Sequen
     gateway = common | {
         "LISTEN": f"127.0.0.1:{at['gateway']}",
         "DEV_ISSUER_KEY": str(home.issuer_key.resolve()),
+        "LINGER": "0",  # Ctrl-C is not to wait for a browser that keeps its connection
         "ADMINISTRATORS": json.dumps(list(people)),
         "PRINCIPALS": json.dumps(principals),
         **{service.upper(): f"127.0.0.1:{at[service]}" for service in SERVICES},

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ log = structlog.get_logger("serve")
 
 GRACE_SECONDS = 20
 IDLE_SECONDS = 60
+LOOK_SECONDS = 0.02
 
 
 class _Uvicorn(uvicorn.Server):
@@ -56,6 +58,7 @@ class Server:
         )
         self.metrics_port = 0
         self._page: scrape.Page | None = None
+        self._listener: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
         self._lag: asyncio.Task[None] | None = None
 
@@ -66,13 +69,22 @@ class Server:
         self._page = await scrape.serve(self.gateway.metrics, self.config.metrics_listen)
         self.metrics_port = self._page.port if self._page is not None else 0
         self._lag = asyncio.create_task(sampling.loop_lag(self.gateway.metrics))
+        self._listener = listener.dup()
         self._task = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
         log.info("listening", service="gateway", port=self.port)
 
     async def stop(self) -> None:
-        """Say not ready, wait as configured, let what is in flight end, close."""
+        """Drain (OPS-17): not ready, a word with each answer, no new connections, the last requests, close.
+
+        From the first moment each answer says `Connection: close`. A connection on which nothing was asked meanwhile
+        could not be told; it stays open for a while after the door is shut, so that a client who asks at that very
+        moment is answered and told instead of cut off.
+        """
+        begin = time.monotonic()
         self.gateway.draining = True
         await asyncio.sleep(self.config.drain_delay)
+        await self._shut()
+        await self._last_requests()
         self._uvicorn.should_exit = True
         if self._task is not None:
             await self._task
@@ -82,7 +94,35 @@ class Server:
             await self._lag
         if self._page is not None:
             await self._page.close()
-        log.info("stopped", service="gateway")
+        log.info("stopped", service="gateway", seconds=round(time.monotonic() - begin, 2))
+
+    async def _shut(self) -> None:
+        """Take no more connections; those that the kernel has taken already are served, not reset."""
+        if self._listener is None:
+            return
+        for server in self._uvicorn.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        self._listener.setblocking(False)
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except BlockingIOError:
+                break
+            await loop.connect_accepted_socket(self._protocol, connection)
+        self._listener.close()  # at once after the last look: the loop must not turn in between
+
+    def _protocol(self) -> asyncio.Protocol:
+        config = self._uvicorn.config
+        kind: Any = config.http_protocol_class
+        made: asyncio.Protocol = kind(config=config, server_state=self._uvicorn.server_state, app_state={})
+        return made
+
+    async def _last_requests(self) -> None:
+        """Wait until every open connection was told to close by an answer, for as long as configured."""
+        until = time.monotonic() + self.config.linger
+        while self._uvicorn.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def bound(address: str) -> socket.socket:

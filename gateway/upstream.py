@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import grpc
@@ -77,8 +78,20 @@ def _ended(work: Work, error: grpc.aio.AioRpcError) -> None:
         work.failed(code)
 
 
+def target_of(address: str) -> str:
+    """What the rpc library takes for an address: `a:1,b:2` are the replicas of a service by number (REL-77).
+
+    A name such as `dns:///materials:50051` is resolved to all replicas, `host:port` to those that the host has.
+    """
+    if "," not in address or address.startswith(("ipv4:", "ipv6:")):
+        return address
+    places = [place.strip() for place in address.split(",")]
+    hosts = {ip_address(place.rpartition(":")[0].strip("[]")).version for place in places}
+    return f"ipv{hosts.pop()}:{','.join(places)}"
+
+
 class Upstream:
-    """One service behind the gateway."""
+    """One service behind the gateway, with all of its replicas."""
 
     def __init__(
         self,
@@ -102,7 +115,7 @@ class Upstream:
         }
         self._channels = [
             grpc.aio.insecure_channel(
-                address,
+                target_of(address),
                 options=(
                     ("grpc.service_config", json.dumps(rules)),
                     ("grpc.use_local_subchannel_pool", 1),  # else all channels share one connection
@@ -110,6 +123,7 @@ class Upstream:
                     ("grpc.initial_reconnect_backoff_ms", 100),
                     ("grpc.min_reconnect_backoff_ms", 100),
                     ("grpc.max_reconnect_backoff_ms", 2000),
+                    ("grpc.dns_min_time_between_resolutions_ms", 2000),  # a new replica is found soon
                     ("grpc.enable_http_proxy", 0),
                 ),
             )

@@ -143,7 +143,9 @@ class GatewayConfig(ProcessConfig):
     """The HTTP door: its address, the services behind it, its limits, the development issuer."""
 
     listen: str = Field(default="127.0.0.1:8080", pattern=r"^[^:]+:\d{1,5}$")
-    maintenance: str = "127.0.0.1:50051"
+    maintenance: str = Field(
+        default="127.0.0.1:50051", description="host:port, dns:///host:port for all replicas, or ip:port,ip:port"
+    )
     materials: str = "127.0.0.1:50052"
     procurement: str = "127.0.0.1:50053"
     channels: int = Field(default=2, ge=1, le=16, description="connections to each replica of a service")
@@ -160,7 +162,12 @@ class GatewayConfig(ProcessConfig):
     cors_origins: list[str] = Field(default_factory=list)
     max_body_bytes: int = Field(default=1 << 20, ge=1024)
     timeout_seconds: float = Field(default=10, gt=0, le=60)
-    drain_delay: float = Field(default=0, ge=0, le=30, description="seconds between SIGTERM and draining")
+    drain_delay: float = Field(
+        default=0, ge=0, le=30, description="seconds between SIGTERM and the end of new connections"
+    )
+    linger: float = Field(
+        default=5, ge=0, le=30, description="most seconds that open connections then have for one more request each"
+    )
 
     @field_validator("rates")
     @classmethod

@@ -29,6 +29,8 @@ LOCK = 7_301_002
 BATCH = 1000
 ROUND_SECONDS = 2.0
 BUSY_PAUSE, IDLE_PAUSE = 0.05, 0.2
+STANDBY_PAUSE = 0.25
+"""How often a standby tries the lock: a relay that was drained is replaced within this time (OPS-18)."""
 BEAT_SECONDS, BEAT_LIMIT = 5, 20
 REMEMBERED = 100_000
 """Published rows behind an open one that are known without asking the broker; others it knows by their ids."""
@@ -124,7 +126,7 @@ class Relay:
                     await self._lead(connection)
                     return
                 await self._end_silent_holder(connection)
-                await self._pause(1.0)
+                await self._pause(STANDBY_PAUSE)
         finally:
             self.leading = False
             with contextlib.suppress(Exception):

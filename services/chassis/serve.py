@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from types import ModuleType
@@ -208,6 +209,8 @@ class Process:
                     self.why = await self.problems()
             except Exception as error:
                 self.why = [f"the check of readiness failed ({error!r}): read the process's log"]
+            if self._draining:
+                return
             changed = bool(self.why) == self.ready
             self.ready = not self.why
             if changed or (self.why != told and seldom.due("not ready")):
@@ -261,8 +264,11 @@ class Process:
             return False
 
     async def stop(self) -> None:
-        """Drain in the order of REL-80."""
+        """Drain in the order of REL-80; calls are taken until those who send them had time to see that it is over."""
+        begin = time.monotonic()
         self._draining = True
+        self.ready = False
+        await self.health.set(READY, NOT_SERVING)
         await asyncio.sleep(self.config.drain_delay)
         await self.health.enter_graceful_shutdown()
         for consumer in self.consumers:
@@ -284,7 +290,7 @@ class Process:
         await self.tracing.close()
         if self._page is not None:
             await self._page.close()
-        log.info("stopped", service=self.service)
+        log.info("stopped", service=self.service, seconds=round(time.monotonic() - begin, 2))
 
 
 def events_of(source: str) -> list[Descriptor]:

@@ -44,6 +44,7 @@ def gateway_config(issuer_: Issuer, ports: Mapping[str, int], **given: Any) -> G
             "audience": AUDIENCE,
             "jwks": str(issuer_.jwks),
             "listen": "127.0.0.1:0",
+            "linger": 0,
             **{name: f"127.0.0.1:{port}" for name, port in ports.items()},
             **given,
         },
