@@ -115,6 +115,11 @@ _NEXT = text("""
 OpenUnit = Callable[..., Any]
 
 
+class _Stale(Exception):
+    """A later version was applied. Nothing is kept of the event: should the owner come back from a backup and tell
+    this version anew, reconciliation finds it missing and the inbox does not take it for one that it has applied."""
+
+
 class OutOfTurn(FailedPrecondition):
     """Earlier versions of the resource come first."""
 
@@ -147,8 +152,11 @@ class Inbox:
         if kind is None:
             return "ignored"
         message = decode(kind.descriptor, payload)
-        async with self.open_unit(event=envelope) as unit:
-            outcome = await self._in_turn(unit, kind, message, envelope, payload)
+        try:
+            async with self.open_unit(event=envelope) as unit:
+                outcome = await self._in_turn(unit, kind, message, envelope, payload)
+        except _Stale:
+            return "stale"
         if outcome == "applied":
             for one in (envelope, *unit.turned):  # an effect's age counts from when its event was told
                 age = time.time() - clock.seconds_of(one.event_id)
@@ -177,7 +185,7 @@ class Inbox:
             return "applied"
         last = await self.last(unit, envelope.aggregate)
         if envelope.version <= last:
-            return "stale"
+            raise _Stale
         if envelope.version > last + 1:
             await self._keep(unit, envelope, payload)
             return "waiting"

@@ -9,7 +9,8 @@ RULE = "REL-46"
 
 
 def plant() -> None:
-    async def forgotten(self: Any, unit: Any, aggregate: str, version: int) -> None:
+    async def forgotten(self: Any, unit: Any, aggregate: str, version: int) -> int:
         await self.advance(unit, aggregate, version)
+        return 0
 
     replace(Inbox, "_what_waited", forgotten)
