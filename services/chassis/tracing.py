@@ -155,15 +155,15 @@ class Tracing:
         def before(conn: Any, cursor: Any, text: str, parameters: Any, context: Any, many: bool) -> None:
             if context is not None and trace.get_current_span().is_recording():
                 name, attributes = conventions.statement(text)
-                context.plantops_span = tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+                context.traced = tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
 
         def after(conn: Any, cursor: Any, text: str, parameters: Any, context: Any, many: bool) -> None:
-            span = getattr(context, "plantops_span", None)
+            span = getattr(context, "traced", None)
             if span is not None:
                 span.end()
 
         def failed(trouble: Any) -> None:
-            span = getattr(trouble.execution_context, "plantops_span", None)
+            span = getattr(trouble.execution_context, "traced", None)
             if span is not None:
                 span.set_status(Status(StatusCode.ERROR, type(trouble.original_exception).__name__))
                 span.end()
