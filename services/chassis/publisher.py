@@ -12,12 +12,17 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from services.chassis.metrics import Metrics
+from services.chassis.remedies import Seldom
 from services.chassis.tracing import Tracing
 
 log = structlog.get_logger("relay")
 
 PUBLISH_SECONDS = 1.0
 PARALLEL = 64
+FULL = frozenset({10023, 10047, 10077})
+"""Error codes of a broker or stream that has no room (REL-21)."""
+FULL_SECONDS = 2.0
+"""How long nothing is tried after such an answer: it holds for every row."""
 
 Row = Mapping[str, Any]
 """pos, aggregate_id, subject, payload and headers (JSON text) of an outbox row."""
@@ -38,6 +43,9 @@ class Publisher:
         self.duplicates = 0
         self._stalled = False
         self._lowest = 0
+        self._rests_until = 0.0
+        self._refused = False
+        self._seldom = Seldom()
 
     async def publish(self, nc: Client, rows: Sequence[Row]) -> set[int]:
         """Positions that the broker has acknowledged; the first failure of an aggregate stops that aggregate."""
@@ -45,6 +53,8 @@ class Publisher:
             return await self._publish(nc, rows)
 
     async def _publish(self, nc: Client, rows: Sequence[Row]) -> set[int]:
+        if time.monotonic() < self._rests_until:
+            return set()
         self._stalled = False
         before, self._lowest = self.sequence, 0
         done: set[int] = set()
@@ -56,6 +66,9 @@ class Publisher:
             done = await self._one_by_one(nc, rows)
         if 0 < self._lowest <= before:  # the numbers of one stream only rise
             self.doubtful = True
+        if done and self._refused and not self._stalled:
+            self._refused = False
+            log.info("publishes are acknowledged again", stream=self.stream)
         return done
 
     async def _one_by_one(self, nc: Client, rows: Sequence[Row]) -> set[int]:
@@ -116,16 +129,14 @@ class Publisher:
     def _give_up(self, error: Exception, count: int) -> None:
         """No answer is no matter of one row: the others of this batch wait for the next round."""
         self.doubtful = True
-        if not self._stalled:
+        if not self._stalled and self._seldom.due("not acknowledged"):
             log.warning("publish not acknowledged", stream=self.stream, count=count, error=repr(error))
-        self._stalled = True
+        self._stalled = self._refused = True
 
     def _accepted(self, data: bytes) -> bool:
         content = json.loads(data or b"{}")
         if "error" in content or content.get("stream") != self.stream:
-            if not self.doubtful:
-                log.error("publish refused", stream=self.stream, error=str(content.get("error")))
-            self.doubtful = True
+            self._refuse(content.get("error") or {"description": f"stream {content.get('stream')} took it"})
             return False
         if content.get("duplicate") is True:
             self.duplicates += 1
@@ -133,6 +144,19 @@ class Publisher:
         else:
             self._count(int(content["seq"]), int(content["seq"]))
         return True
+
+    def _refuse(self, error: Mapping[str, Any]) -> None:
+        """Say once in a while why the broker takes nothing; what a full one refuses need not be tried row by row."""
+        self.doubtful = self._refused = True
+        remedy = "read the broker's log"
+        if error.get("err_code") in FULL:
+            self._stalled, self._rests_until = True, time.monotonic() + FULL_SECONDS
+            remedy = (
+                f"give {self.stream} room: raise max_bytes in services/streams.toml and run `plantops nats apply`, "
+                "or add space to the broker; nothing is lost, the outbox keeps its events"
+            )
+        if self._seldom.due(str(error.get("err_code"))):
+            log.error("publish refused", stream=self.stream, error=dict(error), remedy=remedy)
 
     def _took(self, began: float) -> None:
         self.metrics.observe("plantops_relay_publish_seconds", time.perf_counter() - began, self.shard)
