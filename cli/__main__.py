@@ -124,6 +124,10 @@ def _backup_parser(parser: argparse.ArgumentParser) -> None:
     known = actions.add_parser("list", help="what a folder of backups holds")
     known.add_argument("--from", dest="store", type=Path, required=True)
     known.set_defaults(command=_backup_list)
+    prune = actions.add_parser("prune", help="remove old base backups and the log that only they need")
+    prune.add_argument("--from", dest="store", type=Path, required=True)
+    prune.add_argument("--keep", type=int, required=True, help="how many of the newest base backups stay")
+    prune.set_defaults(command=_backup_prune)
     restore = actions.add_parser("restore", help="make a new plant's folder from a backup")
     restore.add_argument("--from", dest="store", type=Path, required=True)
     restore.add_argument("--to", dest="plant", type=Path, required=True, help="folder of the new plant")
@@ -165,6 +169,12 @@ def _backup_list(options: argparse.Namespace) -> int:
     from cli.backup import told_list
 
     return told_list(options.store)
+
+
+def _backup_prune(options: argparse.Namespace) -> int:
+    from cli.backup import told_prune
+
+    return told_prune(options.store, options.keep)
 
 
 def _backup_restore(options: argparse.Namespace) -> int:

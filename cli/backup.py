@@ -146,6 +146,22 @@ def restore(
     return base, reached
 
 
+def prune(store: Path, keep: int) -> tuple[list[str], int]:
+    """Remove all but the newest base backups, and segments that none of those needs; gives what was removed."""
+    known = bases(store)
+    if keep < 1:
+        raise EngineFailed("at least one base backup has to be kept")
+    for base in known[:-keep]:
+        gone = base.folder.with_name(f".{base.folder.name}")
+        base.folder.rename(gone)  # half a backup is never found
+        shutil.rmtree(gone)
+    first, _ = backup.first_segment(known[-keep:][0].data)
+    old = [path for name, path in archive.segments(store / "wal").items() if name < first]
+    for path in old:
+        path.unlink()
+    return [base.folder.name for base in known[:-keep]], len(old)
+
+
 def _keep_secrets(home: Home, url: str, folder: Path) -> None:
     folder.mkdir(mode=0o700)
     for name in SECRETS:
@@ -200,6 +216,16 @@ def told_list(store: Path) -> int:
         print(f"{base.folder.name}  {megabytes(base.size)}, whole at {base.completed.isoformat()}")
     names = list(archive.segments(store / "wal"))
     print(f"archive: {len(names)} segments, {names[0]} to {names[-1]}" if names else "archive: none")
+    return 0
+
+
+def told_prune(store: Path, keep: int) -> int:
+    """Remove old base backups and print what was removed."""
+    removed, segments = prune(store.resolve(), keep)
+    for name in removed:
+        print(f"removed: base backup {name}")
+    print(f"removed: {segments} segments that no base backup needs")
+    print(f"earliest instant that can be restored: {bases(store)[0].completed.isoformat()}")
     return 0
 
 

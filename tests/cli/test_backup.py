@@ -150,6 +150,29 @@ def test_the_newest_backup_that_was_whole_is_chosen(tmp_path: Path) -> None:
         store_of.bases(tmp_path)
 
 
+def test_old_backups_go_with_the_log_that_only_they_need(tmp_path: Path) -> None:
+    (tmp_path / "wal").mkdir()
+    for number in range(1, 7):
+        (tmp_path / "wal" / f"00000001000000000000000{number}").touch()
+    for hour in (1, 3, 5):
+        data = tmp_path / "base" / f"2026050{hour}T000000Z" / "data"
+        data.mkdir(parents=True)
+        (data / "backup_label").write_text(f"START WAL LOCATION: 0/{hour}000028 (file 00000001000000000000000{hour})\n")
+        content = {
+            "begun": f"2026-05-0{hour}T00:00:00+00:00", "completed": f"2026-05-0{hour}T00:10:00+00:00",
+            "origin": {"system": "1", "timeline": 1}, "size": 1, "rows": {}, "said": "",
+        }  # fmt: skip
+        (data.parent / "backup.json").write_text(json.dumps(content))
+    with pytest.raises(EngineFailed, match="at least one"):
+        store_of.prune(tmp_path, 0)
+    assert store_of.prune(tmp_path, 3) == ([], 0)
+    assert store_of.prune(tmp_path, 2) == (["20260501T000000Z"], 2)
+    assert sorted(path.name[-1] for path in (tmp_path / "wal").iterdir()) == ["3", "4", "5", "6"]
+    assert [base.folder.name[7] for base in store_of.bases(tmp_path)] == ["3", "5"]
+    assert store_of.prune(tmp_path, 1) == (["20260503T000000Z"], 2)
+    assert store_of.choose(tmp_path, None).folder.name == "20260505T000000Z"
+
+
 def test_secrets_that_exist_are_not_overwritten(store: Any, folder: Path) -> None:
     backups, *_ = store
     target = folder / "mine"
