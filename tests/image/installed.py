@@ -63,6 +63,14 @@ class Installed:
         """Every file with the time it was written, to see whether a process wrote."""
         return {str(path): path.stat().st_mtime_ns for path in self.folder.rglob("*")}
 
+    def environment(self, **given: str) -> dict[str, str]:
+        """Variables of a process; compiled modules lie beside the environment, as the image brings its own."""
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPYCACHEPREFIX": f"{self.folder.parent}/compiled",
+            **given,
+        }
+
     def command(self, *words: str, alone: bool = False) -> list[str]:
         """A command line of this environment; `alone` = as process 1, with nothing but /tmp to write to."""
         line = [str(self.bin / words[0]), *words[1:]]
