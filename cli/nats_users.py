@@ -1,14 +1,15 @@
 """Users of the broker and what each may do, made from the declared streams and consumers (SEC-41, SEC-42).
 
 A service publishes its own events and reads by its own consumers; it can make, change or empty nothing. Who may
-create a consumer could read a stream, so only the administrator's user may, which the bootstrap job has.
+create a consumer could read a stream, so only the administrator's user may, which the bootstrap job has. Readers ask
+the owner to tell versions again, and it answers.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from services.chassis import bus
+from services.chassis import bus, gaps
 
 ACCOUNT = "APP"
 ADMINISTRATOR = "admin"
@@ -34,9 +35,11 @@ def permissions(user: str) -> dict[str, Any]:
                 f"$JS.API.CONSUMER.INFO.{stream}.{consumer}",
                 f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}",
                 f"$JS.ACK.{stream}.{consumer}.>",
+                gaps.subject_of(stream.lower()),
             ]
     publish += [f"$JS.API.STREAM.INFO.{stream}" for stream in sorted(streams)]
-    return {"publish": {"allow": publish}, "subscribe": {"allow": [f"_INBOX_{user}.>"]}}
+    subscribe = [f"_INBOX_{user}.>", gaps.subject_of(user)]
+    return {"publish": {"allow": publish}, "subscribe": {"allow": subscribe}, "allow_responses": True}
 
 
 def authorization(passwords: Mapping[str, str]) -> str:

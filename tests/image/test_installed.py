@@ -275,6 +275,9 @@ async def delivered(pods: Pods) -> None:
                 break
             assert time.monotonic() < ends, info
             await asyncio.sleep(0.05)
+        question = {"consumer": "materials-maintenance", "aggregate": "none", "first": 1, "last": 1}
+        answer = await forger.request("plantops.maintenance.replay", json.dumps(question).encode(), timeout=10)
+        assert json.loads(answer.data) == {"held": []}
         await forger.publish("plantops.procurement.v1.Forged.hamburg.x", b"{}")
         await forger.flush()
         stream = json.loads((await admin.request("$JS.API.STREAM.INFO.PROCUREMENT")).data)
