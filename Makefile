@@ -78,6 +78,10 @@ drill: setup ## Destroy a plant under load and restore it: what was lost, how lo
 overload: setup ## Load one service through the gateway with 2, 5 and 10 times its peak, then half of it (P6)
 	@$(BIN)/python -m tests.load overload
 
+.PHONY: rolling
+rolling: setup ## Restart twenty replicas of services and gateway one after the other under load (OPS-18)
+	@$(BIN)/python -m tests.load rolling
+
 .PHONY: lint
 lint: setup ## Check form, types and the contract
 	@$(BIN)/ruff check .
