@@ -10,6 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import yaml
+
+from k8s import prometheus_rules
 from k8s.checks import capacity, engines, forms, pods, references
 from k8s.checks.manifests import K8S, ROOT, Manifests, RenderFailed, render
 from k8s.checks.rule import RULES
@@ -30,6 +33,18 @@ def variant(folder: Path) -> Path:
     lines += [f"  - {near}/components/{name}" for name in OPTIONAL]
     (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def alerts() -> int:
+    """The rules of k8s/alerts as resources, in a file of their own; the number of faults."""
+    documents = list(prometheus_rules.documents())
+    BUILT.mkdir(parents=True, exist_ok=True)
+    (BUILT / "prometheus-rules.yaml").write_text(yaml.safe_dump_all(documents))
+    faults = list(forms.schemas(Manifests("alerts", documents)))
+    print(f"alerts: {len(documents)} documents in build/k8s/prometheus-rules.yaml")
+    for fault in faults:
+        print(f"         {fault}")
+    return len(faults)
 
 
 def overlays(given: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -68,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         faults = sum(check(name, folder, digests=options.digests) for name, folder in overlays(options.overlays))
+        faults += 0 if options.overlays else alerts()
     except RenderFailed as error:
         print(f"k8s: {error}", file=sys.stderr)
         return 2

@@ -77,7 +77,11 @@ def names(manifests: Manifests) -> Iterator[str]:
                 yield f"{place(document)}: has no label {key}"
         if document["kind"] not in CLUSTER_WIDE and document["metadata"].get("namespace") != NAMESPACE:
             yield f"{place(document)}: is in namespace {document['metadata'].get('namespace', 'default')!r}"
-        if document["kind"] == "ConfigMap" and not re.search(r"-[a-z0-9]{10}$", document["metadata"]["name"]):
+        if (
+            document["kind"] == "ConfigMap"
+            and "grafana_dashboard" not in labels
+            and not re.search(r"-[a-z0-9]{10}$", document["metadata"]["name"])
+        ):
             yield f"{place(document)}: its name has no hash, so a change of it rolls nothing"
     for workload in manifests.workloads:
         for key in ("app.kubernetes.io/name", "app.kubernetes.io/component", "app.kubernetes.io/part-of"):

@@ -1,5 +1,6 @@
 """The overlays keep every rule; rendering twice gives the same; the scripts say what they should."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import yaml
 from kubernetes_validate import utils as kubernetes
 
 from cli.engines.containers import NATS_IMAGE, POSTGRES_IMAGE
-from k8s import dev_secrets
+from k8s import dev_secrets, prometheus_rules
+from k8s.checks import forms
 from k8s.checks.__main__ import MODULES, OVERLAYS, main
 from k8s.checks.manifests import K8S, Manifests, render
 from k8s.checks.rule import RULES, Rule
@@ -55,6 +57,28 @@ def test_every_schema_is_of_a_kind_that_is_rendered(parsed: dict[str, Manifests]
 
 
 @pytest.mark.rule("OPS-2")
+@pytest.mark.rule("OPS-54")
+def test_alerts_are_resources_of_the_operator(parsed: dict[str, Manifests]) -> None:
+    documents = list(prometheus_rules.documents())
+    names = {path.stem for path in (K8S / "alerts").glob("*.yaml") if not path.name.endswith("_test.yaml")}
+    assert {item["metadata"]["name"] for item in documents} == {f"plantops-{name}" for name in names}
+    assert list(forms.schemas(Manifests("alerts", documents))) == []
+    assert list(forms.names(Manifests("alerts", documents))) == []
+    documents[0]["spec"]["groups"][0]["rules"][0]["expresion"] = "up"
+    assert any("expresion" in fault for fault in forms.schemas(Manifests("alerts", documents)))
+
+
+def test_every_dashboard_is_delivered(parsed: dict[str, Manifests]) -> None:
+    found = {
+        name: json.loads(text)
+        for item in parsed["prod"].of("ConfigMap")
+        if "grafana_dashboard" in item["metadata"]["labels"]
+        for name, text in item["data"].items()
+    }
+    assert set(found) == {path.name for path in (K8S / "dashboards").glob("*.json")}
+    assert all(content["title"] for content in found.values())
+
+
 def test_development_has_the_engines_that_the_tests_have(parsed: dict[str, Manifests]) -> None:
     images = {
         container["image"]

@@ -39,7 +39,11 @@ def one(manifests: Manifests, kind: str, name: str) -> dict[str, Any]:
 
 
 def config(manifests: Manifests, name: str) -> dict[str, str]:
-    return next(item for item in manifests.of("ConfigMap") if item["metadata"]["name"].startswith(f"{name}-"))["data"]
+    return named(manifests, name)["data"]  # type: ignore[no-any-return]
+
+
+def named(manifests: Manifests, name: str) -> dict[str, Any]:
+    return next(item for item in manifests.of("ConfigMap") if item["metadata"]["name"].startswith(f"{name}-"))
 
 
 def drop(manifests: Manifests, kind: str, name: str) -> None:
@@ -227,7 +231,7 @@ CASES: list[tuple[Check, Break, str]] = [
         "its pods have no label",
     ),
     (forms.names, lambda m: container(m)["ports"][0].pop("name"), "has no name"),
-    (forms.names, lambda m: put(m.of("ConfigMap")[0]["metadata"], name="gateway"), "its name has no hash"),
+    (forms.names, lambda m: put(named(m, "gateway")["metadata"], name="gateway"), "its name has no hash"),
     (forms.jobs, lambda m: job(m)["spec"].pop("ttlSecondsAfterFinished"), "has no ttlSecondsAfterFinished"),
     (forms.jobs, lambda m: put(job(m)["spec"]["template"]["spec"], restartPolicy="OnFailure"), "restarts in place"),
     (forms.jobs, lambda m: put(job(m)["metadata"], name="migrate-materials"), "cannot be applied again"),
