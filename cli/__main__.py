@@ -15,6 +15,7 @@ import structlog
 
 from cli.engines import EngineFailed
 from cli.home import DEFAULT, GATEWAY_PORT, SERVICES, Home, NotRunning
+from cli.repair import instant, repair_parsers
 from cli.session import Refused, Session
 
 
@@ -60,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--site", default="", help="one site's ledger only, such as hamburg")
     check.add_argument("--as", dest="person", default="people/opal", help="who asks (default %(default)s)")
     check.set_defaults(command=_check)
+
+    repair_parsers(commands)
 
     token = commands.add_parser("token", help="an access token of the development issuer, for curl and buf curl")
     token.add_argument("person", help="such as people/paul")
@@ -131,25 +134,15 @@ def _backup_parser(parser: argparse.ArgumentParser) -> None:
     restore = actions.add_parser("restore", help="make a new plant's folder from a backup")
     restore.add_argument("--from", dest="store", type=Path, required=True)
     restore.add_argument("--to", dest="plant", type=Path, required=True, help="folder of the new plant")
-    restore.add_argument("--time", type=_instant, help="an instant with offset, such as 2026-05-04T12:00:00Z")
+    restore.add_argument("--time", type=instant, help="an instant with offset, such as 2026-05-04T12:00:00Z")
     restore.set_defaults(command=_backup_restore)
     one = actions.add_parser("restore-service", help="one service's database of a stopped plant, to an earlier instant")
     one.add_argument("service", choices=SERVICES)
     one.add_argument("--from", dest="store", type=Path, required=True)
-    one.add_argument("--time", type=_instant, required=True, help="an instant with offset")
+    one.add_argument("--time", type=instant, required=True, help="an instant with offset")
     one.set_defaults(command=_backup_restore_service)
     check = actions.add_parser("check", help="whether the running plant's databases are whole")
     check.set_defaults(command=_backup_check)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if found.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text} needs an offset, such as 2026-05-04T12:00:00Z")
-    return found
 
 
 def _backup_create(options: argparse.Namespace) -> int:

@@ -51,13 +51,13 @@ async def _messaging(session: Session, person: str) -> list[str]:
     while True:
         findings: list[str] = []
         for service in SERVICES:
-            state = await session.call(person, _request(service, "Get{}Messaging"))
+            state = await session.call(person, request_of(service, "Get{}Messaging"))
             findings += _open(service, state)
         if not findings or time.monotonic() > until:
             break
         await asyncio.sleep(0.2)
     for service in SERVICES:
-        state = await session.call(person, _request(service, "Get{}Messaging"))
+        state = await session.call(person, request_of(service, "Get{}Messaging"))
         print(f"{service}: {state.told_count} events told, {state.stream_message_count} in its stream")
     return findings
 
@@ -84,14 +84,14 @@ async def _inboxes(session: Session, person: str, source: str) -> list[str]:
     """Every event told by a service against the inboxes of the others."""
     findings: list[str] = []
     followed: dict[str, int] = {}
-    request = _request(source, "List{}ToldEvents", page_size=500)
+    request = request_of(source, "List{}ToldEvents", page_size=500)
     rows = [row async for row in session.pages(person, request)]
     for begin in range(0, len(rows), CHUNK):
         part: Sequence[Any] = rows[begin : begin + CHUNK]
         for service in SERVICES:
             if service == source:
                 continue
-            question = _request(service, "Check{}Inbox", source=source)
+            question = request_of(service, "Check{}Inbox", source=source)
             for row in part:
                 question.events.add(event_id=row.event_id, event_type=row.event_type)  # type: ignore[attr-defined]
             answer = await session.call(person, question)
@@ -104,7 +104,7 @@ async def _inboxes(session: Session, person: str, source: str) -> list[str]:
     return findings
 
 
-def _request(service: str, pattern: str, **fields: Any) -> Message:
+def request_of(service: str, pattern: str, **fields: Any) -> Message:
     contract = module(f"{service}.operations")
     kind = getattr(contract, pattern.format(service.capitalize()) + "Request")
     message: Message = kind(**fields)

@@ -80,7 +80,7 @@ _POSITION = text("""
 """)
 _MEET = text("""
     with before as (
-        select stream_created from consumer_position where consumer = :consumer and stream = :stream for update)
+        select stream_created from consumer_position where consumer = :consumer and stream = :stream)
     insert into consumer_position (consumer, stream, stream_seq, stream_created)
     values (:consumer, :stream, 0, :created)
     on conflict (consumer, stream) do update

@@ -136,6 +136,21 @@ async def test_a_gap_that_is_a_dead_letter_is_left_to_a_person(plant: Plant, gap
     await plant.eventually(known(plant, gapped), lambda found: found == ("third", 3))
 
 
+@pytest.mark.rule("REL-37")
+async def test_a_consumer_knows_the_stream_that_it_reads(plant: Plant, gapped: str) -> None:
+    await close(plant)
+    await plant.eventually(known(plant, gapped), lambda found: found == ("third", 3))
+    where = "select stream_created, stream_seq from consumer_position where consumer = %s"
+    ((created, sequence),) = plant.rows("procurement", where, CONSUMER)
+    assert sequence > 0
+    assert not await inbox_of(plant).meet(created)  # the same stream: nothing changes
+    assert plant.rows("procurement", where, CONSUMER) == [(created, sequence)]
+    later = created + timedelta(seconds=1)
+    assert await inbox_of(plant).meet(later)
+    assert plant.rows("procurement", where, CONSUMER) == [(later, 0)]
+    assert await inbox_of(plant).meet(created)
+
+
 async def test_an_owner_that_is_away_is_asked_again_later(
     plant: Plant, gapped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
