@@ -52,7 +52,7 @@ def repair_parsers(commands: Any) -> None:
     replay.add_argument("service", choices=SERVICES)
     replay.add_argument("--since", type=instant, required=True, help="an instant with offset")
     replay.add_argument("--to", type=instant, help="an instant with offset (default: now)")
-    replay.add_argument("--consumer", type=_consumer, default="", help="only types that this consumer receives")
+    replay.add_argument("--consumer", type=_consumer, help="only types that this consumer receives")
     replay.add_argument("--reason", required=True)
     replay.set_defaults(command=_replay)
 
@@ -62,9 +62,12 @@ def repair_parsers(commands: Any) -> None:
 
 def instant(text: str) -> datetime:
     """An instant with offset from the command line."""
-    found = datetime.fromisoformat(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     if found.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text} has no offset, such as Z or +02:00")
+        raise argparse.ArgumentTypeError(f"{text} needs an offset, such as 2026-05-04T12:00:00Z")
     return found
 
 
@@ -149,7 +152,7 @@ def _replay(options: argparse.Namespace) -> int:
             person=options.person,
             since=options.since,
             until=options.to,
-            consumer=options.consumer,
+            consumer=options.consumer or "",
             reason=options.reason,
         ),
     )

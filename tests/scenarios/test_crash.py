@@ -151,4 +151,4 @@ def test_events_are_compared_told_again_and_decided_by_command(running: Path) ->
     assert (code, text) == (2, "plantops: --rewind needs a --reason\n")
     code, text = plantops(running, "outbox", "replay", "materials", "--since", "2020-01-01", "--reason", "drill")
     assert code == 2
-    assert "has no offset" in text
+    assert "needs an offset" in text
