@@ -26,6 +26,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mix", default="", help="kinds of faults instead of those of the seed, such as F1,F3")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the phase with faults")
     parser.add_argument("--exhaustive", action="store_true", help="each fault point with each kind of command, alone")
+    parser.add_argument("--verbose", action="store_true", help="each fault, the slowest commands, answers INTERNAL")
     parser.add_argument("--no-planted", action="store_true", help="leave the planted bugs out")
     parser.add_argument("--only-planted", nargs="*", default=None, help="planted bugs alone, all or those named")
     parser.add_argument("--real-timers", action="store_true", help="the waits of production (30, 5, 20 s)")
@@ -70,6 +71,9 @@ async def _seeds(base: Ground, given: argparse.Namespace) -> list[Outcome]:
         outcome = await seed_run.run(base, wanted, timers=None if given.real_timers else TIMERS)
         outcomes.append(outcome)
         print(report.line(outcome), flush=True)
+        if given.verbose:
+            for text in (*outcome.slowest, *outcome.internal[:5], *(str(row) for row in outcome.happened)):
+                print(f"      {text}")
         if not outcome.good:
             for finding in outcome.findings[:20]:
                 print(f"    {finding}")

@@ -62,6 +62,8 @@ class Command:
     replayed: int = 0
     waited: float = 0.0
     """Seconds from the first to the last attempt."""
+    refusals: list[str] = field(default_factory=list)
+    """What it was answered before its outcome was known."""
 
     @property
     def id(self) -> str:
@@ -152,6 +154,7 @@ class Caller:
             try:
                 answer, replayed = await self._once(command)
             except Refused as refusal:
+                command.refusals.append(f"{time.monotonic() - begin:.1f} {str(refusal)[:80]}")
                 if refusal.code in {"INTERNAL", "UNKNOWN"}:
                     self.internal.append(f"{command.kind} {command.id}: {refusal}")
                 if refusal.code in FINAL:

@@ -46,6 +46,8 @@ class Outcome:
     stories: Mapping[str, int] = field(default_factory=dict)
     internal: list[str] = field(default_factory=list)
     """Answers INTERNAL, which no fault of the surroundings should lead to."""
+    slowest: list[str] = field(default_factory=list)
+    """The commands that took longest, with what they were answered meanwhile."""
 
     @property
     def good(self) -> bool:
@@ -229,6 +231,8 @@ class Run:
                 outcome.findings.append(f"story {ended.story.number} {ended.story.kind}: {ended.why}")
         outcome.stories = stories
         outcome.internal = list(self.caller.internal)
+        slow = sorted(self.caller.commands, key=lambda command: command.waited, reverse=True)[:3]
+        outcome.slowest = [f"{c.kind} {c.waited:.1f} s: {'; '.join(c.refusals)[:600]}" for c in slow]
 
 
 @contextlib.contextmanager
