@@ -103,21 +103,28 @@ class Gateway:
         return Response(answers.dumps({"status": "ok"}), 200, media_type="application/json")
 
     async def readyz(self, request: Request) -> Response:
-        """Every service answers SERVING and the gateway is not draining; says what is not so."""
+        """Every service answers SERVING and the gateway is not draining; says what is not so.
+
+        `?need=any` asks whether the door is open at all: one service that answers is enough. A load balancer asks so,
+        for else the outage of one service would take the doors to the others away (OPS-16).
+        """
         states = dict(
             zip(SERVICES, await asyncio.gather(*(self.services[name].ready() for name in SERVICES)), strict=True)
         )
         why = [f"{name}: {state}" for name, state in states.items() if state != "SERVING"]
         detail = [self._detail(name, state) for name, state in states.items() if state != "SERVING"]
+        closed = len(why) == len(SERVICES) or (bool(why) and request.query_params.get("need") != "any")
         if lacking := await self.identity.verifier.lacking():
+            closed = True
             why.insert(0, "gateway: no token can be verified")
             detail.insert(0, f"gateway: {lacking}")
         if self.draining:
+            closed = True
             why.insert(0, "gateway: draining")
             detail.insert(0, "gateway: draining")
         self._say(detail)
         content = {"status": "not ready" if why else "ready", "services": states, "why": why}
-        return Response(answers.dumps(content), 503 if why else 200, media_type="application/json")
+        return Response(answers.dumps(content), 503 if closed else 200, media_type="application/json")
 
     def _detail(self, service: str, state: str) -> str:
         """With what to do; addresses are for the log alone (SEC-56)."""

@@ -125,7 +125,7 @@ def probes(manifests: Manifests) -> Iterator[str]:
                     yield f"{workload}: {probe}: {key} is {have.get(key)!r}, wanted {value}"
             ready = probe == "readinessProbe"
             if workload.process == "gateway":
-                path = "/readyz" if ready else "/healthz"
+                path = "/readyz?need=any" if ready else "/healthz"
                 right = have.get("httpGet") == {"path": path, "port": "http"}
             else:
                 right = have.get("grpc") == {"port": workload.ports.get("grpc"), "service": "ready" if ready else ""}

@@ -98,6 +98,28 @@ async def test_what_is_in_flight_ends_before_the_process(
     assert await process.wait() == 0
 
 
+@pytest.mark.rule("OPS-16")
+async def test_the_outage_of_one_service_does_not_close_the_door_to_the_others(
+    issuer: Issuer, slow: tuple[int, asyncio.Event, asyncio.Event]
+) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    targets = {"maintenance": nobody, "materials": f"127.0.0.1:{slow[0]}", "procurement": nobody}
+    some = await started(environment(issuer, drain_delay=2, **targets))
+    none = await started(environment(issuer, **dict.fromkeys(targets, nobody)))
+    bases = [f"http://127.0.0.1:{(await line(process, 'listening'))['port']}" for process in (some, none)]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"{bases[0]}/readyz")).status_code == 503
+        opened = await client.get(f"{bases[0]}/readyz?need=any")
+        assert (opened.status_code, opened.json()["status"]) == (200, "not ready")
+        assert opened.json()["why"] == ["maintenance: cannot be reached", "procurement: cannot be reached"]
+        assert (await client.get(f"{bases[1]}/readyz?need=any")).status_code == 503
+        some.send_signal(signal.SIGTERM)
+        while (await client.get(f"{bases[0]}/readyz?need=any")).status_code == 200:
+            pass
+    none.send_signal(signal.SIGTERM)
+    assert [await process.wait() for process in (some, none)] == [0, 0]
+
+
 @pytest.mark.rule("OPS-17")
 async def test_a_second_signal_ends_at_once(issuer: Issuer, slow: tuple[int, asyncio.Event, asyncio.Event]) -> None:
     process = await started(environment(issuer, drain_delay=30))

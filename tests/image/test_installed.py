@@ -195,6 +195,7 @@ def test_the_plant_runs_from_the_wheel_as_the_manifests_say(pods: Pods, folder: 
         until(lambda name=service: serving(ports[name], "ready") or deployed[name].process.poll() is not None)
         assert serving(ports[service], ""), deployed[service].text
     until(lambda: ask(ports["gateway"], "GET", "/readyz")[0] == 200 or deployed["gateway"].process.poll() is not None)
+    assert ask(ports["gateway"], "GET", "/readyz?need=any")[0] == 200
     assert ask(ports["gateway"], "GET", "/healthz")[0] == 200, deployed["gateway"].text
 
     status, answer = ask(ports["gateway"], "POST", "/dev/token", {"person": "people/hanna"})

@@ -100,6 +100,11 @@ CASES: list[tuple[Check, Break, str]] = [
         lambda m: put(container(m, "gateway")["livenessProbe"]["httpGet"], path="/readyz"),
         "livenessProbe asks the wrong",
     ),
+    (
+        pods.probes,
+        lambda m: put(container(m, "gateway")["readinessProbe"]["httpGet"], path="/readyz"),
+        "readinessProbe asks the wrong",
+    ),
     (pods.grace, lambda m: container(m).pop("lifecycle"), "preStop sleeps 0 s"),
     (pods.grace, lambda m: put(pod(m), terminationGracePeriodSeconds=30), "pass the 30 s given"),
     (pods.grace, lambda m: put(config(m, "materials"), PLANTOPS_DRAIN_DELAY="10"), "delay 10 s"),
