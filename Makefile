@@ -82,6 +82,10 @@ overload: setup ## Load one service through the gateway with 2, 5 and 10 times i
 rolling: setup ## Restart twenty replicas of services and gateway one after the other under load (OPS-18)
 	@$(BIN)/python -m tests.load rolling
 
+.PHONY: upgrade
+upgrade: setup ## Let the present version take over a plant of the release before, and go back, under load (PROOF-8, F14)
+	@$(BIN)/python -m tests.upgrade
+
 .PHONY: lint
 lint: setup ## Check form, types and the contract
 	@$(BIN)/ruff check .

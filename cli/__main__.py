@@ -321,8 +321,11 @@ def _migrate(options: argparse.Namespace) -> int:
     except psycopg.OperationalError as error:
         print(f"plantops: {options.service}: {error}", file=sys.stderr)
         return 1
-    migrate.upgrade(options.service, url)
-    print(f"{options.service}: at {migrate.required_revision(options.service)}")
+    try:
+        print(migrate.upgrade(options.service, url))
+    except migrate.MigrationBlocked as error:
+        print(f"plantops: {options.service}: {error}; run it again", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -99,8 +99,8 @@ def _prepare(home: Home, found: Engines) -> None:
     hidden = home.secrets()
     databases.bootstrap(found.postgres_url, hidden)
     for service in databases.SERVICES:
-        say(f"database: {service} to its newest schema")
-        migrate.upgrade(service, databases.urls(found.postgres_url, service, hidden).migrator)
+        done = migrate.upgrade(service, databases.urls(found.postgres_url, service, hidden).migrator)
+        say(f"database: {done}")
     changed = asyncio.run(_streams(found.nats_url))
     say(f"streams: {changed} settings changed" if changed else "streams: as declared")
     issuer.ensure_key(home.issuer_key, home.jwks)

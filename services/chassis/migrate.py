@@ -4,7 +4,10 @@ The migrator acts as owner, so that every object belongs to a role that cannot l
 """
 
 import importlib
+import random
 import re
+import time
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +17,19 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, create_engine, pool, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.chassis.db import dialect_url
+from services.chassis.db import dialect_url, sqlstate
 from services.chassis.schema import TABLES
 
 _LOCK = 7_301_001
+LOCK_TIMEOUT = "2s"
+"""How long a step queues for a lock: everything that comes behind it on the table waits as long."""
+STATEMENT_TIMEOUT = "30min"
+PATIENCE = 600.0
+"""Seconds after which a migration that others keep from its locks gives up."""
+PAUSE_SECONDS = 0.5
 
 
 def script_of(service: str) -> Config:
@@ -45,24 +55,111 @@ def required_revision(service: str) -> str:
     return known[0]
 
 
-def upgrade(service: str, url: str, revision: str = "head") -> None:
-    """Bring a service's database to a revision; a second migrator waits for the first."""
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """What a migration did: the revisions of the database before and after, and how long it took."""
+
+    service: str
+    before: str
+    after: str
+    seconds: float
+
+    def __str__(self) -> str:
+        if self.before == self.after:
+            return f"{self.service}: at {self.after}, nothing to do"
+        return f"{self.service}: from {self.before or 'an empty database'} to {self.after} in {self.seconds:.1f} s"
+
+
+class MigrationBlocked(Exception):
+    """A lock that a migration needs was not to be had; nothing of the step that needed it was done."""
+
+
+def upgrade(service: str, url: str, revision: str = "head", *, patience: float = PATIENCE) -> Upgraded:
+    """Bring a service's database to a revision, and say what was done; MigrationBlocked after so many seconds.
+
+    A second migrator waits for the first. A step that does not get its locks within LOCK_TIMEOUT gives up the place
+    in the queue, so that the calls behind it go on, and is tried again (REL-82); each revision is a transaction.
+    """
+    begin = time.monotonic()
     engine = create_engine(dialect_url(url, "psycopg"), poolclass=pool.NullPool)
     config = script_of(service)
-    with engine.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
-        connection.execute(text(f"set role {service}_owner"))
-        connection.commit()
-        config.attributes["connection"] = connection
-        config.attributes["service"] = service
-        command.upgrade(config, revision)
-        for login in ("app", "migrator"):  # services compare the revision; they never change it
-            connection.execute(text(f"grant select on alembic_version to {service}_{login}"))
-        connection.commit()
-        connection.execute(text("reset role"))
-        connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
-        connection.commit()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            _alone(connection, begin + patience)
+            connection.execute(text(f"set role {service}_owner"))
+            connection.execute(text(f"set lock_timeout = '{LOCK_TIMEOUT}'"))
+            connection.execute(text(f"set statement_timeout = '{STATEMENT_TIMEOUT}'"))
+            connection.commit()
+            config.attributes["connection"] = connection
+            config.attributes["service"] = service
+            before = _revision(connection)
+            _stepwise(config, connection, revision, begin + patience)
+            for login in ("app", "migrator"):  # services compare the revision; they never change it
+                connection.execute(text(f"grant select on alembic_version to {service}_{login}"))
+            connection.commit()
+            after = _revision(connection)
+            connection.execute(text("reset role"))
+            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+            connection.commit()
+    finally:
+        engine.dispose()
+    return Upgraded(service, before, after, time.monotonic() - begin)
+
+
+def _alone(connection: Connection, until: float) -> None:
+    """Wait for the migrators' lock by asking again: a session that waits in a statement would hold a snapshot, for
+    which an index that the other one builds concurrently would wait in turn."""
+    while not connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar():
+        connection.rollback()
+        if time.monotonic() > until:
+            raise MigrationBlocked("another migrator holds the lock")
+        time.sleep(PAUSE_SECONDS)
+
+
+def _revision(connection: Connection) -> str:
+    versioned = connection.execute(text("select to_regclass('public.alembic_version') is not null")).scalar()
+    found = connection.execute(text("select version_num from alembic_version")).scalar() if versioned else ""
+    connection.commit()
+    return str(found or "")
+
+
+def _stepwise(config: Config, connection: Connection, revision: str, until: float) -> None:
+    while True:
+        try:
+            command.upgrade(config, revision)
+            return
+        except OperationalError as error:
+            connection.rollback()
+            if sqlstate(error) != "55P03":
+                raise
+            if time.monotonic() > until:
+                raise MigrationBlocked(
+                    f"a table stayed locked by others (revision {_revision(connection) or 'none'} is done)"
+                ) from error
+            time.sleep(random.uniform(0.5, 1.5) * PAUSE_SECONDS)
+
+
+def index_later(op: Any, name: str, on: str) -> None:
+    """An index on a table that is in use, built beside the writers and outside of the transaction (REL-82).
+
+    `on` is what stands behind ON: `"stock (item, lot)"`. What an attempt that broke off left behind is replaced; since
+    the whole revision is then run again, it holds nothing else.
+    """
+    with op.get_context().autocommit_block():
+        op.execute(f"drop index concurrently if exists {name}")
+        op.execute(f"create index concurrently {name} on {on}")
+
+
+def constraint_later(op: Any, table: str, name: str, rule: str) -> None:
+    """A rule for a table that is in use: at once for what is written, afterwards compared with what is there (REL-82).
+
+    `rule` is a check, foreign key or not-null constraint as SQL: `"check (quantity > 0)"`, `"not null lot"`. Like
+    `index_later` it stands in a revision of its own.
+    """
+    op.execute(f"alter table {table} drop constraint if exists {name}")
+    op.execute(f"alter table {table} add constraint {name} {rule} not valid")
+    with op.get_context().autocommit_block():
+        op.execute(f"alter table {table} validate constraint {name}")
 
 
 def ours(name: str | None, kind: str) -> bool:
