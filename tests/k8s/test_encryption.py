@@ -2,9 +2,7 @@
 
 import datetime
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +18,8 @@ from sqlalchemy import text
 from cli.engines import Engines
 from cli.engines.nats import _program
 from cli.engines.ports import free_port
-from k8s.checks.manifests import ROOT, Manifests
-from services.chassis import db
+from k8s.checks.manifests import Manifests
+from services.chassis import bus, db
 
 AUTHORITY = "ca.crt"
 
@@ -80,29 +78,20 @@ def broker(authority: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.rule("OPS-24")
-def test_clients_of_the_broker_trust_the_authority_of_the_manifests(
-    broker: str, authority: Path, tmp_path: Path, parsed: dict[str, Manifests]
+async def test_clients_of_the_broker_trust_the_authority_of_the_manifests(
+    broker: str, authority: Path, monkeypatch: pytest.MonkeyPatch, parsed: dict[str, Manifests]
 ) -> None:
-    services = [item for item in parsed["prod"].processes if item.name != "gateway"]
-    for workload in services:
-        variables = parsed["prod"].environment(workload.containers[0])
-        assert variables["SSL_CERT_FILE"].endswith(f"/{AUTHORITY}")
-    (tmp_path / "url").write_text(broker)
-
-    def apply(wait: float, **given: str) -> subprocess.CompletedProcess[str]:
-        words = ["nats", "apply", "--nats-url-file", str(tmp_path / "url"), "--wait", str(wait)]
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("PLANTOPS_", "SSL_"))}
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *words], env=clean | given, cwd=ROOT,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-
-    trusted = apply(30, SSL_CERT_FILE=str(authority / AUTHORITY))
-    assert trusted.returncode == 0, trusted.stderr
-    assert "streams and consumers are as declared" in trusted.stdout
-    unknown = apply(2)
-    assert unknown.returncode == 1
-    assert "does not answer" in unknown.stderr
+    for workload in parsed["prod"].workloads:
+        if workload.labels["app.kubernetes.io/component"] in ("service", "bootstrap"):
+            variables = parsed["prod"].environment(workload.containers[0])
+            assert variables["SSL_CERT_FILE"].endswith(f"/{AUTHORITY}")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / AUTHORITY))
+    trusting = await bus.connect(broker, "plantops-nats", wait=30)
+    assert await bus.apply(trusting)
+    await trusting.close()
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises((bus.NatsError, OSError, TimeoutError)):
+        await bus.connect(broker, "plantops-nats", wait=1)
 
 
 @pytest.mark.rule("OPS-29")
