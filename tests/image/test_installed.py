@@ -184,7 +184,7 @@ def ask(port: int, method: str, path: str, body: Any = None, token: str = "") ->
         connection.close()
 
 
-@pytest.mark.rule("OPS-13", "OPS-16", "OPS-17")
+@pytest.mark.rule("OPS-13", "OPS-17", "SEC-41")
 def test_the_plant_runs_from_the_wheel_as_the_manifests_say(pods: Pods, folder: Path) -> None:
     """Read-only, as process 1, with users, files and probes of the manifests: a command and its event go through."""
     before = pods.installed.files()
