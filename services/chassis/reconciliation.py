@@ -19,13 +19,11 @@ from services.chassis.operations import bound_to, everywhere, sources_of
 from services.chassis.replay import Wanted
 from services.chassis.unit import Unit
 
-_REPLAY = """
+_REPLAYS = text("""
     select number, since, until, event_types, coalesce(cardinality(positions), 0) as positions, aggregate,
            requested_by, reason, requested_at, published, finished_at
-    from replay_request
-"""
-_REPLAYS = text(_REPLAY + " where number < :before order by number desc limit :size")
-_ONE = text(_REPLAY + " where number = :number")
+    from replay_request where number < :before order by number desc limit :size
+""")
 _RECEIVED = text("""
     select event_id, received_at from inbox
     where consumer = :consumer and event_id > :after and received_at >= :start
@@ -74,7 +72,7 @@ async def replay_events(unit: Unit, request: Any) -> Replay:
         positions=sorted(set(request.positions)) or None,
     )
     number = await replay.ask(unit, wanted, by=unit.caller.name, reason=request.reason)
-    row = (await unit.execute(_ONE, {"number": number})).one()
+    row = (await unit.execute(_REPLAYS, {"before": number + 1, "size": 1})).one()
     unit.audit(
         f"replays/{number}",
         unit.context.action,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.databases import SERVICES
+from services.chassis.gaps import subject_of
 from tests.contract.contract import ROOT
 
 WHERE_NEEDED = {"maintenance": {"numpy", "scipy"}, "procurement": {"numpy"}}
@@ -132,7 +133,10 @@ def test_only_the_relay_publishes() -> None:
     asking = (ROOT / "services/chassis/pull.py").read_text()  # asks for messages, with the consumer's own subject
     assert re.findall(r"\.publish\((\S+),", asking) == ["self._subject"]
     assert re.findall(r"self\._subject = f?(\S+)", asking) == ['"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"']
-    assert found - {"services/chassis/pull.py"} == {"services/chassis/publisher.py"}
+    asking = (ROOT / "services/chassis/gaps.py").read_text()  # asks the owner, outside of all streams
+    assert re.findall(r"nc\.(?:request|publish)\(\s*(\w+)\(", asking) == ["subject_of"]
+    assert subject_of("x") == "plantops.x.replay"
+    assert found - {"services/chassis/pull.py", "services/chassis/gaps.py"} == {"services/chassis/publisher.py"}
     assert set(_importers("services.chassis.publisher")) == {"services/chassis/relay.py", "services/chassis/replay.py"}
 
 
