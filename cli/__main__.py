@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from cli.elsewhere import Unreachable, plant_of
 from cli.engines import EngineFailed
 from cli.home import DEFAULT, GATEWAY_PORT, SERVICES, Home, NotRunning
 from cli.repair import instant, repair_parsers
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.command(options)
         return code
-    except NotRunning as error:
+    except (NotRunning, Unreachable) as error:
         print(f"plantops: {error}", file=sys.stderr)
         return 2
     except Refused as error:
@@ -185,8 +186,9 @@ def _backup_check(options: argparse.Namespace) -> int:
     from cli.backup_check import check
 
     async def work() -> int:
-        async with Session.of(Home(options.data)) as session:
-            return await check(session)
+        home = Home(options.data)
+        async with Session.of(home) as session:
+            return await check(home, session)
 
     return asyncio.run(work())
 
@@ -220,7 +222,7 @@ def _check(options: argparse.Namespace) -> int:
     from cli.check import check
 
     async def work() -> int:
-        async with Session.of(Home(options.data)) as session:
+        async with Session.of(plant_of(options.data)) as session:
             return await check(session, f"sites/{options.site}" if options.site else "", person=options.person)
 
     return asyncio.run(work())

@@ -12,19 +12,19 @@ from cli import backup
 from cli.check import ledgers
 from cli.engines import EngineFailed, account, archive
 from cli.engines.postgres import programs
-from cli.home import SERVICES
+from cli.home import SERVICES, Home
 from cli.session import Session
 from services.chassis import migrate
 
 
-async def check(session: Session) -> int:
+async def check(home: Home, session: Session) -> int:
     """Print what was compared and every difference; 0 when there is none."""
-    url = session.home.addresses().postgres_url
+    url = home.addresses().postgres_url
     findings: list[str] = []
     for service in SERVICES:
         findings += _revision(url, service)
     findings += _amcheck(url)
-    findings += _rows(url, session.home.folder / backup.RESTORED)
+    findings += _rows(url, home.folder / backup.RESTORED)
     findings += await ledgers(session)
     for finding in findings:
         print(f"difference: {finding}")

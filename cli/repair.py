@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.home import SERVICES, Home
+from cli.elsewhere import plant_of
+from cli.home import SERVICES
 from cli.session import Session
 
 PERSON = "people/opal"
@@ -80,7 +81,7 @@ def _consumer(text: str) -> str:
 
 def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitable[int]]) -> int:
     async def run() -> int:
-        async with Session.of(Home(options.data)) as session:
+        async with Session.of(plant_of(options.data)) as session:
             return await work(session)
 
     return asyncio.run(run())

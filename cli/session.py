@@ -22,6 +22,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from cli.elsewhere import Elsewhere
 from cli.home import SERVICES, Home
 from services.chassis.bind import rpc_services
 
@@ -67,7 +68,7 @@ def methods() -> dict[tuple[str, str], MethodDescriptor]:
 class Session:
     """A connection to one plant; closes with `async with`."""
 
-    home: Home
+    home: Home | Elsewhere
     patience: float = PATIENCE
     repeated: int = 0
     """Calls that had to be made again because a part of the plant was away."""
@@ -75,7 +76,7 @@ class Session:
     _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, home: Home) -> "Session":
+    def of(cls, home: Home | Elsewhere) -> "Session":
         """A session with the plant that runs on a folder; NotRunning when none does."""
         home.addresses()
         return cls(home)
@@ -188,6 +189,8 @@ class Session:
 
     async def token(self, person: str) -> str:
         """An access token of the development issuer for a person; remembered for five minutes."""
+        if isinstance(self.home, Elsewhere):
+            return self.home.token(person)
         known = self._tokens.get(person)
         if known is not None and known[1] > time.monotonic():
             return known[0]

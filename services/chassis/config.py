@@ -32,7 +32,7 @@ PROCESSES = ("maintenance", "materials", "procurement", "gateway")
 NOT_OURS = frozenset(
     {
         "CONFIG", "DATA", "ENGINES", "NATS_IMAGE", "NATS_PORT", "POSTGRES_IMAGE", "POSTGRES_PORT", "POSTGRES_URL",
-        "TEST_PROFILE",
+        "SERVICES", "TEST_PROFILE", "TOKEN_FILE",
     }
 )  # fmt: skip
 """Keys that the engines, the tests and the command line read."""
