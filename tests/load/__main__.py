@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import importlib
 import os
+import signal
 import sys
 import time
 
@@ -31,6 +32,7 @@ def main() -> int:
     for name in names:
         if name not in (*NAMES, *ALONE):
             parser.error(f"there is no benchmark {name}; there are {', '.join((*NAMES, *ALONE))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started here is ended too
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its word about each process that is started
     structlog.configure(processors=[_silent], cache_logger_on_first_use=False)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")

@@ -96,7 +96,7 @@ class Fleet:
         environment = {key: value for key, value in found.environment.items() if prefix not in key}
         environment |= {prefix + key: value for key, value in settings.items() if key in version.settings}
         if version.path:
-            environment["PYTHONPATH"] = os.pathsep.join(version.path)
+            environment |= {"PYTHONPATH": os.pathsep.join(version.path), "PYTHONSAFEPATH": "1"}  # not the folder here
         command = [version.python, *found.command[1:]]
         return Child(f"{name}-{number}", command, environment, self.home.logs / f"{name}-{number}.log")
 

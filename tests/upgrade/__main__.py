@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="order in which services are replaced")
     seed = parser.parse_args().seed
     seed = random.randrange(10**6) if seed is None else seed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started here is ended too
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with tempfile.TemporaryDirectory(prefix="plantops-upgrade-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
