@@ -66,6 +66,10 @@ bench-events: setup ## Measure the time from a commit to the effect in another s
 bench-command: setup ## Compare the CPU of whole commands with an empty gRPC call
 	@$(BIN)/python -m tests.load command
 
+.PHONY: bench-watching
+bench-watching: setup ## Measure what it costs a command to be counted and traced
+	@$(BIN)/python -m tests.load watching
+
 .PHONY: bench-import
 bench-import: setup ## Compare an import of history with a bare COPY of the same rows
 	@$(BIN)/python -m tests.load import

@@ -73,6 +73,7 @@ def engine(url: str, *, pool_size: int, application: str, metrics: Metrics | Non
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error's text goes to the log
         json_serializer=json_text,
         connect_args={"server_settings": {"application_name": application, "timezone": "UTC"}},
     )

@@ -46,6 +46,19 @@ def test_a_metric_has_a_regular_name_and_labels_from_closed_sets(name: str) -> N
     assert one.help.endswith(".") or one.kind == "gauge"
 
 
+def table() -> str:
+    """The metrics as the guide shows them."""
+    places = {("service",): "services", ("gateway",): "gateway"}
+    return "\n".join(
+        f"| `{name}` | {one.kind} | {', '.join(one.labels)} | {places.get(one.places, 'all')} | {one.help} |"
+        for name, one in DECLARED.items()
+    )
+
+
+def test_the_guide_lists_the_metrics() -> None:
+    assert table() in (ROOT / "docs/how-to/observe.md").read_text(), f"put this into the guide:\n{table()}"
+
+
 @pytest.mark.rule("OPS-41")
 def test_what_is_declared_is_fed_and_what_is_fed_is_declared() -> None:
     used: set[str] = set()

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from services.chassis import telemetry
+from services.chassis.serve import Process
 
 CANARY = "canary-7f3a"
 
@@ -51,6 +54,14 @@ def test_a_secret_in_an_exception_or_a_librarys_line_is_hidden(lines: Any) -> No
     logging.getLogger("library").warning("postgresql://app:%s@db/x", CANARY)
     assert len(lines()) == 2
     assert CANARY not in json.dumps(lines())
+
+
+@pytest.mark.rule("OPS-43")
+async def test_the_text_of_a_database_error_shows_no_parameter(process: Process) -> None:
+    async with process.sessions() as session:
+        with pytest.raises(DBAPIError, match="division by zero") as caught:
+            await session.execute(text("select 1 / (length(cast(:word as text)) * 0)"), {"word": CANARY})
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.rule("OPS-43")

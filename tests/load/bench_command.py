@@ -6,6 +6,7 @@ The database's CPU is not in it.
 """
 
 import asyncio
+import itertools
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,21 +59,13 @@ async def run(found: Stage) -> list[Report]:
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         empty = channel.unary_unary(echo.METHOD)
         asset, meters = await _prepared(caller)
-        hour = iter(range(10**6))
-        begin = datetime(2020, 1, 1, tzinfo=UTC)
+        readings = Readings(meters)
 
         def read() -> list[Any]:
             return [assets_pb2.GetAssetRequest(name=asset) for _ in range(CALLS)]
 
         def change() -> list[Any]:
-            made = []
-            for _ in range(CALLS // 4):
-                at = next(hour)
-                request = meters_pb2.CreateReadingRequest(parent=meters[at % METERS], request_id=str(uuid4()))
-                request.raw_value.value = str(at)
-                request.measure_time.FromDatetime(begin + timedelta(hours=at))
-                made.append(request)
-            return made
+            return readings.next(CALLS // 4)
 
         async def called(request: bytes) -> bytes:
             answer: bytes = await empty(request, metadata=caller.metadata, timeout=60)
@@ -97,12 +90,32 @@ async def run(found: Stage) -> list[Report]:
         return reports
 
 
-async def _prepared(caller: Caller) -> tuple[str, list[str]]:
+class Readings:
+    """Requests for the next readings of meters, in turn; each an hour after the one before."""
+
+    def __init__(self, meters: list[str]) -> None:
+        self.meters = meters
+        self._hour = itertools.count()
+
+    def next(self, count: int) -> list[Any]:
+        """So many requests."""
+        made = []
+        for at in itertools.islice(self._hour, count):
+            request = meters_pb2.CreateReadingRequest(
+                parent=self.meters[at % len(self.meters)], request_id=str(uuid4())
+            )
+            request.raw_value.value = str(at)
+            request.measure_time.FromDatetime(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=at))
+            made.append(request)
+        return made
+
+
+async def _prepared(caller: Caller, site_id: str = "hamburg") -> tuple[str, list[str]]:
     site = sites_pb2.Site(title="x", time_zone="Europe/Berlin", currency_code="EUR", country_code="DE")
-    await caller(sites_pb2.CreateSiteRequest(site_id="hamburg", site=site, request_id=str(uuid4())))
+    await caller(sites_pb2.CreateSiteRequest(site_id=site_id, site=site, request_id=str(uuid4())))
     made = await caller(
         assets_pb2.CreateAssetRequest(
-            parent="sites/hamburg",
+            parent=f"sites/{site_id}",
             asset_id="press",
             asset=assets_pb2.Asset(number="P1", title="Press", criticality="B"),
             request_id=str(uuid4()),
