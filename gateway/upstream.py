@@ -32,7 +32,7 @@ from services.chassis.faults import (
     Unimplemented,
 )
 from services.chassis.requests import changes
-from services.chassis.tracing import SpanKind, Tracing, Work, carried, given
+from services.chassis.tracing import SpanKind, Tracing, Work, carried, current, given
 
 ATTEMPTS = 4
 RETRY: Mapping[str, Any] = {
@@ -166,7 +166,8 @@ class Upstream:
         """The client's side of a call, and the metadata with which it goes on."""
         service, method = route.rpc.containing_service, route.rpc.name
         name, attributes = f"{service.name}/{method}", conventions.rpc(service.full_name, method)
-        with self.tracing.work(name, SpanKind.CLIENT, given(metadata), attributes=attributes, current=False) as work:
+        parent = given(metadata) or current()  # what the gateway asks for itself belongs to the request as well
+        with self.tracing.work(name, SpanKind.CLIENT, parent, attributes=attributes, current=False) as work:
             yield work, carried(metadata, work) if self.tracing.on else metadata
 
     def _begun(self, route: Route, request: Message, metadata: Metadata, seconds: float) -> Any:

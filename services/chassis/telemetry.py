@@ -60,8 +60,8 @@ def start(process: str, level: str = "info") -> None:
 
 def _named(process: str) -> Any:
     def add(logger: object, name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        entry.setdefault("service", process)
-        return entry
+        first = {"time": entry.pop("time", ""), "level": entry.pop("level", ""), "service": process}
+        return {**first, "event": entry.pop("event", ""), **entry}
 
     return add
 
