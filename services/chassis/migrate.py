@@ -93,7 +93,8 @@ def upgrade(service: str, url: str, revision: str = "head", *, patience: float =
             config.attributes["connection"] = connection
             config.attributes["service"] = service
             before = _revision(connection)
-            _stepwise(config, connection, revision, begin + patience)
+            if not before or before in revisions(service):  # else the next release was here: nothing to do (OPS-39)
+                _stepwise(config, connection, revision, begin + patience)
             for login in ("app", "migrator"):  # services compare the revision; they never change it
                 connection.execute(text(f"grant select on alembic_version to {service}_{login}"))
             connection.commit()

@@ -70,6 +70,16 @@ def test_a_released_schema_becomes_the_newest_one(service: str, fresh: Any, boot
     assert str(again) == f"{service}: at {migrate.required_revision(service)}, nothing to do"
 
 
+@pytest.mark.rule("OPS-35", "REL-82")
+def test_the_job_of_a_release_that_is_taken_back_to_finds_nothing_to_do(fresh: Any) -> None:
+    urls = fresh("materials", "materials_ahead")
+    migrate.upgrade("materials", urls.migrator)
+    with psycopg.connect(urls.migrator, autocommit=True) as database:
+        database.execute("set role materials_owner")
+        database.execute("update alembic_version set version_num = '9999'")
+    assert str(migrate.upgrade("materials", urls.migrator)) == "materials: at 9999, nothing to do"
+
+
 @pytest.mark.rule("REL-82")
 @pytest.mark.parametrize("service", databases.SERVICES)
 def test_no_revision_after_the_first_stops_or_breaks_a_plant_that_runs(service: str, fresh: Any) -> None:
