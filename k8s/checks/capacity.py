@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from k8s.checks.manifests import Manifests, quantity
+import yaml
+
+from k8s.checks.manifests import VALUES, Manifests, quantity
 from k8s.checks.rule import rule
 from services.chassis.config import ServiceConfig
 
@@ -71,7 +73,7 @@ def quota(manifests: Manifests) -> Iterator[str]:
 
 
 def demand(manifests: Manifests) -> dict[str, float]:
-    """What all pods take at the upper bounds, those of the database operator among them."""
+    """What all pods take at the upper bounds, those of the database operator and of the broker's chart among them."""
     total = dict.fromkeys(("pods", "requests.cpu", "requests.memory", "limits.memory"), 0.0)
 
     def add(pods: int, requests: dict[str, str], limits: dict[str, str]) -> None:
@@ -88,4 +90,14 @@ def demand(manifests: Manifests) -> dict[str, float]:
         spec = cluster["spec"]
         total["pods"] += spec["instances"]
         add(spec["instances"], spec["resources"]["requests"], spec["resources"]["limits"])
+        for store in manifests.of("ObjectStore"):
+            if store["metadata"]["name"] == cluster["metadata"]["name"]:
+                sidecar = store["spec"]["instanceSidecarConfiguration"]["resources"]
+                add(spec["instances"], sidecar["requests"], sidecar["limits"])
+    if manifests.get("StatefulSet", "nats") is None:
+        values = yaml.safe_load(VALUES.read_text())
+        servers = values["config"]["cluster"]["replicas"]
+        total["pods"] += servers
+        for given in (values["container"]["resources"], values["promExporter"]["merge"]["resources"]):
+            add(servers, given["requests"], given["limits"])
     return total

@@ -6,13 +6,12 @@ from typing import Any
 
 import yaml
 
-from k8s.checks.manifests import K8S, SERVICES, Manifests, quantity
+from k8s.checks.manifests import SERVICES, VALUES, Manifests, quantity
 from k8s.checks.rule import rule
 from services.chassis import bus
 
 FILE_SHARE = 0.7
 """Part of a volume that JetStream may fill (OPS-25)."""
-VALUES = K8S / "components" / "nats-values" / "values.yaml"
 ACCOUNT = "APP"
 
 

@@ -13,6 +13,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
+VALUES = K8S / "components" / "nats-values" / "values.yaml"
+"""What the broker's official chart is given."""
 NAMESPACE = "plantops"
 SERVICES = ("maintenance", "materials", "procurement")
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from k8s.checks import capacity, edges, engines, forms, pods, references
-from k8s.checks.manifests import Manifests
+from k8s.checks.manifests import VALUES, Manifests
 from k8s.checks.rule import Check
 
 Break = Callable[[Manifests], Any]
@@ -370,7 +370,7 @@ def test_a_broker_of_development_that_does_not_sync_is_noticed(dev: Manifests) -
     ],
 )
 def test_values_of_the_broker_that_lose_events_are_noticed(path: tuple[str, ...], value: Any, fault: str) -> None:
-    values = yaml.safe_load(engines.VALUES.read_text())
+    values = yaml.safe_load(VALUES.read_text())
     assert list(engines.values_faults(values)) == []
     place = values = copy.deepcopy(values)
     for key in path[:-1]:
