@@ -30,7 +30,7 @@ async def listed(session: Session, *, person: str, service: str = "") -> int:
             print(f"  {letter.reason}")
             if letter.waiting_count:
                 print(f"  {letter.waiting_count} later events wait behind it")
-    print(f"{count} dead letters" if count else "no dead letter")
+    print({0: "no dead letter", 1: "1 dead letter"}.get(count, f"{count} dead letters"))
     return 0
 
 

@@ -17,8 +17,8 @@ from sqlalchemy import text
 from services.chassis import dead_letter
 from services.chassis.dead_letter import Letter
 from services.chassis.envelope import Envelope
-from services.chassis.faults import FailedPrecondition, Fault, FieldInvalid, NotFound
-from services.chassis.inbox import Inbox, transient
+from services.chassis.faults import FailedPrecondition, FieldInvalid, NotFound
+from services.chassis.inbox import Inbox, OutOfTurn, transient
 from services.chassis.operations import everywhere, letter_of
 from services.chassis.resource import key_of
 from services.chassis.unit import Unit
@@ -83,9 +83,9 @@ async def replay(unit: Unit, request: Any) -> DeadLetterDecision:
     try:
         async with unit.attempt():
             outcome, released = await inbox.again(unit, envelope, payload, past_gap=letter.kind == "gap")
-    except Fault:
+    except OutOfTurn:
         raise
-    except Exception as error:
+    except Exception as error:  # a refusal of the listener too: it is about the event, not about this request
         if transient(error):
             raise
         raise NotApplicable(error=f"{type(error).__name__}: {error}"[:500]) from error

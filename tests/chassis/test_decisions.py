@@ -12,6 +12,7 @@ from plantops.materials.v1.events_pb2 import ItemChanged
 from plantops.procurement.v1 import operations_pb2 as procurement
 
 from cli.databases import SERVICES
+from services.chassis.faults import FieldInvalid
 from services.chassis.inbox import Inbox
 from tests.plant import Refused
 from tests.world import Plant
@@ -159,8 +160,9 @@ async def test_a_corrected_event_is_applied_as_corrected(plant: Plant, poisoned:
 
 
 @pytest.mark.rule("REL-44")
+@pytest.mark.parametrize("error", [ValueError("still broken"), FieldInvalid(field="title", rule="still broken")])
 async def test_a_replay_that_fails_again_changes_nothing(
-    plant: Plant, poisoned: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    plant: Plant, poisoned: tuple[str, str], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     name, event_id = poisoned
     inbox = inbox_of(plant)
@@ -169,7 +171,7 @@ async def test_a_replay_that_fails_again_changes_nothing(
     async def half(event: Any, unit: Any) -> None:
         assert good.listener is not None
         await good.listener(event, unit)
-        raise ValueError("still broken")
+        raise error
 
     monkeypatch.setitem(inbox.types, ItemChanged.DESCRIPTOR.full_name, type(good)(good.descriptor, False, half))  # type: ignore[arg-type]
     with pytest.raises(Refused) as caught:
