@@ -11,6 +11,7 @@ Streams are never in it: they are made anew and filled from the outboxes.
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -245,7 +246,8 @@ def told_restore(store: Path, plant: Path, at: datetime | None) -> int:
 
 
 def told_archive(url: str, store: Path) -> int:
-    """Receive a server's log until Ctrl-C."""
+    """Receive a server's log until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with archive.Archive(store) as receiver:
         receiver.follow(url)
         print(f"archive: {receiver.folder} receives the database's log; Ctrl-C ends it", flush=True)

@@ -12,9 +12,10 @@ After a restore, in this order:
  4 Compare the services.     plantops --data NEW check
                              When all databases come from one backup and one instant, there is no difference and
                              step 5 is empty.
- 5 Reconcile.                plantops --data NEW reconcile
-                             Needed when one database is older than the others: it publishes again what an inbox
-                             lacks, and lists what no outbox has any more.
+ 5 Reconcile.                plantops --data NEW reconcile --dry-run
+                             plantops --data NEW reconcile --rewind --reason "materials restored to ..."
+                             Needed when one database is older than the others: what its inbox lacks is told again,
+                             the others expect its next events anew, and what no outbox has any more is listed.
  6 A person decides.         What is listed, and what people, scanners and other systems sent after the instant: they
                              send it again with the same request id, which is safe, or it is entered by hand.
  7 Take a new base backup.   plantops --data NEW backup create --to NEWFOLDER

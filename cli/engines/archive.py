@@ -98,6 +98,7 @@ class Archive:
         self._stack = contextlib.ExitStack()
         self._server: Server | None = None
         self._url = ""
+        self._size = 0
         self._started = 0.0
         self._told = False
 
@@ -131,10 +132,14 @@ class Archive:
         claim(self.store, Origin.of(url))
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self._stack.enter_context(held(self.folder, "archive"))
+        self._end_orphan()
         with connected(url) as connection:
             known = connection.execute("select 1 from pg_replication_slots where slot_name = %s", [SLOT]).fetchone()
             if not known:
                 connection.execute("select pg_create_physical_replication_slot(%s, true)", [SLOT])
+            size = connection.execute("select setting from pg_settings where name = 'wal_segment_size'").fetchone()
+            assert size is not None
+            self._size = int(size[0])
         self._url = url
         self._launch()
         assert self._server is not None
@@ -170,11 +175,25 @@ class Archive:
         return False
 
     def _launch(self) -> None:
+        _drop_blank(self.folder, self._size)
         options, environment = client(self._url)
         command = [str(programs(Account(None, None)) / "pg_receivewal"), "-D", str(self.folder), "--slot", SLOT]
         command += ["--synchronous", "--status-interval=1", "--no-loop", *options]  # `watch` starts it again
         self._server = Server("archive", command, self.store / "archive.log", Account(None, None), environment)
         self._started = time.monotonic()
+        (self.store / "archive.pid").write_text(str(self._server.pid))
+
+    def _end_orphan(self, seconds: float = 20) -> None:
+        """End a receiver of this very folder whose owner died without stopping it: it would keep the slot."""
+        try:
+            pid = int((self.store / "archive.pid").read_text())
+        except (OSError, ValueError):
+            return
+        until = time.monotonic() + seconds
+        with contextlib.suppress(OSError):
+            while str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGINT if time.monotonic() < until else signal.SIGKILL)
+                time.sleep(0.05)
 
     def _receives(self) -> bool:
         with connected(self._url) as connection:
@@ -186,11 +205,26 @@ class Archive:
 # --- what lies in an archive ------------------------------------------------------------------------------------
 
 
-def segments(folder: Path) -> dict[str, Path]:
-    """Name -> file of the segments that an archive holds, in order; the last one may be partial."""
-    found = {path.name[:_SEGMENT]: path for path in sorted(folder.glob("[0-9A-F]*.partial")) if _is(path.name[:-8])}
+def segments(folder: Path, size: int = 0) -> dict[str, Path]:
+    """Name -> file of the segments that an archive holds, in order; the last one may be partial.
+
+    With the `size` of a segment, a partial one that was still being laid out when its receiver died is left out.
+    """
+    found = {
+        path.name[:_SEGMENT]: path
+        for path in folder.glob("[0-9A-F]*.partial")
+        if _is(path.name[:-8]) and (not size or path.stat().st_size == size)
+    }
     found |= {path.name: path for path in folder.glob("[0-9A-F]*") if _is(path.name)}
     return dict(sorted(found.items()))
+
+
+def _drop_blank(folder: Path, size: int) -> None:
+    """Remove a partial segment that is shorter than a segment and holds nothing: a receiver fills it with zeros
+    before it writes, and refuses for ever what another left half filled."""
+    for path in folder.glob("*.partial"):
+        if 0 < path.stat().st_size < size and not path.read_bytes().strip(b"\0"):
+            path.unlink()
 
 
 def _is(name: str) -> bool:
@@ -210,9 +244,9 @@ def hole(names: Mapping[str, Path], first: str, size: int) -> str:
     return ""
 
 
-def stage(folder: Path, first: str, target: Path, who: Account) -> None:
+def stage(names: Mapping[str, Path], folder: Path, first: str, target: Path, who: Account) -> None:
     """Copy segments from `first` on, and the histories of timelines, to where the server's account may read them."""
-    for name, path in segments(folder).items():
+    for name, path in names.items():
         if name[8:] >= first[8:]:
             shutil.copyfile(path, target / name)
             who.own(target / name)

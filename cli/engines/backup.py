@@ -121,15 +121,16 @@ def restore(
     keeps = {path.name for path in data.parent.iterdir()} if data.parent.exists() else set()
     try:
         first, _ = first_segment(base)
-        names = archive.segments(wal) if wal is not None and wal.is_dir() else {}
-        missing = archive.hole(names, first, _segment_size(base))
+        size = _segment_size(base)
+        names = archive.segments(wal, size) if wal is not None and wal.is_dir() else {}
+        missing = archive.hole(names, first, size)
         if missing:
             raise BackupInvalid(f"the archive {wal} lacks segment {missing}; nothing behind it can be restored")
         _lay_down(base, data, who)
         staged.mkdir(mode=0o700)
         who.own(staged)
         if wal is not None and names:
-            archive.stage(wal, first, staged, who)
+            archive.stage(names, wal, first, staged, who)
         if password and not word.exists():
             word.touch(mode=0o600)
             word.write_text(password)

@@ -18,7 +18,7 @@ import psycopg
 from cli.engines import account
 
 PLANTOPS = [sys.executable, "-m", "cli"]
-READY_SECONDS = 120.0
+READY_SECONDS = 400.0
 
 
 class DrillFailed(Exception):
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("PLANTOPS_")}
 
 
-def plantops(*words: str, seconds: float = 180, wrong: bool = False) -> str:
+def plantops(*words: str, seconds: float = 400, wrong: bool = False) -> str:
     """Run a command of the command line; what it printed. DrillFailed when its exit code is not 0 (1 for `wrong`)."""
     done = subprocess.run(
         [*PLANTOPS, *words],

@@ -104,6 +104,17 @@ def test_the_rows_are_as_at_the_instant_that_was_chosen(folder: Path, disaster: 
     assert not (plant / "postgres" / "recovery.signal").exists()
 
 
+@pytest.mark.rule("OPS-48")
+def test_a_segment_that_was_only_laid_out_is_not_replayed(folder: Path, disaster: Disaster) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        wal = Path(name) / "wal"
+        shutil.copytree(disaster.wal, wal)
+        last = max(archive.segments(wal))
+        (wal / f"{last[:-1]}{int(last[-1], 16) + 1:X}.partial").write_bytes(bytes(8 * 1024 * 1024))
+        backup.restore(disaster.base, wal, folder / "blank", durable=False, password=disaster.password)
+    assert numbers(folder / "blank") == [1, 2, 3, 4]
+
+
 def test_a_base_backup_stands_without_an_archive(folder: Path, disaster: Disaster) -> None:
     plant = folder / "alone"
     backup.restore(disaster.base, None, plant, durable=False, password=disaster.password)
@@ -136,6 +147,8 @@ def test_a_receiver_that_died_goes_on_without_a_hole(folder: Path, monkeypatch: 
         assert receiver.watch() == ""
         os.kill(receiver.pid, signal.SIGKILL)
         with psycopg.connect(server.url, autocommit=True) as connection:
+            # it died while it laid out its first segment: PostgreSQL's own program would refuse that for ever
+            (store / "wal" / "000000010000000000000001.partial").write_bytes(bytes(10 * 1024 * 1024))
             for _ in range(3):
                 connection.execute("select pg_logical_emit_message(true, 'x', 'x'), pg_switch_wal()")
             row = connection.execute("select pg_current_wal_flush_lsn()::text").fetchone()
@@ -150,6 +163,21 @@ def test_a_receiver_that_died_goes_on_without_a_hole(folder: Path, monkeypatch: 
         names = archive.segments(store / "wal")
         assert len(names) >= 3
         assert archive.hole(names, next(iter(names)), 16 * 1024 * 1024) == ""
+
+
+def test_a_receiver_whose_owner_died_is_ended_at_the_next_start(folder: Path) -> None:
+    with Postgres(folder / "owned", durable=False) as server:
+        dead = Archive(folder / "orphaned")
+        dead.follow(server.url)
+        dead._stack.close()  # its owner is gone, and with it the lock on the folder
+        with Archive(folder / "orphaned") as receiver:
+            receiver.follow(server.url)
+            assert not dead.alive
+            assert receiver.alive
+            with psycopg.connect(server.url) as connection:
+                row = connection.execute("select pg_current_wal_flush_lsn()::text").fetchone()
+            assert row is not None
+            assert receiver.reached(row[0])
 
 
 def test_a_stopped_server_leaves_its_whole_log_in_the_archive(folder: Path) -> None:
