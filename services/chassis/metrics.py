@@ -24,8 +24,7 @@ Labels = tuple[str, ...]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 EVENT_SECONDS = (*SECONDS, 30.0, 60.0, 300.0)
 MOST_LABEL_SETS = 250
-"""Of one histogram; what comes later is counted under OTHER, so that a process stays below 5,000 series."""
-OTHER = "other"
+"""Of one histogram; what comes later is counted under `other`, so that a process stays below 5,000 series."""
 
 _BOTH: tuple[Place, ...] = ("service", "gateway")
 
@@ -39,6 +38,8 @@ class Declared:
     labels: Labels = ()
     buckets: tuple[float, ...] = ()
     places: tuple[Place, ...] = ("service",)
+    other: str = "other"
+    """First label of what is beyond MOST_LABEL_SETS; of a kind with the others, so that sums over all find it."""
 
 
 def _counter(text: str, *labels: str, places: tuple[Place, ...] = ("service",)) -> Declared:
@@ -60,8 +61,13 @@ DECLARED: Mapping[str, Declared] = MappingProxyType(
         # calls
         "plantops_rpc_seconds": _histogram("Duration of an rpc at the service.", "method", "code"),
         "plantops_rpc_in_flight": _gauge("Rpcs that are being answered.", "method"),
-        "plantops_http_seconds": _histogram(
-            "Duration of a request at the gateway.", "route", "status", places=("gateway",)
+        "plantops_http_seconds": Declared(
+            "histogram",
+            "Duration of a request at the gateway.",
+            ("route", "status"),
+            SECONDS,
+            places=("gateway",),
+            other="/v1/other",
         ),
         "plantops_shed_total": _counter(
             "Calls refused because a limit was reached: calls, wait, streams, pool, connections, rate. The gateway"
@@ -213,8 +219,9 @@ class Metrics:
             child = parent
         else:
             known = self._sets.get(name, 0)
-            if known >= MOST_LABEL_SETS and labels[0] != OTHER:
-                return self._child(name, (OTHER, *labels[1:]))
+            other = DECLARED[name].other
+            if known >= MOST_LABEL_SETS and labels[0] != other:
+                return self._child(name, (other, *labels[1:]))
             self._sets[name] = known + 1
             child = parent.labels(*labels)
         self._children[name, labels] = child
@@ -244,4 +251,4 @@ class _Gauges(Collector):
             yield family
 
 
-__all__ = ["DECLARED", "OTHER", "Declared", "Metrics"]
+__all__ = ["DECLARED", "Declared", "Metrics"]
