@@ -5,6 +5,7 @@ BIN := .venv/bin
 PROTOS := $(shell find protos -name '*.proto') protos/build.py
 WORKERS ?= 2
 SERVICES := maintenance materials procurement
+SEEDS ?= 20
 VERSION := $(shell awk -F'"' '/^version = /{print $$2; exit}' pyproject.toml)
 IMAGE ?= plantops:$(VERSION)
 
@@ -49,6 +50,14 @@ rules: setup ## Run the tests and list the rules of docs/specification without a
 .PHONY: planted
 planted: setup ## Plant bugs one at a time: the tests of the rule each breaks must fail (ONLY=materials for one service)
 	@$(BIN)/python -m tests.planted $(ONLY)
+
+.PHONY: faults
+faults: setup ## Kill, freeze, cut and wipe a running plant as SEEDS=20 seeds say: nothing may be lost, doubled or left behind
+	@$(BIN)/python -m tests.faults --seeds $(SEEDS)
+
+.PHONY: faults-exhaustive
+faults-exhaustive: setup ## Kill a process at every fault point during every kind of command and event
+	@$(BIN)/python -m tests.faults --exhaustive
 
 .PHONY: bench
 bench: setup ## Run all benchmarks; tables here, build/bench/*.json for machines

@@ -40,6 +40,7 @@ def test_an_unknown_point_or_action_is_refused(bad: str) -> None:
         parse(bad)
 
 
+@pytest.mark.rule("F-2")
 @pytest.mark.parametrize("module", ["services.materials", "gateway"])
 @pytest.mark.parametrize(
     ("environment", "fault", "word"),

@@ -21,9 +21,11 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from services.chassis.bind import rpc_services
-from tests.faults.plant import CAST, SERVICES, Plant
+from tests.faults.plant import CAST, SERVICES, Plant, crowd
 
 CALL_SECONDS = 3.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Between two attempts, doubled each time: a client that asks at once again drowns what has just come back."""
 FINAL = frozenset({"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE",
                    "PERMISSION_DENIED"})  # fmt: skip
 """Refusals after which the same command is not sent again."""
@@ -99,7 +101,7 @@ class Caller:
     plant: Plant
     chance: random.Random
     patience: float = 20.0
-    seconds: float = CALL_SECONDS
+    seconds: float = field(default_factory=lambda: CALL_SECONDS * crowd())
     gateway_share: float = 0.0
     duplicate_share: float = 0.0
     commands: list[Command] = field(default_factory=list)
@@ -149,6 +151,7 @@ class Caller:
             self.awaited.discard(f"{command.kind} {command.id}")
 
     async def _finished(self, command: Command, begin: float) -> Any:
+        pause = FIRST_PAUSE
         while True:
             command.sent += 1
             try:
@@ -164,7 +167,8 @@ class Caller:
                 if time.monotonic() - begin > self.patience:
                     command.code = refusal.code
                     raise Unanswered(f"{command.kind}: {refusal}") from None
-                await asyncio.sleep(random.uniform(0.05, 0.3))
+                await asyncio.sleep(random.uniform(pause / 2, pause))
+                pause = min(LONGEST_PAUSE, pause * 2)
                 continue
             command.waited = max(command.waited, time.monotonic() - begin)
             command.outcome, command.answer = ACKNOWLEDGED, answer
@@ -208,7 +212,7 @@ class Caller:
         path, body = http_form(command.method, command.request)
         headers = {"authorization": f"Bearer {self.token(command.person)}", "idempotency-key": command.id}
         try:
-            answer = await self._http.post(path, json=body, headers=headers, timeout=CALL_SECONDS)
+            answer = await self._http.post(path, json=body, headers=headers, timeout=self.seconds)
         except httpx.HTTPError as error:
             raise Refused("UNAVAILABLE", type(error).__name__, str(error)) from None
         content: Any = answer.json() if answer.content else {}
@@ -231,7 +235,7 @@ class Caller:
         while True:
             try:
                 metadata = (("authorization", f"Bearer {self.token(f'people/{person}')}"),)
-                return await self._stub(method)(request, metadata=metadata, timeout=CALL_SECONDS)
+                return await self._stub(method)(request, metadata=metadata, timeout=self.seconds)
             except grpc.aio.AioRpcError as error:
                 refusal = _refused(error)
                 if refusal.code in FINAL or time.monotonic() > until:

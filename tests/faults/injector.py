@@ -25,7 +25,7 @@ from tests.faults.commands import Caller, Refused
 from tests.faults.plan import Fault
 from tests.faults.plant import Plant
 
-RECOVERY_SECONDS = 60.0
+RECOVERY_SECONDS = 120.0
 
 
 @dataclass

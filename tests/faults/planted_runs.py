@@ -362,7 +362,7 @@ async def _played(made: Plant, caller: Caller, scene: Callable[[Scene], Awaitabl
 
 
 async def _rest(made: Plant) -> list[str]:
-    until = time.monotonic() + REST_SECONDS
+    until = time.monotonic() + REST_SECONDS * seed_run.rest_seconds() / seed_run.REST_SECONDS
     while True:
         still = await seed_run.moving(made)
         if not still or time.monotonic() > until:

@@ -167,14 +167,10 @@ class Supervisor:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        for worker in self.workers:
+        for worker in self.workers:  # how they drain is shown elsewhere
             worker.held = True
-            worker.send(signal.SIGCONT)
-            worker.send(signal.SIGTERM)
-        await asyncio.gather(*(worker.ended(15) for worker in self.workers))
-        for worker in self.workers:
             worker.send(signal.SIGKILL)
-        await asyncio.gather(*(worker.ended(5) for worker in self.workers))
+        await asyncio.gather(*(worker.ended() for worker in self.workers))
 
     async def _watch(self) -> None:
         while True:

@@ -19,12 +19,17 @@ from tests.faults.child import COUNTED
 from tests.faults.commands import UNKNOWN, Caller, Command, Refused, Unanswered, counted
 from tests.faults.injector import Happened, Injector
 from tests.faults.plan import Plan
-from tests.faults.plant import TIMERS, Ground, Plant, plant
+from tests.faults.plant import TIMERS, Ground, Plant, crowd, plant
 from tests.faults.stories import Stage
 
 REST_SECONDS = 60.0
-"""T: within this time after the last fault everything must be at rest (P4)."""
+"""T: within this time after the last fault everything must be at rest (P4), on a machine that is ours."""
 CHEAP_SECONDS = 5.0
+
+
+def rest_seconds() -> float:
+    """T, and more of it on a machine whose cores are shared with so many others that a second is none."""
+    return REST_SECONDS * crowd()
 
 
 @dataclass
@@ -63,7 +68,7 @@ async def run(base: Ground, wanted: Plan, *, timers: Mapping[str, float] | None 
     try:
         async with (
             plant(base, replicas=wanted.replicas, timers=timers) as made,
-            Caller(made, chance, patience=REST_SECONDS, gateway_share=0.3, duplicate_share=0.15) as caller,
+            Caller(made, chance, patience=rest_seconds(), gateway_share=0.3, duplicate_share=0.15) as caller,
         ):
             await Run(made, caller, wanted, outcome, chance).run()
     except Exception as error:
@@ -111,8 +116,9 @@ class Run:
 
     async def _live(self, telling: asyncio.Task[None], ended: float) -> None:
         """Every story comes to its end, every command to its answer, every event to its consumer."""
+        limit = rest_seconds()
         try:
-            async with asyncio.timeout(REST_SECONDS):
+            async with asyncio.timeout(limit):
                 await asyncio.shield(telling)
                 for command in self.caller.commands:
                     if command.outcome == UNKNOWN:
@@ -123,7 +129,7 @@ class Run:
         except TimeoutError:
             still = [*await self.moving(), *sorted(self.caller.awaited)]
             telling.cancel()
-            self.outcome.findings.append(f"liveness: not at rest {REST_SECONDS:g} s after the last fault: {still}")
+            self.outcome.findings.append(f"liveness: not at rest {limit:.0f} s after the last fault: {still}")
         self.outcome.converged = time.monotonic() - ended
         self.outcome.findings += [
             f"I3 {command.kind} {command.id} is still unknown ({command.code})"
@@ -188,7 +194,7 @@ class Run:
                     self.plant.rows, service, "select subject, payload, headers from outbox order by random()"
                 )
                 await injector.publish(service, rows)
-        until = time.monotonic() + REST_SECONDS
+        until = time.monotonic() + rest_seconds()
         while await self.moving() and time.monotonic() < until:
             await asyncio.sleep(0.1)
         after = await asyncio.to_thread(self._state)

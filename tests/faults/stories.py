@@ -52,14 +52,16 @@ class Cast:
     """An item that is kept in lots, inspected, and only there when somebody has bought it."""
     supplier: str
     policy: str
+    assets: int
+    """Presses at each site."""
 
     @classmethod
-    def of(cls, mark: str, sites: int) -> "Cast":
+    def of(cls, mark: str, sites: int, assets: int) -> "Cast":
         """The cast of a run."""
         return cls(
             mark, tuple(f"sites/{mark}-{letter}" for letter in "abcdef"[:sites]),
             (f"items/{mark}-bolt", f"items/{mark}-seal"), f"items/{mark}-filter", f"suppliers/{mark}",
-            f"maintenancePolicies/{mark}",
+            f"maintenancePolicies/{mark}", assets,
         )  # fmt: skip
 
 
@@ -76,10 +78,9 @@ class Stage:
     """Sets the cast up, and tells the stories of a plan."""
 
     def __init__(self, caller: Caller, plan: Plan, mark: str, assets: int = ASSETS) -> None:
-        self.assets = assets
         self.caller = caller
         self.plan = plan
-        self.cast = Cast.of(mark, plan.sites)
+        self.cast = Cast.of(mark, plan.sites, assets)
         self.ended: list[Ended] = []
 
     # --- the stage ------------------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ class Stage:
             )
             await self._when_known("ben", request)
         await self._policy()
-        await asyncio.gather(*(self._asset(site, number) for site in cast.sites for number in range(self.assets)))
+        await asyncio.gather(*(self._asset(site, number) for site in cast.sites for number in range(cast.assets)))
 
     async def _when_known(self, person: str, request: Any) -> Any:
         """A command that names what another service has to hear of first; each attempt is a command of its own."""
@@ -271,14 +272,14 @@ class Actor:
 
     async def reading(self) -> None:
         """A meter that nothing hangs on is read."""
-        meter = f"{self.site}/assets/press-{self.chance.randrange(ASSETS)}/meters/strokes"
+        meter = f"{self.site}/assets/press-{self.chance.randrange(self.cast.assets)}/meters/strokes"
         value = DecimalText(value=str(self.chance.randint(1, 5)))
         await self._do("tina", meters_pb2.CreateReadingRequest(parent=meter, raw_value=value))
 
     # --- work -----------------------------------------------------------------------------------------------
 
     async def _order(self) -> Any:
-        asset = f"{self.site}/assets/press-{self.chance.randrange(ASSETS)}"
+        asset = f"{self.site}/assets/press-{self.chance.randrange(self.cast.assets)}"
         order = work_orders_pb2.WorkOrder(asset=asset, kind="IMPROVEMENT", title="Repair")
         order.part_demands.add(item=self.chance.choice(self.cast.stocked), quantity=pieces(self.chance.randint(1, 6)),
                                mandatory=True, delivery_location=f"{self.site}/locations/staging")  # fmt: skip
@@ -321,8 +322,8 @@ class Actor:
 
     async def breakdown(self) -> None:
         """A reading makes a service due; its part is bought, received, inspected, put away, issued; work is done."""
-        meter = f"{self.site}/assets/press-{self.turn % ASSETS}/meters/hours"
-        value = DecimalText(value=str(105 * (self.turn // ASSETS + 1)))
+        meter = f"{self.site}/assets/press-{self.turn % self.cast.assets}/meters/hours"
+        value = DecimalText(value=str(105 * (self.turn // self.cast.assets + 1)))
         reading = await self._do("tina", meters_pb2.CreateReadingRequest(parent=meter, raw_value=value))
         if reading.state == reading.QUARANTINED:
             release = meters_pb2.ReleaseReadingRequest(name=reading.name, reason="as shown")

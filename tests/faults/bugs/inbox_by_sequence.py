@@ -8,12 +8,12 @@ from tests.planted.planting import replace
 
 def plant() -> None:
     insert = text("""
-        with added as (
-            insert into inbox (consumer, event_id, subject, stream_seq)
-            select :consumer, :event_id, :subject, :stream_seq where not exists (
-                select 1 from inbox where consumer = :consumer and stream_seq = :stream_seq)
-            on conflict do nothing)
-        select 1 where not exists (select 1 from inbox where consumer = :consumer and stream_seq = :stream_seq)
+        insert into inbox (consumer, event_id, subject, stream_seq)
+        select :consumer,
+               (lpad(to_hex((extract(epoch from date_trunc('day', now() at time zone 'utc')) * 1000)::bigint),
+               12, '0') || '70008' || lpad(to_hex(cast(:stream_seq as bigint)), 15, '0'))::uuid, :subject, :stream_seq
+        where cast(:event_id as uuid) is not null
+        on conflict do nothing returning 1
     """)
     replace(inbox, "INSERT", insert)
     replace(consumer, "INSERT", insert)

@@ -7,7 +7,10 @@ from tests.planted.planting import replace
 
 
 def plant() -> None:
+    original = vars(Inbox)["last"]
+
     async def last(self: Any, unit: Any, aggregate: str) -> int:
+        await original(self, unit, aggregate)
         return int(unit.event.version) - 1
 
     replace(Inbox, "last", last)
