@@ -269,7 +269,7 @@ def _import_work_orders(options: argparse.Namespace) -> int:
 
 
 def _nats_apply(options: argparse.Namespace) -> int:
-    from services.chassis import bus
+    from services.chassis import bus, remedies
 
     if options.nats_url_file:
         url = options.nats_url_file.read_text().strip()
@@ -280,11 +280,21 @@ def _nats_apply(options: argparse.Namespace) -> int:
         try:
             nc = await bus.connect(url, "plantops-nats", wait=options.wait)
         except (bus.NatsError, OSError, TimeoutError) as error:
-            print(f"plantops: the broker does not answer: {error!r}", file=sys.stderr)
+            print(
+                f"plantops: {remedies.of_broker(url, '' if isinstance(error, TimeoutError) else remedies.said(error))}",
+                file=sys.stderr,
+            )
             return 1
         try:
             for difference in await bus.apply(nc, replicas=options.replicas):
                 print(f"changed: {difference}")
+        except (bus.NatsError, RuntimeError, TimeoutError) as error:
+            print(
+                f"plantops: NATS refuses a stream or consumer ({remedies.said(error)}): look whether JetStream is on, "
+                "its store has room for max_bytes of all streams and the user may change them",
+                file=sys.stderr,
+            )
+            return 1
         finally:
             await nc.close()
         print("streams and consumers are as declared")
@@ -309,24 +319,29 @@ def _nats_users(options: argparse.Namespace) -> int:
 
 def _migrate(options: argparse.Namespace) -> int:
     import psycopg
+    from sqlalchemy.exc import DBAPIError
 
     from cli import databases
-    from services.chassis import migrate
+    from services.chassis import migrate, remedies
     from services.chassis.config import ConfigInvalid, secret_of
 
     try:
         url = secret_of(options.service, "migrator_url")
         databases.wait_for(url, options.wait)
+        print(migrate.upgrade(options.service, url))
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         return 2
-    except psycopg.OperationalError as error:
-        print(f"plantops: {options.service}: {error}", file=sys.stderr)
-        return 1
-    try:
-        print(migrate.upgrade(options.service, url))
     except migrate.MigrationBlocked as error:
         print(f"plantops: {options.service}: {error}; run it again", file=sys.stderr)
+        return 1
+    except (psycopg.Error, DBAPIError, ValueError) as error:
+        place, cause = remedies.place_of(url), remedies.said(error)
+        print(
+            f"plantops: {options.service}: not migrated at {place} ({cause}): mend that and run it again, or correct "
+            "migrator_url; what was done so far stays whole",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -181,6 +181,7 @@ def _quiet() -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.JSONRenderer(default=str)],
         logger_factory=structlog.ReturnLoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(0),  # the command line sets it higher
     )
 
 

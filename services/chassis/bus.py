@@ -19,6 +19,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import SlowConsumerError
 
+from services.chassis.remedies import Seldom, said
+
 log = structlog.get_logger("bus")
 
 DECLARED = Path(__file__).parents[1] / "streams.toml"
@@ -36,6 +38,8 @@ class Difference:
     want: object
 
     def __str__(self) -> str:
+        if self.want == "present":
+            return f"{self.kind} {self.name} is missing"
         return f"{self.kind} {self.name}: {self.field} is {self.have!r}, wanted {self.want!r}"
 
 
@@ -107,19 +111,24 @@ def wanted_consumers() -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-async def connect(url: str, name: str, *, wait: float = 0, report: Callable[[str], None] = lambda kind: None) -> Client:
+async def connect(
+    url: str, name: str, *, wait: float = 0, report: Callable[[str, str], None] = lambda kind, said: None
+) -> Client:
     """Connect for ever: reconnects without limit; `wait` bounds the first connection in seconds (0 = none).
 
-    `report` hears of each trouble in one word: permission, slow_consumer, disconnected or other (REL-29).
+    `report` hears of each trouble in one word, permission, slow_consumer, disconnected or other, and what was said
+    (REL-29). An outage is a line in a while, not one for each attempt.
     """
+    seldom = Seldom()
 
     async def on_error(error: Exception) -> None:
-        log.error("broker error", error=repr(error))
-        report(_trouble(error))
+        if seldom.due(repr(error)):
+            log.error("broker error", error=repr(error))
+        report(_trouble(error), said(error))
 
     async def on_disconnect() -> None:
         log.warning("broker disconnected")
-        report("disconnected")
+        report("disconnected", "")
 
     async def on_close() -> None:
         log.info("broker connection closed")

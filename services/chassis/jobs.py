@@ -12,7 +12,8 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import Executable, text
 
-from services.chassis.db import DRIVER_ERRORS
+from services.chassis.db import DRIVER_ERRORS, LOST, sqlstate
+from services.chassis.remedies import Seldom, said
 
 log = structlog.get_logger("jobs")
 
@@ -22,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 BEAT = timedelta(seconds=5)
 BEAT_LIMIT = timedelta(seconds=20)
 """How often the holder of a job's lease gives a sign, and after what silence another replica takes over."""
+AGAIN = timedelta(seconds=30)
+"""A run that the database's absence ended is repeated so soon, however rare the job is."""
 
 
 def job(*, every: timedelta) -> Callable[[F], F]:
@@ -108,6 +111,7 @@ class Runner:
     def __init__(self, jobs: list[Job], open_unit: Callable[..., Any]) -> None:
         self.jobs = jobs
         self.open_unit = open_unit
+        self._seldom = Seldom(300)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -121,9 +125,23 @@ class Runner:
     async def _repeat(self, function: Job) -> None:
         every: timedelta = function.every  # type: ignore[attr-defined]
         while not self._stopping.is_set():
+            pause = every
             try:
                 await run_once(function, self.open_unit)
-            except Exception:
-                log.exception("job failed", job=function.__name__)  # type: ignore[attr-defined]
+            except Exception as error:
+                name = function.__name__  # type: ignore[attr-defined]
+                if _away(error):  # no defect, and soon over
+                    pause = min(every, AGAIN)
+                    if self._seldom.due(name):
+                        log.warning("job failed", job=name, error=said(error))
+                else:
+                    log.exception("job failed", job=name)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), every.total_seconds())
+                await asyncio.wait_for(self._stopping.wait(), pause.total_seconds())
+
+
+def _away(error: Exception) -> bool:
+    """Whether the database was away or had no room."""
+    return isinstance(error, OSError) or (
+        isinstance(error, DRIVER_ERRORS) and sqlstate(error).startswith((*LOST, "53"))
+    )

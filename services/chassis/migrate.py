@@ -241,12 +241,12 @@ def contract(op: Any, service: str, oldest: str) -> None:
     The table comes with the first such step: until then every release that knows an older revision may run.
     """
     op.execute(
-        "create table if not exists schema_info (only boolean not null default true, min_release text not null, "
-        "constraint pk_schema_info primary key (only), constraint ck_schema_info_only check (only))"
+        "create table if not exists schema_info (single boolean not null default true, min_release text not null, "
+        "constraint pk_schema_info primary key (single), constraint ck_schema_info_single check (single))"
     )
     op.execute(
         f"insert into schema_info (min_release) values ('{oldest}') "  # noqa: S608
-        "on conflict (only) do update set min_release = excluded.min_release"
+        "on conflict (single) do update set min_release = excluded.min_release"
     )
     for login in ("app", "migrator"):
         op.execute(f"grant select on schema_info to {service}_{login}")

@@ -21,6 +21,7 @@ from services.chassis import bus, replay
 from services.chassis.fault_points import reach
 from services.chassis.metrics import Metrics
 from services.chassis.publisher import Publisher
+from services.chassis.remedies import Seldom
 from services.chassis.tracing import Tracing
 
 log = structlog.get_logger("relay")
@@ -84,6 +85,7 @@ class Relay:
         self.held = 0
         """Rows that the last window held back."""
         self.publisher = Publisher(stream, metrics or Metrics(stream), str(shard), tracing or Tracing(stream))
+        self._seldom = Seldom()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stored = 0
@@ -107,7 +109,8 @@ class Relay:
             try:
                 await self._session()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("relay lost its database", error=str(error))
+                if self._seldom.due(repr(error)):
+                    log.warning("relay lost its database", error=str(error))
             except Exception:
                 # a driver that loses its server in mid-protocol raises what it calls internal errors; beginning
                 # anew is safe, since what is published is known by its id (REL-9)

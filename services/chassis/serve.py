@@ -189,8 +189,9 @@ class Process:
                 await asyncio.sleep(CHECK_SECONDS)
         await gaps.serve(self.nc, self.service, self.commands.open_unit, self.relay.wake)
 
-    def _broker_trouble(self, kind: str) -> None:
+    def _broker_trouble(self, kind: str, said: str) -> None:
         self.metrics.inc("plantops_nats_errors_total", kind)
+        self._refusal = said if "authori" in said.lower() or "authent" in said.lower() else ""
 
     def _watched(self) -> None:
         """Gauges that are read off objects of this process when they are scraped."""
@@ -276,6 +277,9 @@ class Process:
         self.runner.stop()
         await self.server.stop(STOP_GRACE)
         self.relay.stop()
+        for task in self._tasks:
+            if task.get_name() == "broker":  # still looking for one: it would go on for ever
+                task.cancel()
         _, late = await asyncio.wait(self._tasks, timeout=10)
         for task in late:
             task.cancel()

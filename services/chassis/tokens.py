@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 from joserfc import jws
-from joserfc.errors import JoseError, SecurityWarning
+from joserfc.errors import JoseError, MissingKeyError, SecurityWarning
 from joserfc.jwk import KeySet
 
 from services.chassis import remedies
@@ -202,7 +202,7 @@ def _key_set(content: bytes) -> KeySet:
     """The keys; a set without any is no key set, so that an emptied file does not lock everybody out."""
     found = KeySet.import_key_set(json.loads(content))
     if not found.keys:
-        raise ValueError("it holds no key")
+        raise MissingKeyError("no key")
     return found
 
 
@@ -211,7 +211,7 @@ def _why_unreadable(error: Exception) -> str:
         return "does not exist"
     if isinstance(error, OSError):
         return f"cannot be read ({error.strerror or getattr(error, 'reason', None) or error})"
-    if isinstance(error, ValueError) and "holds no key" in str(error):
+    if isinstance(error, MissingKeyError):
         return "holds no key"
     return f"is no key set ({type(error).__name__}: {remedies.said(error)})"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from cli.engines import Engines
 from services.chassis import jobs
@@ -142,3 +143,31 @@ async def test_a_stopped_job_gives_its_lease_back(process: Process, look: psycop
     assert lease(look)[:2] == (True, "stopped")
     work.may_end.set()
     assert await run_once(work.function, process.commands.open_unit) is True
+
+
+async def test_a_rare_job_that_found_no_database_runs_again_soon(
+    process: Process, look: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "AGAIN", timedelta(milliseconds=10))
+    done = asyncio.Event()
+    refusals = 0
+
+    @job(every=timedelta(hours=6))
+    async def work(open_unit: Any) -> None:
+        done.set()
+
+    def open_unit() -> Any:
+        nonlocal refusals
+        if refusals < 3:
+            refusals += 1
+            raise ConnectionRefusedError("the database is away")
+        return process.commands.open_unit()
+
+    runner = Runner([work], open_unit)
+    with capture_logs() as lines:
+        running = asyncio.ensure_future(runner.run())
+        async with asyncio.timeout(10):
+            await done.wait()
+    assert [line["error"] for line in lines if line["event"] == "job failed"] == ["the database is away"]
+    runner.stop()
+    await running

@@ -150,3 +150,35 @@ async def test_what_refuses_the_start_is_one_line(issuer: Issuer, tmp_path: Path
             assert process.returncode == 2
             assert complaint.decode().startswith(expected)
             assert complaint.count(b"\n") == 1
+
+
+@pytest.mark.rule("OPS-16", "SEC-2")
+async def test_without_keys_the_door_lives_says_so_and_opens_when_they_come(
+    issuer: Issuer, slow: tuple[int, asyncio.Event, asyncio.Event], tmp_path: Path
+) -> None:
+    port, arrived, _ = slow
+    targets = {name: f"127.0.0.1:{port}" for name in ("maintenance", "materials", "procurement")}
+    keys = tmp_path / "keys.json"
+    process = await started(environment(issuer, jwks=keys, **targets))
+    base = f"http://127.0.0.1:{(await line(process, 'listening'))['port']}"
+    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+        refused = await client.get("/readyz")
+        assert (refused.status_code, refused.json()["why"]) == (503, ["gateway: no token can be verified"])
+        assert (await client.get("/healthz")).status_code == 200
+        said = await line(process, "readiness")
+        assert said["why"] == (
+            f"gateway: no token can be verified: the key set {keys} does not exist: "
+            "put a JSON Web Key Set there, or correct jwks"
+        )
+        keys.write_text(issuer.jwks.read_text())
+        async with asyncio.timeout(20):
+            while (await client.get("/readyz")).status_code != 200:
+                pass
+        stale = {"authorization": f"Bearer {issuer.token('people/sam', {'-': ['storekeeper']}, exp=1)}"}
+        answer = await client.get("/v1/items/a", headers=stale)
+        assert (answer.status_code, answer.json()["metadata"]) == (401, {"why": "it has expired"})
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        assert "retry-after" not in answer.headers
+        assert not arrived.is_set()  # no service was asked
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0

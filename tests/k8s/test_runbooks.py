@@ -14,6 +14,7 @@ import yaml
 
 from cli.__main__ import _parser
 from cli.engines import Engines
+from gateway.routes import Table, contract
 from tests.k8s import promql
 from tests.k8s.test_alerts import recorded
 from tests.plant import superuser
@@ -65,8 +66,6 @@ def test_its_expressions_read_what_exists(page: Path) -> None:
 def test_its_plantops_commands_are_those_of_the_command_line(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parser: argparse.ArgumentParser = _parser()
     for _, *arguments in commands(page, "plantops"):
-        if arguments[0] in {"dead-letters", "reconcile"}:  # arrive with the next change of the command line
-            continue
         try:
             parser.parse_args(arguments)
         except SystemExit:
@@ -110,6 +109,18 @@ def test_their_statements_run_on_the_services_databases(templates: Engines) -> N
                         connection.execute(f"explain {statement}".encode())
                     except psycopg.Error as error:
                         pytest.fail(f"{page.name}: {statement}: {error}")
+
+
+@pytest.mark.rule("OPS-45")
+def test_the_guide_to_alerts_names_operations_that_exist() -> None:
+    text = (ROOT / "docs" / "how-to" / "answer-an-alert.md").read_text()
+    named = re.findall(r"`(GET|POST) (/v1/[^`]+)`", text)
+    assert named
+    known = {(route.verb, route.template) for route in Table(contract()).routes}
+    for verb, path in named:
+        assert (verb, path) in known, path
+    for name in re.findall(r"\(\.\./\.\./k8s/runbooks/(\w+)\.md\)", text):
+        assert (K8S / "runbooks" / f"{name}.md").is_file()
 
 
 def test_promtool_reads_every_expression_of_the_runbooks(tmp_path: Path) -> None:
