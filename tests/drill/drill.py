@@ -155,6 +155,8 @@ class Drill:
         check = plant.tell("check")
         rest = time.monotonic()
         plant.tell("backup", "check")
+        if "difference 0" not in plant.tell("reconcile"):
+            self.fail(f"{name}: databases of one instant differ")
         self.figures[name] = {
             "restore_seconds": restored - began,
             "rto_seconds": ready - began,
