@@ -71,6 +71,8 @@ class Server:
         self._lag = asyncio.create_task(sampling.loop_lag(self.gateway.metrics))
         self._listener = listener.dup()
         self._task = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
+        while not self._uvicorn.started and not self._task.done():  # noqa: ASYNC110
+            await asyncio.sleep(0)
         log.info("listening", service="gateway", port=self.port)
 
     async def stop(self) -> None:
@@ -121,6 +123,7 @@ class Server:
     async def _last_requests(self) -> None:
         """Wait until every open connection was told to close by an answer, for as long as configured."""
         until = time.monotonic() + self.config.linger
+        await asyncio.sleep(LOOK_SECONDS)  # the last that were accepted have no protocol before the loop turns
         while self._uvicorn.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
 
