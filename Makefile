@@ -132,6 +132,10 @@ image: ## Build the container image of all processes (needs Docker; IMAGE=name:t
 k8s-render: setup ## Render the Kubernetes overlays into build/k8s and check them (OVERLAYS=folder for your own)
 	@$(BIN)/python -m k8s.checks $(OVERLAYS)
 
+.PHONY: alerts-test
+alerts-test: setup ## Check alerts, runbooks and dashboards (evaluates them where promtool is on the PATH)
+	@$(BIN)/python -m pytest -q -rs tests/k8s/test_alerts.py tests/k8s/test_runbooks.py tests/k8s/test_dashboards.py
+
 .PHONY: k8s-dev-secrets
 k8s-dev-secrets: setup ## Make the secrets of the development overlay anew: build/k8s/dev-secrets.yaml
 	@$(BIN)/python -m k8s.dev_secrets
