@@ -152,7 +152,10 @@ def _faults(kind: str, seconds: float, chance: random.Random) -> list[Fault]:
             for what in ("double", "reorder", "delay", "double", "replay")
         ]
     if kind == "F10":
-        return [Fault(kind, round(seconds * 0.3, 3), "fill", chance.choice(("nats", "postgres")), seconds * 0.4)]
+        return [
+            Fault(kind, round(seconds * 0.1, 3), "fill", "nats", round(seconds * 0.3, 2)),
+            Fault(kind, round(seconds * 0.6, 3), "fill", "postgres", round(seconds * 0.3, 2)),
+        ]
     if kind == "F11":
         return [
             Fault(kind, round(seconds * 0.1, 3), "+34560000", chance.choice(SERVICES), seconds * 0.3),

@@ -61,7 +61,8 @@ def summary(outcomes: Sequence[Outcome], planted: Sequence[PlantedRow], more: Ma
             by_kind[kind]["not run"] = refused
     findings = [text for outcome in outcomes for text in outcome.findings]
     return {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores with a load of {os.getloadavg()[2]:.0f}, {platform.machine()}, "
+        f"Python {platform.python_version()}",
         "seeds": [outcome.plan.seed for outcome in outcomes],
         "failed seeds": [outcome.plan.seed for outcome in outcomes if not outcome.good],
         "faults": by_kind,
