@@ -226,6 +226,8 @@ class Consumer:
                 if attempt == TRIES or not transient(error):
                     raise
                 self.metrics.inc("plantops_event_retries_total", self.inbox.consumer, cause_of(error))
+                if state := sqlstate(error):
+                    self.metrics.inc("plantops_db_retries_total", state)
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))
         raise AssertionError("unreachable")
 
