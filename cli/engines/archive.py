@@ -134,8 +134,11 @@ class Archive:
         self._stack.enter_context(held(self.folder, "archive"))
         self._end_orphan()
         with connected(url) as connection:
-            known = connection.execute("select 1 from pg_replication_slots where slot_name = %s", [SLOT]).fetchone()
-            if not known:
+            query = "select wal_status = 'lost' from pg_replication_slots where slot_name = %s"
+            known = connection.execute(query, [SLOT]).fetchone()
+            if known and known[0]:  # nobody received for too long; the hole is said below, or is behind a new folder
+                connection.execute("select pg_drop_replication_slot(%s)", [SLOT])
+            if not known or known[0]:
                 connection.execute("select pg_create_physical_replication_slot(%s, true)", [SLOT])
             size = connection.execute("select setting from pg_settings where name = 'wal_segment_size'").fetchone()
             assert size is not None
@@ -143,7 +146,13 @@ class Archive:
         self._url = url
         self._launch()
         assert self._server is not None
-        self._server.wait_ready(self._receives)
+        try:
+            self._server.wait_ready(self._receives)
+        except EngineFailed:
+            if "has already been removed" not in self._server.tail():
+                raise
+            why = f"the server has no longer kept what {self.store} lacks; begin a new folder with a base backup"
+            raise EngineFailed(why) from None
 
     def watch(self) -> str:
         """Start a receiver that died again, after a pause; gives what to tell, "" for nothing new."""
@@ -196,9 +205,13 @@ class Archive:
                 time.sleep(0.05)
 
     def _receives(self) -> bool:
+        """Whether something has arrived: a slot in use does not say that the server still has what is asked for."""
         with connected(self._url) as connection:
-            query = "select active from pg_replication_slots where slot_name = %s"
-            row = connection.execute(query, [SLOT]).fetchone()
+            row = connection.execute(
+                "select write_lsn is not null from pg_stat_replication "
+                "where pid = (select active_pid from pg_replication_slots where slot_name = %s)",
+                [SLOT],
+            ).fetchone()
         return bool(row and row[0])
 
 

@@ -180,6 +180,24 @@ def test_a_receiver_whose_owner_died_is_ended_at_the_next_start(folder: Path) ->
             assert receiver.reached(row[0])
 
 
+def test_an_archive_that_stood_still_too_long_begins_anew(folder: Path) -> None:
+    bounds = {"max_slot_wal_keep_size": "16MB", "max_wal_size": "32MB"}
+    with Postgres(folder / "kept", durable=False, settings=bounds) as server:
+        with Archive(folder / "still") as receiver:
+            receiver.follow(server.url)
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            for _ in range(5):
+                connection.execute("select pg_logical_emit_message(true, 'x', 'x'), pg_switch_wal()")
+            connection.execute("checkpoint")
+            status = connection.execute("select wal_status from pg_replication_slots").fetchone()
+            assert status == ("lost",)  # the server's disk is worth more than the archive
+        with pytest.raises(EngineFailed, match="begin a new folder"), Archive(folder / "still") as receiver:
+            receiver.follow(server.url)
+        with Archive(folder / "anew") as receiver:
+            receiver.follow(server.url)
+            assert receiver.alive
+
+
 def test_a_stopped_server_leaves_its_whole_log_in_the_archive(folder: Path) -> None:
     with Archive(folder / "whole") as receiver, Postgres(folder / "ends", durable=False) as server:
         receiver.follow(server.url)
