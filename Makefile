@@ -128,6 +128,10 @@ image: ## Build the container image of all processes (needs Docker; IMAGE=name:t
 	@docker build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
 		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
 
+.PHONY: image-rehearse
+image-rehearse: setup ## Run the build stage of the Dockerfile twice without Docker and compare (downloads the libraries)
+	@$(BIN)/python -m tests.image.rehearse --twice
+
 .PHONY: k8s-render
 k8s-render: setup ## Render the Kubernetes overlays into build/k8s and check them (OVERLAYS=folder for your own)
 	@$(BIN)/python -m k8s.checks $(OVERLAYS)
