@@ -39,23 +39,31 @@ async def run(found: Stage) -> list[Report]:
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Nowhere(), collector)
     address = f"http://127.0.0.1:{collector.add_insecure_port('127.0.0.1:0')}"
     await collector.start()
+    try:
+        some = await _at(found, address, 0.1, (COUNTED, "bare", "counted"), (TENTH, "counted", "traced"))
+        return [*some, *await _at(found, address, 1.0, (ALL, "counted", "traced"))]
+    finally:
+        await collector.stop(None)
+
+
+async def _at(found: Stage, address: str, ratio: float, *pairs: tuple[Goal, str, str]) -> list[Report]:
+    """The comparisons of one running service, which keeps this share of the traces."""
+    port, mode = free_port(), found.folder / "mode"
+    process = service_child(found, "maintenance", port)
+    process.command = [sys.executable, "-m", "tests.load.switched", "maintenance", str(mode)]
+    more = {"OTLP_ENDPOINT": address, "TRACE_RATIO": str(ratio), "POOL_SIZE": str(AT_ONCE)}
+    process.environment = {**process.environment, **{f"PLANTOPS_{key}": value for key, value in more.items()}}
     reports = []
-    for ratio, pairs in ((0.1, ((COUNTED, "bare", "counted"), (TENTH, "counted", "traced"))),
-                         (1.0, ((ALL, "counted", "traced"),))):  # fmt: skip
-        port, mode = free_port(), found.folder / "mode"
-        process = service_child(found, "maintenance", port)
-        process.command = [sys.executable, "-m", "tests.load.switched", "maintenance", str(mode)]
-        process.environment = {**process.environment, "PLANTOPS_OTLP_ENDPOINT": address,
-                               "PLANTOPS_TRACE_RATIO": str(ratio), "PLANTOPS_POOL_SIZE": str(AT_ONCE)}  # fmt: skip
-        async with running(process, port, "ready"):
-            caller = Caller(port, "plantops.maintenance.v1", found.token())
-            readings = Readings((await _prepared(caller, f"site{len(reports)}"))[1])
+    async with running(process, port, "ready"):
+        caller = Caller(port, "plantops.maintenance.v1", found.token())
+        try:
+            readings = Readings((await _prepared(caller, f"site{ratio * 100:.0f}"))[1])
             await drive(caller, readings.next(CALLS))  # warm
             for goal, one, other in pairs:
                 sides = [_side(process, mode, caller, readings, name) for name in (other, one)]
                 reports.append(await compare(goal, *sides))
+        finally:
             await caller.channel.close()
-    await collector.stop(None)
     return reports
 
 
