@@ -6,6 +6,7 @@ Only UNAVAILABLE is tried again, only what is a read or carries its key, and onl
 
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import grpc
+import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
@@ -34,6 +36,8 @@ from services.chassis.faults import (
 from services.chassis.requests import changes
 from services.chassis.tracing import SpanKind, Tracing, Work, carried, current, given
 
+log = structlog.get_logger("upstream")
+
 ATTEMPTS = 4
 RETRY: Mapping[str, Any] = {
     "maxAttempts": ATTEMPTS,
@@ -46,6 +50,8 @@ BUDGET: Mapping[str, float] = {"maxTokens": 10, "tokenRatio": 0.1}
 MAX_ANSWER_BYTES = 16 << 20
 TRAVEL_SECONDS = 0.02
 """Kept from the caller's time for the way back (REL-73)."""
+
+_CUT_OFF = frozenset({grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -76,6 +82,15 @@ def _ended(work: Work, error: grpc.aio.AioRpcError) -> None:
     work.tell(conventions.rpc_answer(code))
     if code in SERVER_FAULTS:
         work.failed(code)
+
+
+def _cut_off(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a call ended without a word of the service: by the library, as when a replica stops under it.
+
+    What a service says itself, and every defect of it, comes with details.
+    """
+    details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+    return details is None and error.code() in _CUT_OFF
 
 
 def target_of(address: str) -> str:
@@ -136,15 +151,25 @@ class Upstream:
     async def unary(
         self, route: Route, request: Message, metadata: Metadata, seconds: float
     ) -> tuple[Message, Mapping[str, str]]:
-        """The answer and its trailing metadata; StatusError for a refusal."""
+        """The answer and its trailing metadata; StatusError for a refusal.
+
+        A call that a replica cut off while it ended is made once more, where that is safe.
+        """
+        ends = time.monotonic() + seconds
         with self._traced(route, metadata) as (work, sent):
-            call = self._begun(route, request, sent, seconds)
-            try:
-                answer: Message = await call
-                return answer, {str(key): str(value) for key, value in await call.trailing_metadata() or ()}
-            except grpc.aio.AioRpcError as error:
-                _ended(work, error)
-                raise self._refusal(route, error, seconds) from None
+            for again in (safe(route.rpc), False):
+                call = self._begun(route, request, sent, ends - time.monotonic())
+                try:
+                    answer: Message = await call
+                    return answer, {str(key): str(value) for key, value in await call.trailing_metadata() or ()}
+                except grpc.aio.AioRpcError as error:
+                    if _cut_off(error):
+                        log.warning("call cut off", rpc=route.rpc.full_name, code=error.code().name, again=again)
+                        if again:
+                            continue
+                    _ended(work, error)
+                    raise self._refusal(route, error, seconds) from None
+        raise AssertionError("unreachable")
 
     async def stream(
         self, route: Route, request: Message, metadata: Metadata, seconds: float

@@ -106,6 +106,27 @@ async def test_the_retry_budget_ends(issuer: Issuer) -> None:
     assert spent < 4 * 4
 
 
+@pytest.mark.rule("REL-75", "REL-80")
+@pytest.mark.parametrize("code", ["CANCELLED", "UNKNOWN", "INTERNAL"])
+async def test_a_call_that_a_stopping_replica_cut_off_is_made_once_more(issuer: Issuer, code: str) -> None:
+    calls: list[Any] = []
+    cuts = 1
+
+    async def answer(request: Any, context: Any) -> Any:
+        calls.append(request)
+        if len(calls) <= cuts:
+            await context.abort(grpc.StatusCode[code], "Server shutdown")  # without details: the library's word
+        return pb.Box(name=request.name)
+
+    async with door(issuer, {"SealBox": answer}) as client:
+        assert (await client.post(BOX + ":seal", headers=KEY)).status_code == 200
+        assert [request.request_id for request in calls] == [KEY["idempotency-key"]] * 2
+        calls.clear()
+        cuts = 10
+        assert (await client.post(BOX + ":seal", headers=KEY)).status_code in (499, 500)
+        assert len(calls) == 2
+
+
 @pytest.mark.rule("REL-75")
 async def test_other_refusals_are_not_repeated(issuer: Issuer) -> None:
     calls: list[Any] = []
