@@ -34,12 +34,16 @@ _APPLIED = text("""
     where consumer = :consumer and aggregate > :after and version > 0 order by aggregate limit :size
 """)
 _BEHIND = text("""
-    select given.aggregate, told.version
-    from unnest(cast(:aggregates as text[]), cast(:versions as bigint[])) as given(aggregate, version)
-    cross join lateral (select o.aggregate_version as version from outbox o where o.aggregate_id = given.aggregate
-                        order by o.pos desc limit 1) told
-    where told.version < given.version
-    order by given.aggregate
+    with told as (
+        select given.aggregate, given.version as known,
+               (select o.aggregate_version from outbox o where o.aggregate_id = given.aggregate
+                order by o.pos desc limit 1) as version
+        from unnest(cast(:aggregates as text[]), cast(:versions as bigint[])) as given(aggregate, version))
+    select aggregate, coalesce(version, 0) as version
+    from told
+    where version < known
+       or (version is null and not exists (select 1 from journal j where j.resource = told.aggregate))
+    order by aggregate
 """)
 _REWIND = text("""
     with rewound as (
@@ -138,7 +142,10 @@ async def applied_versions(unit: Unit, request: Any, response: Any) -> Message:
 
 
 async def told_versions(unit: Unit, request: Any, response: Any) -> Message:
-    """Which of the given versions are higher than what this service's outbox tells of the resource."""
+    """Which of the given versions are higher than what this service tells of the resource; 0 = it never told of it.
+
+    What the outbox does not hold any more stands in the journal, so that an old resource is not taken for a lost one.
+    """
     everywhere(unit)
     rows = await unit.execute(_BEHIND, _pairs(request))
     response.behind_versions.extend(ResourceVersion(resource=row.aggregate, version=row.version) for row in rows)

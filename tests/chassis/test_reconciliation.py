@@ -171,6 +171,26 @@ async def test_after_a_restore_the_next_events_count_again(busy: Plant) -> None:
     assert nothing.rewound_count == 0  # lowered only, never raised
 
 
+@pytest.mark.rule("REL-89")
+async def test_after_a_restore_a_resource_that_was_lost_may_be_made_again(busy: Plant) -> None:
+    """It was made behind the instant that materials came back to, and is made anew under its own name."""
+    await item(busy, "remade")
+    await rename(busy, "remade", "second")
+    await busy.settle()
+    with busy.look("materials") as connection:  # materials as it was before
+        connection.execute("set session_replication_role = replica")
+        connection.execute("delete from outbox where aggregate_id = 'items/remade'")
+        connection.execute("delete from journal where resource = 'items/remade'")
+        connection.execute("delete from item where name = 'items/remade'")
+        connection.execute("delete from outbox where aggregate_id = 'items/part-2'")  # so old that its event was purged
+    versions = [ResourceVersion(resource=f"items/{name}", version=2) for name in ("remade", "part-2")]
+    answer = await busy("opal", made("materials", "Check", "ToldVersions", versions=versions))
+    assert [(each.resource, each.version) for each in answer.behind_versions] == [("items/remade", 0)]
+    await busy("opal", made("procurement", "Rewind", "Inbox", source="materials", versions=answer.behind_versions))
+    await item(busy, "remade")
+    await busy.eventually(lambda: _title(busy, "remade"), lambda found: found == "first", 5)
+
+
 @pytest.mark.rule("API-11")
 async def test_a_wrong_question_names_the_field(busy: Plant) -> None:
     now = Timestamp()
