@@ -15,13 +15,14 @@ import psycopg
 import pytest
 from plantops.maintenance.v1 import sites_pb2
 from psycopg import sql
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
 from cli import databases
 from cli.__main__ import main
 from cli.engines import Engines
 from cli.engines.nats import Nats
-from services.chassis import bus, migrate, tokens
+from services.chassis import bus, db, migrate, tokens
 from services.chassis.serve import READY, Process, process_of
 from tests.chassis.test_serve import NOT_SERVING, SERVING, SITE, Started, health, told, until
 from tests.plant import PASSWORDS, Client, Refused, config_of, superuser
@@ -96,6 +97,22 @@ async def test_a_database_that_cannot_be_reached_says_why(
             line = await about(process, "database: ")
             assert word in line
             assert PASSWORDS["maintenance_app"] not in line
+
+
+@pytest.mark.rule("REL-79")
+def test_each_error_of_the_database_that_has_a_remedy_stands_in_the_guide() -> None:
+    class Said(Exception):
+        def __init__(self, state: str) -> None:
+            super().__init__("the driver's words\nand its hint")
+            self.sqlstate = state
+
+    url = "postgresql://maintenance_app:secret@db:5432/maintenance"
+    for state in db._BY_STATE:
+        line = documented(db.what_is_wrong(Said(state.ljust(5, "0")), "maintenance", url))
+        assert "(the driver's words)" in line
+    documented(db.what_is_wrong(PoolTimeout("full"), "maintenance", url))
+    documented(db.what_is_wrong(TimeoutError(), "maintenance", url))
+    assert "secret" not in db.what_is_wrong(OSError("away"), "maintenance", url)
 
 
 @pytest.mark.rule("OPS-39", "REL-79")
