@@ -37,6 +37,12 @@ class Difference:
     have: object
     want: object
 
+    @property
+    def wider(self) -> bool:
+        """Whether the server's consumer receives all that is wanted, and more."""
+        both = isinstance(self.have, list) and isinstance(self.want, list)
+        return self.field == "filter_subjects" and both and set(self.want) <= set(self.have)  # type: ignore[call-overload]
+
     def __str__(self) -> str:
         if self.want == "present":
             return f"{self.kind} {self.name} is missing"
@@ -220,14 +226,19 @@ async def _change(nc: Client, subject: str, content: dict[str, Any]) -> None:
 
 
 async def drift(nc: Client, service: str, *, replicas: int | None = None) -> list[Difference]:
-    """Differences in the streams and consumers that a service uses (readiness, REL-19)."""
+    """Differences in the streams and consumers that a service uses (readiness, REL-19).
+
+    A consumer that receives more than is wanted is no difference: the next release has declared it, and this one
+    runs until it is replaced (OPS-37).
+    """
     found: list[Difference] = []
     streams = wanted_streams(replicas or 1)
     used = {stream_of(service)}
     for (stream, name), want in wanted_consumers().items():
         if name.startswith(f"{service}-"):
             used.add(stream)
-            found += _differences("consumer", name, await _live(nc, f"CONSUMER.INFO.{stream}.{name}"), want)
+            differences = _differences("consumer", name, await _live(nc, f"CONSUMER.INFO.{stream}.{name}"), want)
+            found += [item for item in differences if not item.wider]
     for name in sorted(used):
         want = {key: value for key, value in streams[name].items() if key != "num_replicas" or replicas}
         found += _differences("stream", name, await _live(nc, f"STREAM.INFO.{name}"), want)

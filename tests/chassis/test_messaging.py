@@ -333,3 +333,22 @@ async def test_streams_are_applied_and_drift_is_found(streams: Any) -> None:
     assert [(item.name, item.field) for item in found] == [("MATERIALS", "max_age")]
     assert [str(item.field) for item in await bus.apply(streams)] == ["max_age"]
     assert await bus.drift(streams, "materials") == []
+
+
+@pytest.mark.rule("REL-19")
+async def test_what_the_next_release_receives_beside_is_no_drift(streams: Any) -> None:
+    want = bus.wanted_consumers()["MATERIALS", "procurement-materials"]
+
+    async def receives(subjects: list[str]) -> list[str]:
+        content = {"stream_name": "MATERIALS", "config": want | {"filter_subjects": subjects}, "action": "update"}
+        answer = await streams.request(
+            "$JS.API.CONSUMER.CREATE.MATERIALS.procurement-materials", json.dumps(content).encode()
+        )
+        assert "error" not in json.loads(answer.data)
+        return [item.field for item in await bus.drift(streams, "procurement")]
+
+    try:
+        assert await receives([*want["filter_subjects"], "plantops.materials.v1.NextYear.>"]) == []
+        assert await receives(want["filter_subjects"][1:]) == ["filter_subjects"]
+    finally:
+        assert [item.field for item in await bus.apply(streams)] == ["filter_subjects"]
