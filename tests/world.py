@@ -6,6 +6,7 @@ person, `plant.settle()` waits until no event is on its way any more. Builders s
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from nats.js.errors import NotFoundError
 from psycopg import sql
 
 from cli import databases
@@ -78,6 +80,7 @@ class Plant:
     processes: dict[str, Process]
     database: dict[str, str]
     clients: dict[tuple[str, str], Client] = field(default_factory=dict)
+    lasts: dict[tuple[str, ...], tuple[int, int]] = field(default_factory=dict)
 
     def client(
         self, service: str, person: str = "people/root", roles: Mapping[str, Sequence[str]] | None = None
@@ -129,9 +132,23 @@ class Plant:
                 found[f"{service} outbox"] = unpublished
             for consumer in process.consumers:
                 info = await nc.jetstream().consumer_info(consumer.inbox.stream, consumer.inbox.consumer)
-                if info.num_pending or info.num_ack_pending:
+                last = await self._last_for(nc, consumer.inbox.stream, info.config.filter_subjects or [])
+                delivered = info.delivered.stream_seq if info.delivered is not None else 0
+                if info.num_pending or info.num_ack_pending or delivered < last:
                     found[consumer.inbox.consumer] = (info.num_pending or 0) + (info.num_ack_pending or 0)
         return found
+
+    async def _last_for(self, nc: Any, stream: str, subjects: Sequence[str]) -> int:
+        """Sequence of the last message that a consumer receives; the consumer itself hears of it a moment later."""
+        end = (await nc.jetstream().stream_info(stream)).state.last_seq
+        key = (stream, *subjects)
+        if self.lasts.get(key, (-1, 0))[0] != end:
+            last = 0
+            for subject in subjects:
+                with contextlib.suppress(NotFoundError):
+                    last = max(last, (await nc.jetstream().get_last_msg(stream, subject)).seq)
+            self.lasts[key] = (end, last)
+        return self.lasts[key][1]
 
     def parked(self) -> list[tuple[Any, ...]]:
         """Dead letters of all services: consumer, aggregate, reason."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 MOST_LINKS = 128
+_IDS = random.Random()
+"""Of its own, so that nobody who seeds the common one repeats ids."""
 _SPACE = 1 << 64
 
 
@@ -78,9 +80,9 @@ class Tracing:
 
     def begin(self) -> str:
         """The traceparent of a trace that begins here without a span; kept or not by its id, as the SDK decides."""
-        trace_id = random.getrandbits(128) or 1
+        trace_id = _IDS.getrandbits(128) or 1
         kept = trace_id % _SPACE < round(self.ratio * _SPACE)
-        return f"00-{trace_id:032x}-{random.getrandbits(64) or 1:016x}-{int(kept):02x}"
+        return f"00-{trace_id:032x}-{_IDS.getrandbits(64) or 1:016x}-{int(kept):02x}"
 
     @contextmanager
     def work(
