@@ -45,6 +45,10 @@ CAST: Mapping[str, Mapping[str, Sequence[str]]] = {
 """People of the tests and their roles; they come from the configuration, so that they count at once."""
 
 
+_running: set[str] = set()
+"""Brokers on which a plant of this process runs."""
+
+
 def site_today() -> date:
     """The calendar day at the sites of the tests, which all keep the time of Berlin; not that of UTC."""
     return datetime.now(ZoneInfo("Europe/Berlin")).date()
@@ -174,6 +178,8 @@ class Plant:
 @asynccontextmanager
 async def running(engines: Engines, issuer: Issuer, **given: Any) -> AsyncIterator[Plant]:
     """A plant on fresh databases and streams; `given` are further settings of all services."""
+    assert engines.nats_url not in _running, "another plant runs on these engines: both would take each other's events"
+    _running.add(engines.nats_url)
     nc = await bus.connect(engines.nats_url, "world@0", wait=10)
     for stream in bus.wanted_streams():
         await nc.request(f"$JS.API.STREAM.DELETE.{stream}", b"", timeout=10)
@@ -202,6 +208,7 @@ async def running(engines: Engines, issuer: Issuer, **given: Any) -> AsyncIterat
         for client in plant.clients.values():
             await client.close()
         await asyncio.gather(*(process.stop() for process in processes.values()))
+        _running.discard(engines.nats_url)
 
 
 @pytest.fixture(scope="module")

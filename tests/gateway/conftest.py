@@ -26,9 +26,9 @@ PRINCIPALS: Mapping[str, Any] = {
 }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def plant(templates: Engines, issuer: Issuer) -> AsyncIterator[Plant]:
-    """One plant for all tests of the gateway; they make resources of their own."""
+    """A plant for the tests of one module; two at once would take each other's events."""
     async with running(templates, issuer, principals=PRINCIPALS) as found:
         yield found
 
@@ -58,7 +58,7 @@ def key_file(issuer_: Issuer, folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def server(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """A gateway before the plant, with the built-in issuer and one configured origin."""
     config = gateway_config(
@@ -133,7 +133,7 @@ class Caller:
             connection.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def http(server: Server, plant: Plant) -> AsyncIterator[Caller]:
     """Calls over HTTP; the site hamburg is there, and materials knows it."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=20, trust_env=False) as client:
