@@ -20,10 +20,14 @@ import selectors
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 
 MODULES = ("services.maintenance", "services.materials", "services.procurement", "gateway")
 _PR_SET_PDEATHSIG = 1
+_for_life = ExitStack()
+"""Holds what a forked process changed in itself as long as it lives."""
 
 
 def main() -> None:
@@ -125,7 +129,7 @@ def prepare(wanted: Any) -> None:
     if wanted.get("clock"):
         _shift(float(wanted["clock"]))
     if wanted.get("timers"):
-        shorten(wanted["timers"])
+        _for_life.enter_context(shortened(wanted["timers"]))
     _count_aloud()
     for bug in wanted.get("bugs", ()):
         importlib.import_module(bug).plant()
@@ -155,8 +159,9 @@ def _count_aloud() -> None:
     Metrics.inc = counted  # type: ignore[method-assign]
 
 
-def shorten(timers: Any) -> None:
-    """Shorter waits than those of production, so that what they lead to happens within a run."""
+@contextmanager
+def shortened(timers: Any) -> Iterator[None]:
+    """Shorter waits than those of production inside, so that what they lead to happens within a run."""
     from services.chassis import bus, consumer, relay
 
     ack_wait = float(timers["ack_wait"])
@@ -165,15 +170,20 @@ def shorten(timers: Any) -> None:
     def wanted() -> Any:
         return {key: config | {"ack_wait": int(ack_wait * bus.SECOND)} for key, config in known().items()}
 
-    bus.wanted_consumers = wanted
-    for module, name, value in (
+    changes: tuple[tuple[Any, str, Any], ...] = (
+        (bus, "wanted_consumers", wanted),
         (consumer, "ACK_WAIT", ack_wait),
         (relay, "BEAT_SECONDS", float(timers["beat"])),
         (relay, "BEAT_LIMIT", float(timers["beat_limit"])),
-    ):
-        if not hasattr(module, name):
-            raise AttributeError(f"{module.__name__} has no {name} any more")
-        setattr(module, name, value)
+    )
+    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
+    for change in changes:
+        setattr(*change)
+    try:
+        yield
+    finally:
+        for change in before:
+            setattr(*change)
 
 
 def _tell(content: Any) -> None:

@@ -24,7 +24,7 @@ from cli.engines.nats import Nats
 from cli.engines.ports import free_port
 from cli.engines.postgres import Postgres
 from services.chassis import bus, migrate
-from tests.faults.child import MODULES, shorten
+from tests.faults.child import MODULES, shortened
 from tests.faults.processes import Spawner, Supervisor, Worker
 from tests.faults.proxy import Edge
 from tests.signing import AUDIENCE, ISSUER, Issuer
@@ -168,16 +168,6 @@ def crowd() -> float:
     return min(5.0, max(1.0, os.getloadavg()[0] / (3 * (os.cpu_count() or 1))))
 
 
-_declared: list[Mapping[str, float]] = []
-
-
-def declare_as_processes(timers: Mapping[str, float]) -> None:
-    """The harness declares the same consumers as the processes that it starts, with their shorter waits."""
-    if not _declared:
-        shorten(timers)
-        _declared.append(timers)
-
-
 @asynccontextmanager
 async def plant(
     base: Ground,
@@ -192,16 +182,16 @@ async def plant(
     """A plant on fresh databases and streams; `bugs` are planted in every process, `bug_sql` in the databases."""
     base.plants += 1
     number = base.plants
-    if timers is not None:
-        declare_as_processes(timers)
-    nc = await bus.connect(base.nats.url, f"faults@{number}", wait=20)
-    for stream in bus.wanted_streams():
-        await nc.request(f"$JS.API.STREAM.DELETE.{stream}", b"", timeout=10)
-    await bus.apply(nc)
     names = {service: f"{service}_{number}" for service in SERVICES}
-    urls = await asyncio.to_thread(_clone, base, names, bug_sql or {})
     async with AsyncExitStack() as stack:
+        if timers is not None:
+            stack.enter_context(shortened(timers))  # what is declared here is what the processes expect
+        nc = await bus.connect(base.nats.url, f"faults@{number}", wait=20)
         stack.push_async_callback(_closed, nc)
+        for stream in bus.wanted_streams():
+            await nc.request(f"$JS.API.STREAM.DELETE.{stream}", b"", timeout=10)
+        await bus.apply(nc)
+        urls = await asyncio.to_thread(_clone, base, names, bug_sql or {})
         edges: dict[str, Edge] = {}
         postgres = ("127.0.0.1", base.postgres.port)
         for service in only:

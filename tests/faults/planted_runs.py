@@ -21,7 +21,7 @@ from tests.faults import checkers, seed_run
 from tests.faults.commands import UNKNOWN, Caller, Refused, Unanswered
 from tests.faults.injector import Injector
 from tests.faults.plan import Fault, Plan
-from tests.faults.plant import TIMERS, Ground, Plant, declare_as_processes, plant
+from tests.faults.plant import Ground, Plant, plant
 from tests.faults.report import PlantedRow
 from tests.faults.stories import PLENTY, SHELVES, Actor, Stage, movement, pieces
 from tests.planted.planting import rehearsal
@@ -387,7 +387,6 @@ def _wanted_by_harness(modules: Sequence[str]) -> Any:
     """A bug in what the broker is asked for is declared by the harness as well, else no process were ready."""
     from services.chassis import bus
 
-    declare_as_processes(TIMERS)
     known = bus.wanted_consumers
     if f"{_MINE}.waiting_by_nak" in modules:
         bus.wanted_consumers = lambda: {key: value | {"max_ack_pending": 1} for key, value in known().items()}

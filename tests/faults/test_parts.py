@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from plantops.materials.v1 import items_pb2, movements_pb2
 
-from services.chassis import fault_points
+from services.chassis import bus, consumer, fault_points, relay
 from tests.faults import checkers, exhaustive, plan, planted_runs, report
+from tests.faults.child import shortened
 from tests.faults.commands import http_form, methods
 from tests.faults.plan import KINDS, MIXES, POINTS, STORIES
+from tests.faults.plant import TIMERS
 from tests.faults.postgres_wire import CommitWatch
 from tests.faults.proxy import AFTER, BEFORE, Edge
 from tests.faults.stories import Actor
@@ -46,6 +48,17 @@ def test_every_story_can_be_told_and_every_point_is_known() -> None:
 def test_an_exhaustive_run_knows_kinds_that_exist() -> None:
     known = {name for _, name in methods()}
     assert {kind for kinds in exhaustive.COMMANDS.values() for kind in kinds} <= known
+
+
+def test_shorter_waits_end_with_the_plant_that_has_them() -> None:
+    def waits() -> list[object]:
+        return [bus.wanted_consumers(), consumer.ACK_WAIT, relay.BEAT_SECONDS, relay.BEAT_LIMIT]
+
+    known = waits()
+    with shortened(TIMERS):
+        shorter = waits()
+    assert [mine != usual for mine, usual in zip(shorter, known, strict=True)] == [True] * len(known)
+    assert waits() == known
 
 
 # --- the protocol ---------------------------------------------------------------------------------------------

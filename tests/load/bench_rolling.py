@@ -5,13 +5,14 @@ event may be lost, and a relay that is drained has to be replaced within a secon
 """
 
 import asyncio
+import itertools
 import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from cli.home import SERVICES
-from tests.load.fleet import Fleet, HandOvers, fleet, grounds, lost
+from tests.load.fleet import REPLICAS, Fleet, HandOvers, fleet, grounds, lost
 from tests.load.measure import Goal, Meter, Report, Round, Turn
 from tests.load.mixed import Load
 
@@ -21,26 +22,20 @@ SETTLE_SECONDS = 2.0
 SEED = 18
 
 
-def plan(restarts: int, seed: int = SEED) -> Iterator[tuple[str, int]]:
-    """Which replica is restarted next: the services in an order of the seed, the gateway, then the other replicas."""
+def plan(restarts: int, seed: int = SEED) -> Iterator[str]:
+    """What is restarted next: the services in an order of the seed, the gateway, and again."""
     rng = random.Random(seed)
-    made = 0
-    number = 0
-    while True:
-        for name in (*rng.sample(SERVICES, len(SERVICES)), "gateway"):
-            if made == restarts:
-                return
-            yield name, number
-            made += 1
-        number = 1 - number
+    turns = (name for _ in itertools.count() for name in (*rng.sample(SERVICES, len(SERVICES)), "gateway"))
+    return itertools.islice(turns, restarts)
 
 
 async def roll(found: Fleet, load: Load, restarts: int, clients: int = CLIENTS) -> HandOvers:
-    """Restart so many replicas under load."""
+    """Restart so many replicas under load: of a service the one whose relay leads, of the gateway each in turn."""
+    doors = itertools.cycle(range(REPLICAS))
     async with HandOvers().watched(found.superuser("postgres")) as watch, load.running(clients):
         await asyncio.sleep(SETTLE_SECONDS)
-        for name, number in plan(restarts):
-            await found.roll(name, number)
+        for name in plan(restarts):
+            await found.roll(name, next(doors) if name == "gateway" else await found.leader(name))
         await asyncio.sleep(SETTLE_SECONDS)
     return watch
 

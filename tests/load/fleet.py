@@ -112,6 +112,18 @@ class Fleet:
         fresh.start()
         await self.ready(name, number)
 
+    async def leader(self, service: str) -> int:
+        """Which replica leads the relay of a service; awaits one that has just taken over."""
+        numbers = {child.pid: number for (name, number), child in self.replicas.items() if name == service}
+        until = time.monotonic() + READY_SECONDS
+        while True:
+            found = await _rows(self.superuser(service), "select pod from relay_lease where shard = 0")
+            process = int(found[0]["pod"].rpartition(":")[2]) if found else 0
+            if process in numbers:
+                return numbers[process]
+            assert time.monotonic() < until, f"no replica of {service} leads"
+            await asyncio.sleep(0.1)
+
     async def stop(self, name: str, number: int) -> None:
         """Stop a replica by SIGTERM; it has to end by itself and well."""
         old = self.replicas[name, number]

@@ -34,4 +34,4 @@ async def test_a_rolling_restart_fails_no_request_and_loses_no_event(ground: Any
     assert set(load.codes) == {"200"}
     assert told > 0
     assert len(found.drains) == RESTARTS
-    assert watch.gaps  # a relay was among those that were drained, and another took over
+    assert len(watch.gaps) >= RESTARTS - 1  # all but the gateway led a relay, and another took over
