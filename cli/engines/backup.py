@@ -184,11 +184,13 @@ def _replay(plant: Path, staged: Path, target: Mapping[str, str], *, durable: bo
             assert row is not None
             assert not row[2], "a server that still recovers"
             return Restored(row[0], str(row[1]), int(row[3][:8], 16), count)
-    except EngineFailed as error:
-        if "before configured recovery target was reached" in str(error):
+    except EngineFailed:
+        log = server.folder.parent / "postgres.log"
+        said = log.read_text(errors="replace") if log.exists() else ""  # whole: its end may be about refused callers
+        if "before configured recovery target was reached" in said:
             wanted = next(iter(target.values()))
             raise BackupInvalid(f"the archive ends before {wanted}; take an earlier instant, or none") from None
-        if "requested recovery stop point is before consistent recovery point" in str(error):
+        if "requested recovery stop point is before consistent recovery point" in said:
             wanted = next(iter(target.values()))
             raise BackupInvalid(f"the backup was not complete at {wanted}; take a later instant") from None
         raise
