@@ -26,6 +26,8 @@ class Books:
     lines: Mapping[str, int] = field(default_factory=dict)
     told: Mapping[str, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
     """Stream of a service -> (event id, aggregate, version) in the order of the stream."""
+    again: frozenset[str] = frozenset()
+    """Ids of events that a stream had lost and got again on request."""
     poison: frozenset[str] = frozenset()
     """Ids of events that can never be applied."""
     differing: Sequence[str] = ()
@@ -154,9 +156,9 @@ def _published(books: Books) -> list[str]:
     found: list[str] = []
     for service, told in books.told.items():
         kinds = {str(id_): kind for id_, kind in books.rows(service, "select event_id, aggregate_type from outbox")}
-        there = {event_id for event_id, _, _ in told}
+        there = {event_id for event_id, _, _ in told} | books.again
         found += [f"I4 {service}: {kinds[id_]} {id_} is not in the stream" for id_ in sorted(kinds.keys() - there)]
-        extra = there - kinds.keys() - books.poison
+        extra = there - kinds.keys() - books.poison - books.again
         found += [f"I4 {service}: {id_} is in the stream, and nobody told it" for id_ in sorted(extra)]
     return found
 

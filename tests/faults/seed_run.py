@@ -12,6 +12,7 @@ from typing import Any
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 
+from cli.check import request_of
 from services.chassis import bus
 from tests.faults import checkers, state
 from tests.faults.checkers import Books
@@ -179,7 +180,8 @@ class Run:
 
     async def _check(self, injector: Injector) -> None:
         told = await told_events(self.plant)
-        self.outcome.findings += await asyncio.to_thread(self._all, told)
+        again = await self.tell_again(told) if "F16" in self.plan.mix else frozenset()
+        self.outcome.findings += await asyncio.to_thread(self._all, told, again)
         before = await asyncio.to_thread(self._state)
         places = asyncio.Semaphore(8)
 
@@ -202,8 +204,31 @@ class Run:
         self.outcome.findings += [f"I3 {text}" for text in self.caller.differing]
         self.outcome.findings += [f"a process ended by itself: {text}" for text in self.plant.supervisor.refused]
 
-    def _all(self, told: Mapping[str, Sequence[tuple[str, str, int]]]) -> list[str]:
-        with books(self.plant, self.caller, told) as found:
+    async def tell_again(self, told: Mapping[str, Sequence[tuple[str, str, int]]]) -> frozenset[str]:
+        """A broker that is started with a flipped bit may keep quiet about the event that it cannot read any more.
+
+        Who follows has it; the stream gets it again on request (REL-90). Gives the ids.
+        """
+        lacking: set[str] = set()
+        for service, rows in told.items():
+            there = {event_id for event_id, _, _ in rows}
+            outbox = await asyncio.to_thread(self.plant.rows, service, "select event_id::text, pos from outbox")
+            positions = {event_id: pos for event_id, pos in outbox if event_id not in there}
+            if positions:
+                why = "the broker cannot read them any more"
+                await self.caller.do(
+                    "opal", request_of(service, "Replay{}Events", positions=sorted(positions.values()), reason=why)
+                )
+            lacking |= positions.keys()
+        found: set[str] = set()
+        until = time.monotonic() + rest_seconds()
+        while not lacking <= found and time.monotonic() < until:
+            await asyncio.sleep(0.1)
+            found = {row[0] for rows in (await told_events(self.plant)).values() for row in rows}
+        return frozenset(lacking & found)
+
+    def _all(self, told: Mapping[str, Sequence[tuple[str, str, int]]], again: frozenset[str]) -> list[str]:
+        with books(self.plant, self.caller, told, again) as found:
             findings = [text for texts in checkers.run(found).values() for text in texts]
             stand, anew = state.rebuilt(found.connections["materials"])
             if stand != anew:
@@ -243,7 +268,10 @@ class Run:
 
 @contextlib.contextmanager
 def books(
-    made: Plant, caller: Caller | None = None, told: Mapping[str, Sequence[tuple[str, str, int]]] | None = None
+    made: Plant,
+    caller: Caller | None = None,
+    told: Mapping[str, Sequence[tuple[str, str, int]]] | None = None,
+    again: frozenset[str] = frozenset(),
 ) -> Iterator[Books]:
     """The databases of a plant, opened for the checkers."""
     with contextlib.ExitStack() as stack:
@@ -252,7 +280,7 @@ def books(
         }
         commands = list(caller.commands) if caller is not None else []
         passed = passed_over(made) if told is not None else []
-        yield Books(connections, commands, told=told or {}, poison=frozenset(made.poison), stale=passed)
+        yield Books(connections, commands, told=told or {}, again=again, poison=frozenset(made.poison), stale=passed)
 
 
 def passed_over(made: Plant) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
@@ -70,6 +71,29 @@ async def test_a_planted_bug_is_noticed_and_its_scene_is_clean_without_it(base: 
     (row,) = await planted_runs.run(base, ["ack before commit"], said.append)
     assert row.caught, row.by
     assert "caught" in said[0]
+
+
+@pytest.mark.rule("REL-90", "P-1")
+async def test_what_a_broker_lost_without_a_word_is_told_again(base: Ground) -> None:
+    """One flipped bit in the middle of a block: the broker starts, counts the event, and cannot hand it out."""
+    plan = Plan(1, 1, ("F16",), (), (), {})
+    async with plant(base) as made, Caller(made, random.Random(7), patience=8) as caller:
+        await Stage(caller, plan, "flipped", assets=1).set_up()
+        while await seed_run.moving(made):
+            await asyncio.sleep(0.1)
+        (event_id,) = made.rows("maintenance", "select event_id::text from outbox order by pos offset 3 limit 1")[0]
+        nats = made.ground.nats
+        await asyncio.to_thread(nats._server.stop, signal.SIGTERM)  # type: ignore[union-attr]  # it runs
+        (block,) = (nats.folder / "jetstream").rglob("streams/MAINTENANCE/msgs/*.blk")
+        content = bytearray(block.read_bytes())
+        content[content.index(event_id.encode()) + 60] ^= 1
+        block.write_bytes(bytes(content))
+        await asyncio.to_thread(nats.revive)
+        await made.ready()
+        run = seed_run.Run(made, caller, plan, seed_run.Outcome(plan), random.Random(7))
+        told = await seed_run.told_events(made)
+        assert event_id not in {row[0] for row in told["maintenance"]}
+        assert await run.tell_again(told) == {event_id}
 
 
 # --- each checker notices what it looks for -------------------------------------------------------------------
