@@ -1,6 +1,11 @@
 """Loopback ports: a free one, or a clear error when a wanted one is taken."""
 
+import random
 import socket
+
+_RANGE = range(15_000, 32_000)
+"""Below the ports that systems give to outgoing connections: one of those would take a free port before its server."""
+_given: set[int] = set()
 
 
 class PortBusy(RuntimeError):
@@ -12,11 +17,17 @@ class PortBusy(RuntimeError):
 
 
 def free_port() -> int:
-    """A TCP port on loopback that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that is free at this moment, and was not given to anybody else here."""
+    for port in random.SystemRandom().sample(_RANGE, len(_RANGE)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
+    raise PortBusy(0, "another range of ports")
 
 
 def claim(port: int, setting: str) -> int:
