@@ -17,7 +17,6 @@ from plantops.materials.v1 import (
     reservations_pb2,
     tasks_pb2,
 )
-from sqlalchemy import event
 
 from tests.materials.builders import (
     SITE,
@@ -35,43 +34,14 @@ from tests.materials.builders import (
     scanned,
     stocked,
 )
+from tests.statements import Statements, statements_of
 from tests.world import Plant
-
-
-class Statements:
-    """Statements of materials' connections, by transaction."""
-
-    def __init__(self, engine: Any) -> None:
-        self.engine = engine
-        self.open: dict[int, list[str]] = {}
-        self.done: list[list[str]] = []
-
-    def begin(self, connection: Any) -> None:
-        self.open[id(connection)] = []
-
-    def execute(self, connection: Any, cursor: Any, statement: str, *more: Any) -> None:
-        self.open.setdefault(id(connection), []).append(" ".join(statement.split()))
-
-    def end(self, connection: Any) -> None:
-        self.done.append(self.open.pop(id(connection), []))
-
-    def with_part(self, part: str) -> list[str]:
-        """The statements of the last transaction in which one has this part."""
-        return next(found for found in reversed(self.done) if any(part in statement for statement in found))
 
 
 @pytest.fixture
 def statements(store: Plant) -> Iterator[Statements]:
-    found = Statements(store.processes["materials"].engine.sync_engine)
-    listeners = (
-        ("begin", found.begin), ("before_cursor_execute", found.execute), ("commit", found.end),
-        ("rollback", found.end),
-    )  # fmt: skip
-    for name, listener in listeners:
-        event.listen(found.engine, name, listener)
-    yield found
-    for name, listener in listeners:
-        event.remove(found.engine, name, listener)
+    with statements_of(store.processes["materials"].engine) as found:
+        yield found
 
 
 @pytest.mark.rule("MAT-50")

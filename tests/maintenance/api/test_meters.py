@@ -8,11 +8,10 @@ from uuid import uuid4
 import pytest
 from google.rpc import error_details_pb2
 from plantops.maintenance.v1 import events_pb2, meters_pb2
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from tests.maintenance import builders as make
 from tests.plant import Refused
+from tests.statements import statements_of
 from tests.world import Plant
 
 Reading = meters_pb2.Reading
@@ -217,21 +216,14 @@ async def test_a_batch_has_one_outcome_for_each_entry_in_order(plant: Plant) -> 
 async def test_the_statements_of_a_batch_do_not_grow_with_its_entries(plant: Plant) -> None:
     names = [(await make.metered(plant))[1] for _ in range(3)]
     counts: list[int] = []
-
-    def count(*_: Any) -> None:
-        counts[-1] += 1
-
-    engine: Engine = plant.processes["maintenance"].engine.sync_engine
-    event.listen(engine, "before_cursor_execute", count)
-    try:
+    with statements_of(plant.processes["maintenance"].engine) as statements:
         for size in (6, 120):
-            counts.append(0)
-            since = make.hours_ago(700 - len(counts) * 200)
-            rows = [entry(names[n % 3], len(counts) * 50 + n / 10, since + timedelta(hours=n)) for n in range(size)]
+            since = make.hours_ago(500 - len(counts) * 200)
+            begin = (len(counts) + 1) * 50
+            rows = [entry(names[n % 3], begin + n / 10, since + timedelta(hours=n)) for n in range(size)]
             outcomes = await batch(plant, *rows)
             assert {outcome.reading.state for outcome in outcomes} == {Reading.ACCEPTED}
-    finally:
-        event.remove(engine, "before_cursor_execute", count)
+            counts.append(len(statements.with_part("INSERT INTO reading ")))
     assert counts[1] <= counts[0] + 4, counts
 
 
