@@ -56,8 +56,8 @@ def i1_conserved(books: Books) -> list[str]:
             select coalesce(b.item, e.item), coalesce(b.lot, e.lot), coalesce(b.location, e.location),
                    coalesce(b.status, e.status), coalesce(b.on_hand, 0), coalesce(e.total, 0)
             from balance b full join (
-                select item, lot, location, status, sum(quantity) as total from movement_entry group by 1, 2, 3, 4) e
-              on (b.item, b.lot, b.location, b.status) = (e.item, e.lot, e.location, e.status)
+                select balance, item, lot, location, status, sum(quantity) as total from movement_entry
+                group by 1, 2, 3, 4, 5) e on e.balance = b.name
             where coalesce(b.on_hand, 0) <> coalesce(e.total, 0)
             """,
         )

@@ -57,19 +57,19 @@ async def test_a_batch_takes_as_many_statements_whatever_its_size(store: Plant, 
             whats.append(movement("OPENING", name, 2, lot=lots[name], to_location=at("shelf")))
         outcomes = await batch(store, whats)
         assert {reason(row) for row in outcomes} == {""}
-        found = statements.with_part("post_movements")
-        assert sum("post_movements" in statement for statement in found) == 1
+        found = statements.with_part("post_to_ledger")
+        assert sum("post_to_ledger" in statement for statement in found) == 1
         counts[size] = len(found)
     assert counts[3] == counts[60]
-    assert counts[1] <= counts[3] <= 24, statements.with_part("post_movements")
+    assert counts[1] <= counts[3] <= 24, statements.with_part("post_to_ledger")
 
 
 @pytest.mark.rule("PERF-1")
 async def test_a_movement_is_posted_by_one_call_of_one_function(store: Plant, statements: Statements) -> None:
     name = await item(store)
     await stocked(store, name, 5)
-    found = statements.with_part("post_movements")
-    assert sum("post_movements" in statement for statement in found) == 1
+    found = statements.with_part("post_to_ledger")
+    assert sum("post_to_ledger" in statement for statement in found) == 1
     assert not [
         statement for statement in found if statement.lower().startswith(("insert into movement", "update balance"))
     ]
@@ -91,7 +91,7 @@ async def test_lines_of_a_receipt_are_counted_in_with_as_many_statements_whateve
 
 
 LISTS: list[tuple[Any, str, int]] = [
-    (movements_pb2.ListMovementsRequest(parent=SITE), "FROM movement ", 1),
+    (movements_pb2.ListMovementsRequest(parent=SITE), "FROM movement ", 2),
     (balances_pb2.ListBalancesRequest(parent=SITE), "FROM balance ", 1),
     (items_pb2.ListItemsRequest(), "FROM item ", 1),
     (lots_pb2.ListLotsRequest(parent="items/-"), "FROM lot ", 1),
@@ -178,4 +178,4 @@ async def test_a_thousand_movements_are_one_call(store: Plant, statements: State
     client_answer = await call(store, "stella", request)
     assert len(client_answer.outcomes) == 1000
     assert store.value("materials", "select on_hand from balance where item = %s and not virtual", name) == 1000
-    assert len(statements.with_part("post_movements")) <= 24
+    assert len(statements.with_part("post_to_ledger")) <= 24

@@ -40,11 +40,10 @@ TYPED = {
 
 _WHOLE = {
     "an item and lot whose places do not sum to zero": """
-        select item, lot, sum(on_hand) from balance group by 1, 2 having sum(on_hand) <> 0""",
+        select item, lot, serial, sum(on_hand) from balance group by 1, 2, 3 having sum(on_hand) <> 0""",
     "a balance that is not the sum of its entries": """
         select b.name, b.on_hand, e.total from balance b
-        full join (select item, location, lot, status, sum(quantity) as total from movement_entry group by 1, 2, 3, 4) e
-          on (e.item, e.location, e.lot, e.status) = (b.item, b.location, b.lot, b.status)
+        full join (select balance, sum(quantity) as total from movement_entry group by 1) e on e.balance = b.name
         where b.on_hand is distinct from e.total""",
     "a reserved quantity that is not the sum of its allocations": """
         select b.name, b.reserved, a.total from balance b

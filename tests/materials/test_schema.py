@@ -79,8 +79,9 @@ def entry(look: Any, quantity: int = 1, movement: str = "sites/x/movements/a") -
     )
     for side, value in ((1, -1), (2, quantity)):
         look.execute(
-            "insert into movement_entry values (%s, %s, 'i', '', 'a', 'UNRESTRICTED', %s, 'H87', now())",
-            [movement, side, value],
+            "insert into movement_entry (movement, side, item, location, lot, status, quantity, unit_code,"
+            " effective_time, item_sequence) values (%s, %s, 'i', 'a', '', 'UNRESTRICTED', %s, 'H87', now(), %s)",
+            [movement, side, value, side],
         )
 
 

@@ -1,8 +1,10 @@
 """A released schema is brought to the newest one safely, by one migrator at a time, while others work on it."""
 
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import psycopg
@@ -263,3 +265,68 @@ def test_of_two_migrators_one_waits(fresh: Any, monkeypatch: pytest.MonkeyPatch)
         one.join()
     newest = migrate.required_revision("procurement")
     assert sorted((one.before, one.after) for one in done) == [("", newest), (newest, newest)]
+
+
+def _posted(connection: Any, postings: list[dict[str, Any]]) -> list[str]:
+    """Post as processes of the first release do; gives the outcomes."""
+    flat = {
+        "kind": "MOVE", "lot": "", "from_status": "UNRESTRICTED", "to_status": "UNRESTRICTED", "from_virtual": False,
+        "to_virtual": False, "allocated": 0, "unit_code": "H87", "effective_time": None, "reason_code": "",
+        "source": "", "reverses": "", "correlation": "", "cost": None, "standard_cost": None,
+    }  # fmt: skip
+    rows = [flat | {"n": number} | posting for number, posting in enumerate(postings)]
+    found = connection.execute("select outcome from post_movements('x', 'people/a', %s)", [json.dumps(rows)])
+    return [outcome for (outcome,) in found]
+
+
+@pytest.mark.rule("REL-82", "MAT-42", "MAT-45")
+def test_a_ledger_of_the_first_release_gets_its_numbers_while_old_processes_post_on(
+    fresh: Any, bootstrapped: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries are numbered in the order of their recording; what is posted meanwhile stands behind them."""
+    monkeypatch.setattr(import_module("services.materials.migrations.versions.0004_ledger_entries"), "CHUNK", 3)
+    urls = fresh("materials", "materials_ledger")
+    migrate.upgrade("materials", urls.migrator, "0002")
+    with superuser(bootstrapped, "materials_ledger") as connection:
+        connection.execute("insert into site_fact values ('sites/x', 'UTC', 'EUR')")
+        for name, kind in (("a", "STORAGE"), ("b", "STORAGE"), ("o", "OPENING"), ("c", "SCRAP")):
+            connection.execute(
+                "insert into location (name, site, version, event_version, correlation, create_time, update_time,"
+                " title, kind, check_code, path_order, blocked)"
+                " values (%s, 'x', 1, 0, '', now(), now(), '', %s, '', 0, false)",
+                [name, kind],
+            )
+        old = [
+            {"name": "m1", "kind": "OPENING", "item": "i", "from_location": "o", "to_location": "a",
+             "from_virtual": True, "quantity": 9, "cost": 90},
+            {"name": "m2", "item": "i", "from_location": "a", "to_location": "b", "quantity": 4},
+            {"name": "m3", "kind": "SCRAP", "item": "i", "from_location": "b", "to_location": "c", "to_virtual": True,
+             "quantity": 1},
+            {"name": "m4", "kind": "OPENING", "item": "j", "from_location": "o", "to_location": "a",
+             "from_virtual": True, "quantity": 2, "cost": 3},
+        ]  # fmt: skip
+        assert _posted(connection, old) == ["POSTED"] * 4
+        migrate.upgrade("materials", urls.migrator, "0003")
+        between = {"name": "m5", "item": "i", "from_location": "b", "to_location": "a", "quantity": 2}
+        far = between | {"name": "m6", "quantity": 99}
+        assert _posted(connection, [between, far]) == ["POSTED", "NOT_ENOUGH_STOCK"]
+        migrate.upgrade("materials", urls.migrator)
+        rows = connection.execute(
+            "select e.movement, e.side, e.item_sequence, e.value, e.site, e.entered_quantity = e.quantity, b.location"
+            " from movement_entry e join balance b on b.name = e.balance and b.location = e.location order by e.item,"
+            " e.item_sequence"
+        ).fetchall()
+        assert [row[:3] for row in rows] == [
+            ("m1", 1, 1), ("m1", 2, 2), ("m2", 1, 3), ("m2", 2, 4), ("m3", 1, 5), ("m3", 2, 6), ("m5", 1, 7),
+            ("m5", 2, 8), ("m4", 1, 1), ("m4", 2, 2),
+        ]  # fmt: skip
+        assert [row[3] for row in rows] == [-90, 90, None, None, -10, 10, None, None, -3, 3]
+        assert {row[4:6] for row in rows} == {("x", True)}
+        assert connection.execute("select item, sequence from value_balance order by 1").fetchall() == [
+            ("i", 8), ("j", 2)
+        ]  # fmt: skip
+        differing = connection.execute(
+            "select name from balance b where on_hand <>"
+            " (select sum(quantity) from movement_entry where balance = b.name)"
+        )
+        assert differing.fetchall() == []

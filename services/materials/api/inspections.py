@@ -10,8 +10,9 @@ from services.chassis.wire import decimal_of
 from services.materials.model import location as locations
 from services.materials.model import stock
 from services.materials.model.item import Item
-from services.materials.model.ledger import Movement, MovementKind, Posting, Status
+from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind
+from services.materials.model.movement import MovementKind, Status
 from services.materials.model.receipt import InspectionLot, Outcome, PutAwayTask, TaskState
 
 
@@ -39,23 +40,17 @@ class InspectionService:
             scrap = outcome is Outcome.SCRAP
             target = await locations.virtual(unit, site, Kind.SCRAP) if scrap else None
             postings.append(
-                Posting(
-                    name=unit.new_name(f"sites/{site}", Movement.COLLECTION),
-                    kind=MovementKind.SCRAP if scrap else MovementKind.STATUS_CHANGE,
-                    item=lot.item,
-                    lot=lot.lot,
-                    quantity=amount,
-                    unit_code=lot.unit_code,
-                    from_location=lot.location,
-                    to_location=target.name if target else lot.location,
-                    to_virtual=scrap,
-                    from_status=Status.INSPECTION,
-                    to_status=Status.UNRESTRICTED if scrap else Status(outcome.value),
-                    source=lot.name,
-                    correlation=lot.chain,
-                    reason_code="INSPECTION" if scrap else "",
+                Posting.new(
+                    unit, site, MovementKind.SCRAP if scrap else MovementKind.STATUS_CHANGE,
+                    Line(
+                        item=lot.item, lot=lot.lot, quantity=amount, unit_code=lot.unit_code,
+                        from_location=lot.location, to_location=target.name if target else lot.location,
+                        to_virtual=scrap, from_status=Status.INSPECTION,
+                        to_status=Status.UNRESTRICTED if scrap else Status(outcome.value),
+                    ),
+                    source=lot.name, correlation=lot.chain, reason_code="INSPECTION" if scrap else "",
                 )
-            )
+            )  # fmt: skip
         await _split_task(unit, lot, parts)
         await stock.move(unit, site, postings)
         return lot

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from plantops.materials.v1 import balances_pb2, movements_pb2
-from sqlalchemy import ARRAY, Text, TextClause, bindparam, select, text
+from sqlalchemy import select, text
 
 from services.chassis import query
 from services.chassis.faults import Fault
@@ -12,17 +12,16 @@ from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api.postings import Known
 from services.materials.model import ledger, stock
-from services.materials.model.ledger import (
+from services.materials.model.ledger import NotEnoughStock, Posting, line_of
+from services.materials.model.location import Location
+from services.materials.model.movement import (
     AlreadyReversed,
     Balance,
     BelongsToDocument,
     Movement,
     MovementKind,
-    NotEnoughStock,
-    Posting,
     StockMovedOn,
 )
-from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.receipt import InspectionLot
 
 OF_DOCUMENTS = frozenset({MovementKind.RECEIPT, MovementKind.ISSUE, MovementKind.RETURN_TO_STOCK})
@@ -76,15 +75,11 @@ class MovementService:
             raise AlreadyReversed(movement=found.name, why="it was reversed before")
         if found.kind in OF_DOCUMENTS or f"/{InspectionLot.COLLECTION}/" in found.source:
             raise BelongsToDocument(movement=found.name, document=found.source)
-        places = await unit.get_many(Location, [found.from_location, found.to_location], lock=False)
-        posting = Posting(
-            name=unit.new_name(f"sites/{found.site}", Movement.COLLECTION), kind=MovementKind.REVERSAL,
-            item=found.item, lot=found.lot, quantity=found.quantity, unit_code=found.unit_code,
-            from_location=found.to_location, to_location=found.from_location,
-            from_status=found.to_status, to_status=found.from_status,
-            from_virtual=places[found.to_location].virtual, to_virtual=places[found.from_location].virtual,
-            reason_code=request.reason, reverses=found.name, source=found.source, cost=found.cost,
-            correlation=found.correlation,
+        places = await unit.get_many(Location, {entry.location for entry in found.entries}, lock=False)
+        lines = [line_of(pair, places).negated() for pair in reversed(found.lines)]
+        posting = Posting.new(
+            unit, found.site or "", MovementKind.REVERSAL, *lines, reason_code=request.reason, reverses=found.name,
+            source=found.source, correlation=found.correlation,
         )  # fmt: skip
         try:
             await stock.move(unit, found.site or "", [posting])
@@ -96,7 +91,7 @@ class MovementService:
         answer = movements_pb2.CheckLedgerResponse()
         site = request.name.split("/")[1]
         for sentence, statement in _CHECKS:
-            for row in await unit.execute(_check(statement), {"site": site}):
+            for row in await unit.execute(text(statement), {"site": site}):
                 answer.findings.append(f"{sentence}: {', '.join(str(value) for value in row)}")
         counted = (await unit.execute(_COUNTS, {"site": site})).one()
         answer.movement_count, answer.balance_count = counted.movements, counted.balances
@@ -133,20 +128,19 @@ _CHECKS = (
     (
         "balance differs from the ledger",
         """
-        select coalesce(b.name, e.item || ' ' || e.location), coalesce(b.on_hand, 0), coalesce(e.total, 0)
+        select coalesce(b.name, e.balance), coalesce(b.on_hand, 0), coalesce(e.total, 0)
         from (select * from balance where site = :site) b
-        full join (select item, location, lot, status, sum(quantity) as total from movement_entry
-                   where location like 'sites/' || :site || '/%' group by 1, 2, 3, 4) e
-          on (e.item, e.location, e.lot, e.status) = (b.item, b.location, b.lot, b.status)
-        where coalesce(b.on_hand, 0) <> coalesce(e.total, 0) limit 100
+        full join (select balance, sum(quantity) as total, sum(second_quantity) as second from movement_entry
+                   where site = :site group by 1) e on e.balance = b.name
+        where coalesce(b.on_hand, 0) <> coalesce(e.total, 0)
+           or coalesce(b.second_on_hand, 0) <> coalesce(e.second, 0) limit 100
         """,
     ),
     (
         "movement does not sum to zero",
         """
-        select e.movement, e.item, e.lot, sum(e.quantity) from movement_entry e
-        join movement m on m.name = e.movement and m.site = :site
-        group by 1, 2, 3 having sum(e.quantity) <> 0 limit 100
+        select movement, item, lot, serial, sum(quantity), sum(second_quantity) from movement_entry where site = :site
+        group by 1, 2, 3, 4, unit_code having sum(quantity) <> 0 or sum(second_quantity) <> 0 limit 100
         """,
     ),
     (
@@ -170,25 +164,39 @@ _CHECKS = (
         """
         select v.item, v.quantity, s.quantity, v.value + v.variance, s.value
         from value_balance v
-        join (select m.item, sum(x.sign * m.quantity) as quantity, sum(x.sign * m.cost) as value
-              from movement m
-              join location f on f.name = m.from_location join location t on t.name = m.to_location,
-              lateral (select case when f.kind = any(:virtual) then 1 else -1 end as sign) x
-              where m.site = :site and (f.kind = any(:virtual)) <> (t.kind = any(:virtual)) group by 1) s
-          on s.item = v.item
+        join (select e.item, sum(e.quantity) as quantity, coalesce(sum(e.value), 0) as value
+              from movement_entry e join balance b on b.name = e.balance and not b.virtual and b.owner = ''
+              where e.site = :site group by 1) s on s.item = v.item
         where v.site = :site and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
         """,
     ),
     (
         "stock was less than nothing at an instant",
         """
-        select distinct r.item, r.location, r.lot from (
-          select e.item, e.location, e.lot,
-                 sum(e.quantity) over (partition by e.item, e.location, e.lot, e.status
-                                       order by e.effective_time) as running
-          from movement_entry e join location l on l.name = e.location and l.site = :site
-          where l.kind <> all(:virtual)) r
+        select distinct r.item, r.location, r.lot, r.serial from (
+          select e.item, e.location, e.lot, e.serial,
+                 sum(e.quantity) over (partition by e.balance order by e.effective_time) as running
+          from movement_entry e join balance b on b.name = e.balance and not b.virtual
+          where e.site = :site) r
         where r.running < 0 limit 100
+        """,
+    ),
+    (
+        "entries of an item are not numbered without a hole",
+        """
+        select v.item, v.sequence, coalesce(e.count, 0), coalesce(e.last, 0) from value_balance v
+        left join (select item, count(*) as count, max(item_sequence) as last from movement_entry
+                   where site = :site group by 1) e on e.item = v.item
+        where v.site = :site and (v.sequence <> coalesce(e.count, 0) or v.sequence <> coalesce(e.last, 0)) limit 100
+        """,
+    ),
+    (
+        "a serial is not where its balance says, or in two places",
+        """
+        select s.name, s.balance, count(b.name), coalesce(sum(b.on_hand), 0) from serial s
+        left join balance b on b.item = s.item and b.serial = s.name and not b.virtual and b.on_hand <> 0
+        where s.balance like 'sites/' || :site || '/%' or b.site = :site
+        group by 1, 2 having count(b.name) <> 1 or sum(b.on_hand) <> 1 or min(b.name) <> s.balance limit 100
         """,
     ),
     (
@@ -199,13 +207,6 @@ _CHECKS = (
         """,
     ),
 )
-
-
-def _check(statement: str) -> TextClause:
-    found = text(statement)
-    if ":virtual" in statement:
-        found = found.bindparams(bindparam("virtual", sorted(VIRTUAL), type_=ARRAY(Text)))
-    return found
 
 
 _COUNTS = text("""

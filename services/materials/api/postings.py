@@ -13,8 +13,9 @@ from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, enum_name, python_of
 from services.materials.model import location as locations
 from services.materials.model.item import Item, Lot, State, Tracking, site_fact
-from services.materials.model.ledger import Movement, MovementKind, Posting, Status
+from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind, Location
+from services.materials.model.movement import MovementKind, Status
 from services.materials.model.receipt import OPEN_LOTS, InspectionLot
 
 APPROVE = "materials.movements.approve"
@@ -108,13 +109,14 @@ class Known:
             raise FieldInvalid(field="movement.to_location", rule=rule, value=target.name)
         if before is Status.INSPECTION and (lot := self.inspected.get((item.name, message.lot, source.name))):
             raise InspectionOpen(item=item.name, location=source.name, inspection_lot=lot)
-        return Posting(
-            name=unit.new_name(f"sites/{self.site}", Movement.COLLECTION), kind=kind, item=item.name,
-            lot=message.lot, quantity=amount, unit_code=item.base_unit_code, from_location=source.name,
-            to_location=target.name, from_status=before, to_status=after, from_virtual=source.virtual,
-            to_virtual=target.virtual, effective_time=_effective(unit, message), reason_code=message.reason_code,
-            standard_cost=item.standard(self.currency_code),
+        line = Line(
+            item=item.name, lot=message.lot, quantity=amount, unit_code=item.base_unit_code,
+            from_location=source.name, to_location=target.name, from_status=before, to_status=after,
+            from_virtual=source.virtual, to_virtual=target.virtual, standard_cost=item.standard(self.currency_code),
         )  # fmt: skip
+        return Posting.new(
+            unit, self.site, kind, line, effective_time=_effective(unit, message), reason_code=message.reason_code
+        )
 
     def _item(self, message: Any, kind: MovementKind) -> Item:
         item = self.items.get(message.item)

@@ -8,8 +8,9 @@ from sqlalchemy import select, text
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.materials.model import stock
-from services.materials.model.ledger import Movement, MovementKind, Posting, Status
+from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Location
+from services.materials.model.movement import MovementKind, Status
 from services.materials.model.receipt import InspectionLot, PutAwayTask, TaskState
 from services.materials.model.reservation import Allocation, Reservation
 
@@ -38,14 +39,14 @@ class PutAwayService:
             raise FieldInvalid(field="location", rule="must differ from where the goods are", value=place.name)
         task.to_location = place.name
         taken = await _allocations(unit, task)
-        posting = Posting(
-            name=unit.new_name(f"sites/{task.site}", Movement.COLLECTION), kind=MovementKind.MOVE, item=task.item,
-            lot=task.lot, quantity=task.quantity, unit_code=task.unit_code, from_location=task.from_location,
-            to_location=place.name, from_status=task.status, to_status=task.status,
-            allocated=sum((amount for _, amount in taken), Decimal(0)), source=task.name, correlation=task.chain,
+        line = Line(
+            item=task.item, lot=task.lot, quantity=task.quantity, unit_code=task.unit_code,
+            from_location=task.from_location, to_location=place.name, from_status=task.status, to_status=task.status,
+            allocated=sum((amount for _, amount in taken), Decimal(0)),
         )  # fmt: skip
+        posting = Posting.new(unit, task.site or "", MovementKind.MOVE, line, source=task.name, correlation=task.chain)
         await stock.move(unit, task.site or "", [posting])
-        await _carry(unit, posting, taken)
+        await _carry(unit, line, taken)
         await _move_inspection(unit, task, place)
         task.movement = posting.name
         return task
@@ -80,17 +81,18 @@ async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, 
 
 _RESERVE = text("""
     update balance set reserved = reserved + :amount
-    where item = :item and location = :location and lot = :lot and status = 'UNRESTRICTED' returning name
+    where item = :item and location = :location and lot = :lot and status = 'UNRESTRICTED'
+      and serial = '' and handling_unit = '' and owner = '' and project = '' returning name
 """)
 
 
-async def _carry(unit: Unit, posting: Posting, taken: list[tuple[Allocation, Decimal]]) -> None:
+async def _carry(unit: Unit, line: Line, taken: list[tuple[Allocation, Decimal]]) -> None:
     for allocation, amount in taken:
         row = await unit.get(Reservation, allocation.reservation)
-        where = {"amount": amount, "item": posting.item, "location": posting.to_location, "lot": posting.lot}
+        where = {"amount": amount, "item": line.item, "location": line.to_location, "lot": line.lot}
         balance = (await unit.execute(_RESERVE, where)).scalar_one()
         row.gave(next(known for known in row.allocations if known.balance == allocation.balance), amount)
-        row.took(balance, posting.to_location, posting.lot, amount)
+        row.took(balance, line.to_location, line.lot, amount)
 
 
 async def _move_inspection(unit: Unit, task: PutAwayTask, place: Location) -> None:

@@ -11,7 +11,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, decimal_of, to_date
 from services.materials.model.item import Item, Lot, LotDateConflict, Tracking
-from services.materials.model.ledger import Status
+from services.materials.model.movement import Status
 from services.materials.model.receipt import (
     ExpectedReceipt,
     ExpectedState,

@@ -13,8 +13,9 @@ from services.materials.api.receipt_lines import Counting
 from services.materials.model import ledger, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, Lot, site_fact
-from services.materials.model.ledger import Movement, MovementKind, NotEnoughStock, Posting, Status, StockMovedOn
+from services.materials.model.ledger import Line, NotEnoughStock, Posting
 from services.materials.model.location import Kind, Location
+from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
 from services.materials.model.receipt import (
     ExpectedReceipt,
     ExpectedState,
@@ -88,14 +89,16 @@ class ReceiptService:
         for row in receipt.lines:
             order = expected.get(row.expected_receipt)
             postings.append(
-                Posting(
-                    name=unit.new_name(f"sites/{site}", Movement.COLLECTION), kind=MovementKind.RECEIPT,
-                    item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
-                    from_location=source.name, to_location=row.location, from_virtual=True,
-                    from_status=row.status, to_status=row.status, source=receipt.name,
-                    correlation=order.chain if order is not None else chain,
-                    cost=order.price_of(row.order_quantity, currency) if order is not None else None,
-                    standard_cost=items[row.item].standard(currency),
+                Posting.new(
+                    unit, site, MovementKind.RECEIPT,
+                    Line(
+                        item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
+                        from_location=source.name, to_location=row.location, from_virtual=True,
+                        from_status=row.status, to_status=row.status,
+                        cost=order.price_of(row.order_quantity, currency) if order is not None else None,
+                        standard_cost=items[row.item].standard(currency),
+                    ),
+                    source=receipt.name, correlation=order.chain if order is not None else chain,
                 )
             )  # fmt: skip
             row.movement = postings[-1].name
@@ -126,13 +129,15 @@ class ReceiptService:
                 order.uncount(row.quantity)
             original = posted[row.movement]
             postings.append(
-                Posting(
-                    name=unit.new_name(f"sites/{site}", Movement.COLLECTION), kind=MovementKind.REVERSAL,
-                    item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
-                    from_location=row.location, to_location=original.from_location, to_virtual=True,
-                    from_status=row.status, to_status=original.from_status, source=receipt.name,
-                    reverses=row.movement, correlation=original.correlation, reason_code=request.reason,
-                    cost=original.cost,
+                Posting.new(
+                    unit, site, MovementKind.REVERSAL,
+                    Line(
+                        item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
+                        from_location=row.location, to_location=original.from_location, to_virtual=True,
+                        from_status=row.status, to_status=original.from_status, cost=original.cost,
+                    ),
+                    source=receipt.name, reverses=row.movement, correlation=original.correlation,
+                    reason_code=request.reason,
                 )
             )  # fmt: skip
         unit.emit(event, correlation=receipt.chain)

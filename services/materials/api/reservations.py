@@ -11,8 +11,9 @@ from services.chassis.wire import canonical, decimal_of
 from services.materials.model import location as locations
 from services.materials.model import reservation, stock
 from services.materials.model.item import Item, Lot, SiteFact, site_fact
-from services.materials.model.ledger import Movement, MovementKind, Posting
+from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind, Location
+from services.materials.model.movement import MovementKind
 from services.materials.model.reservation import Allocation, LotExpired, NotAllocated, NothingIssued, Reservation, State
 from services.materials.rules import valuation
 
@@ -48,11 +49,11 @@ class ReservationService:
         taken = _allocation(row, request, amount)
         await _refuse_expired(unit, taken, await site_fact(unit, site))
         target = await locations.virtual(unit, site, Kind.CONSUMED)
-        posting = Posting(
-            name=unit.new_name(f"sites/{site}", Movement.COLLECTION), kind=MovementKind.ISSUE, item=row.item,
-            lot=taken.lot, quantity=amount, allocated=amount, unit_code=row.unit_code, from_location=taken.location,
-            to_location=target.name, to_virtual=True, source=row.name, correlation=row.correlation,
+        line = Line(
+            item=row.item, lot=taken.lot, quantity=amount, allocated=amount, unit_code=row.unit_code,
+            from_location=taken.location, to_location=target.name, to_virtual=True,
         )  # fmt: skip
+        posting = Posting.new(unit, site, MovementKind.ISSUE, line, source=row.name, correlation=row.correlation)
         await stock.move(
             unit, site, [posting], lambda: unit.emit(row.issue(taken, posting), correlation=row.correlation)
         )
@@ -69,11 +70,13 @@ class ReservationService:
         lot = await _issued_lot(unit, row, request.lot, amount)
         source = await locations.virtual(unit, site, Kind.CONSUMED)
         currency = (await site_fact(unit, site)).currency_code
-        posting = Posting(
-            name=unit.new_name(f"sites/{site}", Movement.COLLECTION), kind=MovementKind.RETURN_TO_STOCK,
+        line = Line(
             item=row.item, lot=lot, quantity=amount, unit_code=row.unit_code, from_location=source.name,
-            to_location=place.name, from_virtual=True, source=row.name, correlation=row.correlation,
-            reason_code=request.reason, cost=row.worth(amount, valuation.places(currency)),
+            to_location=place.name, from_virtual=True, cost=row.worth(amount, valuation.places(currency)),
+        )  # fmt: skip
+        posting = Posting.new(
+            unit, site, MovementKind.RETURN_TO_STOCK, line, source=row.name, correlation=row.correlation,
+            reason_code=request.reason,
         )  # fmt: skip
         await stock.move(unit, site, [posting], lambda: unit.emit(row.bring_back(posting), correlation=row.correlation))
         return row

@@ -4,6 +4,49 @@ CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
 COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
 
+CREATE TYPE public.posting_line AS (
+	item text,
+	lot text,
+	serial text,
+	quantity numeric,
+	unit_code text,
+	second_quantity numeric,
+	second_unit_code text,
+	entered_quantity numeric,
+	entered_unit_code text,
+	factor_numerator bigint,
+	factor_denominator bigint,
+	from_location text,
+	to_location text,
+	from_status text,
+	to_status text,
+	from_handling_unit text,
+	to_handling_unit text,
+	from_owner text,
+	to_owner text,
+	from_project text,
+	to_project text,
+	from_virtual boolean,
+	to_virtual boolean,
+	allocated numeric,
+	cost numeric,
+	standard_cost numeric,
+	returns text
+);
+
+ALTER TYPE public.posting_line OWNER TO materials_owner;
+
+CREATE FUNCTION public.balance_key(p_site text, p_item text, p_location text, p_lot text, p_status text, p_serial text, p_handling_unit text, p_owner text, p_project text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 'sites/' || p_site || '/balances/' || md5(
+    p_item || '|' || p_location || '|' || p_lot || '|' || p_status ||
+    case when p_serial || p_handling_unit || p_owner || p_project = '' then ''
+      else '|' || p_serial || '|' || p_handling_unit || '|' || p_owner || '|' || p_project end)
+$$;
+
+ALTER FUNCTION public.balance_key(p_site text, p_item text, p_location text, p_lot text, p_status text, p_serial text, p_handling_unit text, p_owner text, p_project text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.currency_places(p_code text) RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -15,6 +58,25 @@ CREATE FUNCTION public.currency_places(p_code text) RETURNS integer
 $$;
 
 ALTER FUNCTION public.currency_places(p_code text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) RETURNS void
+    LANGUAGE sql
+    AS $$
+  insert into movement_entry (movement, side, site, balance, item, lot, serial, handling_unit, owner, project, location,
+                              status, quantity, unit_code, second_quantity, second_quantity_unit_code,
+                              entered_quantity, entered_quantity_unit_code, factor_numerator, factor_denominator, value, returns, item_sequence,
+                              effective_time)
+  values (p_movement, 2 * p_number - 1, p_site, p_from, p.item, p.lot, p.serial, p.from_handling_unit, p.from_owner,
+          p.from_project, p.from_location, p.from_status, -p.quantity, p.unit_code, -p.second_quantity,
+          p.second_unit_code, -coalesce(p.entered_quantity, p.quantity), coalesce(nullif(p.entered_unit_code, ''),
+          p.unit_code), p.factor_numerator, p.factor_denominator, -p_worth, p.returns, p_sequence - 1, p_at),
+         (p_movement, 2 * p_number, p_site, p_to, p.item, p.lot, p.serial, p.to_handling_unit, p.to_owner,
+          p.to_project, p.to_location, p.to_status, p.quantity, p.unit_code, p.second_quantity, p.second_unit_code,
+          coalesce(p.entered_quantity, p.quantity), coalesce(nullif(p.entered_unit_code, ''), p.unit_code),
+          p.factor_numerator, p.factor_denominator, p_worth, p.returns, p_sequence, p_at)
+$$;
+
+ALTER FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) OWNER TO materials_owner;
 
 CREATE FUNCTION public.guard_state() RETURNS trigger
     LANGUAGE plpgsql
@@ -82,7 +144,7 @@ CREATE FUNCTION public.movement_sums_to_zero() RETURNS trigger
     AS $$
 begin
   if exists (select 1 from movement_entry where movement = new.movement
-             group by item, lot having sum(quantity) <> 0) then
+             group by item, lot, serial, unit_code having sum(quantity) <> 0 or sum(second_quantity) <> 0) then
     raise exception 'entries of % do not sum to zero', new.movement using errcode = '23514';
   end if;
   return null;
@@ -98,157 +160,283 @@ $$;
 
 ALTER FUNCTION public.p_site_key(p_site text, p_item text, p_location text, p_lot text, p_status text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.place_refusal(p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if p.from_location <> p.to_location then
+    select 'LOCATION_LOCKED', l.name into outcome, subject from location l
+    where l.name in (p.from_location, p.to_location) and l.blocked order by l.name limit 1;
+  end if;
+end $$;
+
+ALTER FUNCTION public.place_refusal(p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v record;
+  s record;
+  free numeric;
+  second_free numeric;
+  lowest numeric;
+  second_lowest numeric;
+  rest numeric;
+  kept numeric;
+  from_outside boolean := p.from_virtual or p.from_owner <> '';
+  to_outside boolean := p.to_virtual or p.to_owner <> '';
+begin
+  available := 0;
+  currency := '';
+  from_key := balance_key(p_site, p.item, p.from_location, p.lot, p.from_status, p.serial, p.from_handling_unit,
+                          p.from_owner, p.from_project);
+  to_key := balance_key(p_site, p.item, p.to_location, p.lot, p.to_status, p.serial, p.to_handling_unit, p.to_owner,
+                        p.to_project);
+
+  select r.outcome, r.subject into outcome, subject from place_refusal(p) r;
+  if outcome is not null then
+    return;
+  end if;
+  subject := p.from_location;
+
+  if p.serial <> '' then
+    select x.balance, x.left_by into s from serial x where x.name = p.serial for update;
+    -- one that left comes back only by a movement that names how it left (MAT-16)
+    if p.from_virtual and not p.to_virtual
+       and (s.balance <> '' or s.left_by not in ('', p.returns, p_reverses)) then
+      outcome := 'SERIAL_EXISTS';
+      subject := case when s.balance <> '' then s.balance else s.left_by end;
+      return;
+    end if;
+  end if;
+
+  if not p.from_virtual then
+    select b.on_hand - b.reserved + p.allocated, b.second_on_hand into free, second_free
+    from balance b where b.name = from_key;
+    if free is null or free < p.quantity then
+      outcome := 'NOT_ENOUGH_STOCK';
+      available := coalesce(free, 0);
+      return;
+    end if;
+    if second_free < p.second_quantity then
+      outcome := 'NOT_ENOUGH_SECOND';
+      available := second_free;
+      return;
+    end if;
+    if p_backdated then
+      -- what there was at that instant and at every later one must be enough (MAT-56), in the order of replay (MAT-49)
+      select t.base + least(coalesce(min(r.running), 0), 0), t.second_base + least(coalesce(min(r.second), 0), 0)
+      into lowest, second_lowest
+      from (
+        select coalesce(sum(e.quantity), 0) as base, coalesce(sum(e.second_quantity), 0) as second_base
+        from movement_entry e where e.balance = from_key and e.effective_time <= p_at) t
+      left join (
+        select sum(e.quantity) over w as running, sum(e.second_quantity) over w as second
+        from movement_entry e where e.balance = from_key and e.effective_time > p_at
+        window w as (order by e.effective_time, e.item_sequence)) r on true
+      group by t.base, t.second_base;
+      if lowest < p.quantity or second_lowest < p.second_quantity then
+        outcome := 'NEGATIVE_IN_PAST';
+        available := greatest(lowest, 0);
+        return;
+      end if;
+    end if;
+  end if;
+
+  if from_outside <> to_outside then
+    select b.quantity, b.value, b.currency_code into v from value_balance b where b.site = p_site and b.item = p.item;
+    currency := v.currency_code;
+    if to_outside then
+      worth := coalesce(p.cost, case when v.quantity <= 0 then 0
+                                else value_share(v.value, p.quantity, v.quantity, currency_places(currency)) end);
+      rest := v.value - worth;
+      kept := case when v.quantity <= p.quantity then 0 else greatest(rest, 0) end;
+      update value_balance b
+      set quantity = b.quantity - p.quantity, value = kept, variance = b.variance + rest - kept,
+          sequence = b.sequence + 2
+      where b.site = p_site and b.item = p.item returning b.sequence into sequence;
+    else
+      -- given, or what the stock is worth; gains at current cost, other goods at standard cost if the item has one
+      worth := round(coalesce(
+        p.cost,
+        case when p_kind = 'ADJUST' and v.quantity > 0 then v.value * p.quantity / v.quantity end,
+        p.standard_cost * p.quantity,
+        case when v.quantity > 0 then v.value * p.quantity / v.quantity end,
+        0), currency_places(currency));
+      update value_balance b
+      set quantity = b.quantity + p.quantity, value = b.value + worth, sequence = b.sequence + 2
+      where b.site = p_site and b.item = p.item returning b.sequence into sequence;
+    end if;
+  else
+    update value_balance b set sequence = b.sequence + 2
+    where b.site = p_site and b.item = p.item returning b.sequence into sequence;
+  end if;
+
+  insert into balance as b (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
+                            on_hand, reserved, unit_code, second_on_hand, second_on_hand_unit_code,
+                            update_time)
+  values (to_key, p_site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_owner, p.to_project, p.to_location,
+          p.to_status, p.to_virtual, p.quantity, 0, p.unit_code, p.second_quantity, p.second_unit_code, now())
+  on conflict on constraint pk_balance do update
+    set on_hand = b.on_hand + excluded.on_hand, second_on_hand = b.second_on_hand + excluded.second_on_hand,
+        update_time = now();
+  if p.from_virtual then
+    insert into balance as b (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
+                              on_hand, reserved, unit_code, second_on_hand, second_on_hand_unit_code,
+                            update_time)
+    values (from_key, p_site, p.item, p.lot, p.serial, p.from_handling_unit, p.from_owner, p.from_project,
+            p.from_location, p.from_status, true, -p.quantity, 0, p.unit_code, -p.second_quantity,
+            p.second_unit_code, now())
+    on conflict on constraint pk_balance do update
+      set on_hand = b.on_hand + excluded.on_hand, second_on_hand = b.second_on_hand + excluded.second_on_hand,
+          update_time = now();
+  else
+    update balance b
+    set on_hand = b.on_hand - p.quantity, reserved = b.reserved - p.allocated,
+        second_on_hand = b.second_on_hand - p.second_quantity, update_time = now()
+    where b.name = from_key;
+  end if;
+
+  if p.serial <> '' and p.from_virtual <> p.to_virtual then
+    update serial x
+    set balance = case when p.to_virtual then '' else to_key end,
+        left_by = case when not p.to_virtual then ''
+          -- a reversed entrance has never been: it left as it had left before
+          when p_reverses <> '' then coalesce((select e.returns from movement_entry e
+                                               where e.movement = p_reverses and e.serial = p.serial limit 1), '')
+          else p_movement end
+    where x.name = p.serial;
+  elsif p.serial <> '' then
+    update serial x set balance = to_key where x.name = p.serial and not p.to_virtual;
+  end if;
+end $$;
+
+ALTER FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, available numeric, place text, effective timestamp with time zone, worth numeric, currency text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  select d.posting, d.outcome, d.available, d.subject, d.effective, d.worths[1], d.currency
+  from post_to_ledger(p_site, p_actor, (
+    select jsonb_agg(x || jsonb_build_object('lines', jsonb_build_array(x))) from jsonb_array_elements(p_postings) x)) d
+$$;
+
+ALTER FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
+
+CREATE FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, line integer, available numeric, subject text, effective timestamp with time zone, worths numeric[], currency text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
 declare
-  p record;
-  v record;
+  d record;
+  p posting_line;
+  lines posting_line[];
+  r record;
   at timestamptz;
-  free numeric;
-  base numeric;
-  lowest numeric;
-  locked text;
-  rest numeric;
-  kept numeric;
-  from_key text;
-  to_key text;
 begin
-  perform hold_items(p_site, array(select distinct r.item from jsonb_to_recordset(p_postings) as r(item text)));
+  perform hold_items(p_site, array(
+    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
   perform 1 from balance b
   where b.name in (
-    select p_site_key(p_site, x.item, x.location, x.lot, x.status)
-    from jsonb_to_recordset(p_postings) as r(item text, lot text, from_location text, to_location text,
-                                             from_status text, to_status text),
-         lateral (values (r.item, r.from_location, r.lot, r.from_status),
-                         (r.item, r.to_location, r.lot, r.to_status)) as x(item, location, lot, status))
+    select y.key from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l, lateral (values
+      (balance_key(p_site, l.item, l.from_location, l.lot, l.from_status, l.serial, l.from_handling_unit,
+                   l.from_owner, l.from_project)),
+      (balance_key(p_site, l.item, l.to_location, l.lot, l.to_status, l.serial, l.to_handling_unit, l.to_owner,
+                   l.to_project))) as y(key))
   order by b.name for no key update;
 
-  for p in
-    select * from jsonb_to_recordset(p_postings) as r(
-      n int, name text, kind text, item text, lot text, from_location text, to_location text, from_status text,
-      to_status text, from_virtual boolean, to_virtual boolean, quantity numeric, allocated numeric,
-      unit_code text, effective_time timestamptz, reason_code text, source text, reverses text,
-      correlation text, cost numeric, standard_cost numeric)
+  for d in
+    select * from jsonb_to_recordset(p_postings) as x(
+      n int, name text, kind text, effective_time timestamptz, reason_code text, source text, reverses text,
+      correlation text, device text, lines jsonb)
     order by n
   loop
-    posting := p.name;
+    posting := d.name;
+    outcome := null;
+    line := 1;
     available := 0;
-    place := p.from_location;
-    worth := null;
+    subject := '';
+    worths := '{}';
     currency := '';
     -- taken after the locks: of two postings on one key the later one is also effective later
-    at := coalesce(p.effective_time, clock_timestamp());
+    at := coalesce(d.effective_time, clock_timestamp());
     effective := at;
-    from_key := p_site_key(p_site, p.item, p.from_location, p.lot, p.from_status);
-    to_key := p_site_key(p_site, p.item, p.to_location, p.lot, p.to_status);
+    lines := array(select l from posting_lines(d.lines) l);
 
-    if p.reverses <> '' and exists (
-      select 1 from movement m where m.reverses = p.reverses and m.reverses <> ''
+    if d.reverses <> '' and exists (
+      select 1 from movement m where m.reverses = d.reverses and m.reverses <> ''
     ) then
       outcome := 'ALREADY_REVERSED';
       return next;
       continue;
     end if;
 
-    if p.from_location <> p.to_location then
-      select l.name into locked from location l
-      where l.name in (p.from_location, p.to_location) and l.blocked order by l.name limit 1;
-      if found then
-        outcome := 'LOCATION_LOCKED';
-        place := locked;
-        return next;
-        continue;
-      end if;
-    end if;
-
-    if not p.from_virtual then
-      select b.on_hand - b.reserved + p.allocated into free from balance b where b.name = from_key;
-      if free is null or free < p.quantity then
-        outcome := 'NOT_ENOUGH_STOCK';
-        available := coalesce(free, 0);
-        return next;
-        continue;
-      end if;
-      if p.effective_time is not null then
-        -- what there was at that instant and at every later one must be enough (MAT-56)
-        select coalesce(sum(e.quantity), 0) into base from movement_entry e
-        where e.item = p.item and e.location = p.from_location and e.lot = p.lot and e.status = p.from_status
-          and e.effective_time <= at;
-        select base + least(coalesce(min(r.running), 0), 0) into lowest from (
-          select sum(e.quantity) over (order by e.effective_time, e.movement, e.side) as running
-          from movement_entry e
-          where e.item = p.item and e.location = p.from_location and e.lot = p.lot and e.status = p.from_status
-            and e.effective_time > at) r;
-        if lowest < p.quantity then
-          outcome := 'NEGATIVE_IN_PAST';
-          available := greatest(lowest, 0);
-          return next;
-          continue;
-        end if;
-      end if;
-    end if;
-
-    if p.from_virtual <> p.to_virtual then
-      select b.quantity, b.value, b.currency_code into v from value_balance b
-      where b.site = p_site and b.item = p.item;
-      currency := v.currency_code;
-      if p.to_virtual then
-        worth := coalesce(p.cost, case when v.quantity <= 0 then 0
-                                  else value_share(v.value, p.quantity, v.quantity, currency_places(currency)) end);
-        rest := v.value - worth;
-        kept := case when v.quantity <= p.quantity then 0 else greatest(rest, 0) end;
-        update value_balance b
-        set quantity = b.quantity - p.quantity, value = kept, variance = b.variance + rest - kept
-        where b.site = p_site and b.item = p.item;
+    if cardinality(lines) = 1 then
+      p := lines[1];
+      r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
+      currency := r.currency;
+      if r.outcome is null then
+        insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
+                              lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
+                              effective_time, record_time, reason_code, source, actor, device, reverses, cost,
+                              cost_currency_code)
+        values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, p.item, p.lot, p.serial, p.from_location,
+                p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, clock_timestamp(),
+                d.reason_code, d.source, p_actor, coalesce(d.device, ''), d.reverses, r.worth, r.currency);
+        perform enter_line(p_site, d.name, 1, at, p, r.from_key, r.to_key, r.worth, r.sequence);
+        worths := array[r.worth];
+        outcome := 'POSTED';
       else
-        -- given, or what the stock is worth; gains at current cost, other goods at standard cost if the item has one
-        worth := round(coalesce(
-          p.cost,
-          case when p.kind = 'ADJUST' and v.quantity > 0 then v.value * p.quantity / v.quantity end,
-          p.standard_cost * p.quantity,
-          case when v.quantity > 0 then v.value * p.quantity / v.quantity end,
-          0), currency_places(currency));
-        update value_balance b set quantity = b.quantity + p.quantity, value = b.value + worth
-        where b.site = p_site and b.item = p.item;
+        outcome := r.outcome;
+        available := r.available;
+        subject := r.subject;
       end if;
-    end if;
-
-    insert into balance as b (name, site, item, lot, location, status, virtual, on_hand, reserved, unit_code,
-                              update_time)
-    values (to_key, p_site, p.item, p.lot, p.to_location, p.to_status, p.to_virtual, p.quantity, 0, p.unit_code,
-            now())
-    on conflict on constraint pk_balance do update
-      set on_hand = b.on_hand + excluded.on_hand, update_time = now();
-    if p.from_virtual then
-      insert into balance as b (name, site, item, lot, location, status, virtual, on_hand, reserved, unit_code,
-                                update_time)
-      values (from_key, p_site, p.item, p.lot, p.from_location, p.from_status, true, -p.quantity, 0, p.unit_code,
-              now())
-      on conflict on constraint pk_balance do update
-        set on_hand = b.on_hand + excluded.on_hand, update_time = now();
     else
-      update balance b set on_hand = b.on_hand - p.quantity, reserved = b.reserved - p.allocated, update_time = now()
-      where b.name = from_key;
+      begin
+        insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
+                              lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
+                              effective_time, record_time, reason_code, source, actor, device, reverses,
+                              cost_currency_code)
+        values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, '', '', '', '', '', 'UNRESTRICTED',
+                'UNRESTRICTED', 0, '', at, clock_timestamp(), d.reason_code, d.source, p_actor,
+                coalesce(d.device, ''), d.reverses,
+                coalesce((select s.currency_code from site_fact s where s.name = 'sites/' || p_site), ''));
+        for number in 1 .. cardinality(lines) loop
+          line := number;
+          p := lines[number];
+          r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
+          if r.outcome is not null then
+            raise exception 'refused' using errcode = 'PL001';
+          end if;
+          perform enter_line(p_site, d.name, number, at, p, r.from_key, r.to_key, r.worth, r.sequence);
+          worths := worths || array[r.worth];
+          currency := case when r.currency <> '' then r.currency else currency end;
+        end loop;
+        outcome := 'POSTED';
+      exception when sqlstate 'PL001' then
+        outcome := r.outcome;
+        available := r.available;
+        subject := r.subject;
+        worths := '{}';
+      end;
     end if;
-
-    insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
-                          lot, from_location, to_location, from_status, to_status, quantity, unit_code,
-                          effective_time, record_time, reason_code, source, actor, reverses, cost,
-                          cost_currency_code)
-    values (p.name, p_site, 1, 0, p.correlation, now(), now(), p.kind, p.item, p.lot, p.from_location,
-            p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, clock_timestamp(), p.reason_code,
-            p.source, p_actor, p.reverses, worth, currency);
-    insert into movement_entry (movement, side, item, lot, location, status, quantity, unit_code, effective_time)
-    values (p.name, 1, p.item, p.lot, p.from_location, p.from_status, -p.quantity, p.unit_code, at),
-           (p.name, 2, p.item, p.lot, p.to_location, p.to_status, p.quantity, p.unit_code, at);
-    outcome := 'POSTED';
     return next;
   end loop;
 end $$;
 
-ALTER FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
+ALTER FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
+
+CREATE FUNCTION public.posting_lines(p_lines jsonb) RETURNS SETOF public.posting_line
+    LANGUAGE sql STABLE
+    AS $$
+  select * from jsonb_populate_recordset(
+    ('', '', '', 0, '', null, '', null, '', 1, 1, '', '', 'UNRESTRICTED', 'UNRESTRICTED', '', '', '', '', '', '', false,
+     false, 0, null, null, '')::posting_line, p_lines)
+$$;
+
+ALTER FUNCTION public.posting_lines(p_lines jsonb) OWNER TO materials_owner;
 
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -355,7 +543,13 @@ CREATE TABLE public.balance (
     reserved numeric(20,6) NOT NULL,
     unit_code text NOT NULL,
     update_time timestamp with time zone NOT NULL,
-    CONSTRAINT ck_balance_on_hand CHECK ((virtual OR (on_hand >= (0)::numeric))),
+    serial text DEFAULT ''::text NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
+    owner text DEFAULT ''::text NOT NULL,
+    project text DEFAULT ''::text NOT NULL,
+    second_on_hand numeric(20,6),
+    second_on_hand_unit_code text DEFAULT ''::text NOT NULL,
+    CONSTRAINT ck_balance_on_hand CHECK ((virtual OR ((on_hand >= (0)::numeric) AND (COALESCE(second_on_hand, (0)::numeric) >= (0)::numeric)))),
     CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND (reserved <= on_hand))))
 )
 WITH (fillfactor='70');
@@ -645,7 +839,9 @@ CREATE TABLE public.movement (
     actor text NOT NULL,
     reverses text NOT NULL,
     cost numeric(24,9),
-    cost_currency_code text NOT NULL
+    cost_currency_code text NOT NULL,
+    serial text DEFAULT ''::text NOT NULL,
+    device text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.movement OWNER TO materials_owner;
@@ -660,7 +856,22 @@ CREATE TABLE public.movement_entry (
     quantity numeric(20,6) NOT NULL,
     unit_code text NOT NULL,
     effective_time timestamp with time zone NOT NULL,
-    CONSTRAINT ck_movement_entry_quantity CHECK ((quantity <> (0)::numeric))
+    site text DEFAULT ''::text NOT NULL,
+    balance text DEFAULT ''::text NOT NULL,
+    serial text DEFAULT ''::text NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
+    owner text DEFAULT ''::text NOT NULL,
+    project text DEFAULT ''::text NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    entered_quantity numeric(20,6),
+    entered_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    factor_numerator bigint DEFAULT 1 NOT NULL,
+    factor_denominator bigint DEFAULT 1 NOT NULL,
+    value numeric(24,9),
+    returns text DEFAULT ''::text NOT NULL,
+    item_sequence bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT ck_movement_entry_quantity CHECK (((quantity <> (0)::numeric) OR (COALESCE(second_quantity, (0)::numeric) <> (0)::numeric)))
 );
 
 ALTER TABLE public.movement_entry OWNER TO materials_owner;
@@ -858,6 +1069,23 @@ CREATE TABLE public.reservation (
 
 ALTER TABLE public.reservation OWNER TO materials_owner;
 
+CREATE TABLE public.serial (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    balance text NOT NULL,
+    left_by text NOT NULL
+);
+
+ALTER TABLE public.serial OWNER TO materials_owner;
+
 CREATE TABLE public.site_fact (
     name text NOT NULL,
     time_zone text NOT NULL,
@@ -894,6 +1122,7 @@ CREATE TABLE public.value_balance (
     value numeric(24,9) NOT NULL,
     variance numeric(24,9) NOT NULL,
     currency_code text NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
     CONSTRAINT ck_value_balance_quantity CHECK ((quantity >= (0)::numeric)),
     CONSTRAINT ck_value_balance_value CHECK (((value >= (0)::numeric) AND ((quantity > (0)::numeric) OR (value = (0)::numeric))))
 )
@@ -1008,6 +1237,9 @@ ALTER TABLE ONLY public.replay_request
 ALTER TABLE ONLY public.reservation
     ADD CONSTRAINT pk_reservation PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.serial
+    ADD CONSTRAINT pk_serial PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.site_fact
     ADD CONSTRAINT pk_site_fact PRIMARY KEY (name);
 
@@ -1092,7 +1324,9 @@ CREATE INDEX ix_movement_actor ON public.movement USING btree (site, actor, name
 
 CREATE INDEX ix_movement_effective_time ON public.movement USING btree (site, effective_time, name);
 
-CREATE INDEX ix_movement_entry_key ON public.movement_entry USING btree (item, location, lot, status, effective_time);
+CREATE INDEX ix_movement_entry_balance ON public.movement_entry USING btree (balance, effective_time, item_sequence);
+
+CREATE INDEX ix_movement_entry_serial ON public.movement_entry USING btree (serial, item_sequence) WHERE (serial <> ''::text);
 
 CREATE INDEX ix_movement_from_location ON public.movement USING btree (site, from_location, name);
 
@@ -1154,6 +1388,10 @@ CREATE INDEX ix_reservation_state ON public.reservation USING btree (site, state
 
 CREATE INDEX ix_reservation_waiting ON public.reservation USING btree (site, item) WHERE (state = ANY (ARRAY['PENDING'::text, 'SHORT'::text]));
 
+CREATE INDEX ix_serial_lot ON public.serial USING btree (lot, name);
+
+CREATE INDEX ix_serial_number ON public.serial USING btree (number, name);
+
 CREATE INDEX ix_supply_request_item ON public.supply_request USING btree (site, item, name);
 
 CREATE INDEX ix_supply_request_need_date ON public.supply_request USING btree (site, need_date, name);
@@ -1162,7 +1400,7 @@ CREATE INDEX ix_supply_request_site ON public.supply_request USING btree (site, 
 
 CREATE INDEX ix_supply_request_state ON public.supply_request USING btree (site, state, name);
 
-CREATE UNIQUE INDEX uq_balance_key ON public.balance USING btree (item, location, lot, status);
+CREATE UNIQUE INDEX uq_balance_dimensions ON public.balance USING btree (item, location, lot, status, serial, handling_unit, owner, project);
 
 CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (purchase_order, order_line, schedule_line);
 
@@ -1174,11 +1412,15 @@ CREATE UNIQUE INDEX uq_materials_policy ON public.materials_policy USING btree (
 
 CREATE UNIQUE INDEX uq_materials_revision_active ON public.materials_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
 
+CREATE UNIQUE INDEX uq_movement_entry_sequence ON public.movement_entry USING btree (site, item, item_sequence);
+
 CREATE UNIQUE INDEX uq_movement_reverses ON public.movement USING btree (reverses) WHERE (reverses <> ''::text);
 
 CREATE UNIQUE INDEX uq_receipt_number ON public.receipt USING btree (number);
 
 CREATE UNIQUE INDEX uq_reservation_demand ON public.reservation USING btree (work_order, demand);
+
+CREATE UNIQUE INDEX uq_serial_number ON public.serial USING btree (item, number);
 
 CREATE UNIQUE INDEX uq_supply_request_open ON public.supply_request USING btree (site, item) WHERE (state = ANY (ARRAY['OPEN'::text, 'CARRIED'::text]));
 
@@ -1244,10 +1486,15 @@ ALTER TABLE ONLY public.movement_entry
 ALTER TABLE ONLY public.receipt_line
     ADD CONSTRAINT fk_receipt_line_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
 
+ALTER TABLE ONLY public.serial
+    ADD CONSTRAINT fk_serial_item FOREIGN KEY (item) REFERENCES public.item(name);
+
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO materials_migrator;
 GRANT USAGE ON SCHEMA public TO materials_app;
 GRANT USAGE ON SCHEMA public TO materials_relay;
+
+REVOKE ALL ON FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO materials_app;
@@ -1255,8 +1502,13 @@ GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO material
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
 
+REVOKE ALL ON FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) TO materials_app;
 
 GRANT SELECT ON TABLE public.alembic_version TO materials_app;
 GRANT SELECT ON TABLE public.alembic_version TO materials_migrator;
@@ -1344,6 +1596,8 @@ GRANT SELECT,INSERT ON TABLE public.replay_request TO materials_app;
 GRANT SELECT,UPDATE ON TABLE public.replay_request TO materials_relay;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.reservation TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.serial TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.site_fact TO materials_app;
 

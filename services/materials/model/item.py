@@ -132,6 +132,27 @@ class Lot(Resource, table=True):
     first_receipt_time: datetime | None = Field(default=None, sa_type=instant())
 
 
+class Serial(Resource, table=True):
+    """One single unit of an item for life; `balance` is where it is, `left_by` the movement by which it left (MAT-16).
+
+    Both are written by the posting function alone.
+    """
+
+    COLLECTION: ClassVar[str] = "serials"
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"number", "lot"})
+    __table_args__ = (
+        Index("uq_serial_number", "item", "number", unique=True),
+        Index("ix_serial_number", "number", "name"),
+        Index("ix_serial_lot", "lot", "name"),
+    )
+
+    number: str = Field(sa_type=Text)
+    item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    balance: str = Field(default="", sa_type=Text, nullable=False)
+    left_by: str = Field(default="", sa_type=Text, nullable=False)
+
+
 class SiteFact(Table, table=True):
     """What materials needs to know of a site; maintenance is its home."""
 

@@ -1,41 +1,22 @@
-"""The ledger: movements posted by one database function, balances and values that follow (MAT-40 .. 58, 180, 181)."""
+"""Posting: what is to be written to the ledger, by one call of the database's function whatever its size (MAT-50)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 from plantops.materials.v1.events_pb2 import MovementPosted
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text, text
-from sqlmodel import Field
+from sqlalchemy import text
 
 from services.chassis.db import json_text
-from services.chassis.faults import FailedPrecondition
-from services.chassis.resource import enum_text, instant
+from services.chassis.faults import AlreadyExists, FailedPrecondition, Fault
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, quantity
-from services.materials.model.base import Resource, Table, listed
-from services.materials.model.location import LocationLocked
+from services.chassis.wire import canonical, money, quantity
+from services.materials.model.location import Location, LocationLocked
+from services.materials.model.movement import AlreadyReversed, Movement, MovementKind, Pair, Status
 
-
-class MovementKind(StrEnum):
-    RECEIPT = "RECEIPT"
-    MOVE = "MOVE"
-    STATUS_CHANGE = "STATUS_CHANGE"
-    ISSUE = "ISSUE"
-    RETURN_TO_STOCK = "RETURN_TO_STOCK"
-    SCRAP = "SCRAP"
-    ADJUST = "ADJUST"
-    OPENING = "OPENING"
-    REVERSAL = "REVERSAL"
-
-
-class Status(StrEnum):
-    UNRESTRICTED = "UNRESTRICTED"
-    INSPECTION = "INSPECTION"
-    BLOCKED = "BLOCKED"
+ZERO = Decimal(0)
 
 
 class NotEnoughStock(FailedPrecondition):
@@ -50,183 +31,55 @@ class NegativeInPast(FailedPrecondition):
     text = "At {location} there were only {available} {unit_code} of {item} since then; {asked} were asked."
 
 
-class AlreadyReversed(FailedPrecondition):
-    """A movement is reversed at most once, and a reversal not at all (MAT-46)."""
+class SerialExists(AlreadyExists):
+    """A serial number is somewhere already, or left and does not come back by a movement that says how (MAT-16)."""
 
-    text = "{movement} cannot be reversed: {why}."
-
-
-class BelongsToDocument(FailedPrecondition):
-    """A document's movement is taken back through the document, so that both say the same (MAT-99)."""
-
-    text = "{movement} belongs to {document} and is taken back through it."
-
-
-class StockMovedOn(FailedPrecondition):
-    """What came in was decided on, claimed or moved away already (MAT-47, MAT-99)."""
-
-    text = "{resource} cannot be reversed: {why}."
-
-
-class Entry(Table, table=True):
-    """One side of a movement."""
-
-    __tablename__ = "movement_entry"
-    __table_args__ = (
-        Index("ix_movement_entry_key", "item", "location", "lot", "status", "effective_time"),
-        CheckConstraint("quantity <> 0", name="quantity"),
-    )
-
-    movement: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("movement.name")])
-    side: int = Field(primary_key=True)
-    item: str = Field(sa_type=Text)
-    lot: str = Field(default="", sa_type=Text, nullable=False)
-    location: str = Field(sa_type=Text)
-    status: Status = Field(sa_type=enum_text(Status))
-    quantity: Decimal = Field(sa_type=Numeric(20, 6))
-    unit_code: str = Field(sa_type=Text)
-    effective_time: datetime = Field(sa_type=instant())
-
-
-class Movement(Resource, table=True):
-    """A posted fact."""
-
-    COLLECTION: ClassVar[str] = "movements"
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset(
-        {
-            "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status", "source",
-            "effective_time", "record_time", "actor",
-        }
-    )  # fmt: skip
-    __table_args__ = (
-        Index("ix_movement_site", "site", "name"),
-        *listed(
-            "movement", "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status",
-            "effective_time", "record_time", "actor",
-        ),
-        Index("ix_movement_source", "source", "name"),
-        Index("uq_movement_reverses", "reverses", unique=True, postgresql_where=text("reverses <> ''")),
-    )  # fmt: skip
-
-    kind: MovementKind = Field(sa_type=enum_text(MovementKind))
-    item: str = Field(sa_type=Text)
-    lot: str = Field(default="", sa_type=Text, nullable=False)
-    from_location: str = Field(sa_type=Text)
-    to_location: str = Field(sa_type=Text)
-    from_status: Status = Field(sa_type=enum_text(Status))
-    to_status: Status = Field(sa_type=enum_text(Status))
-    quantity: Decimal = Field(sa_type=Numeric(20, 6))
-    unit_code: str = Field(sa_type=Text)
-    effective_time: datetime = Field(sa_type=instant())
-    record_time: datetime = Field(sa_type=instant())
-    reason_code: str = Field(default="", sa_type=Text, nullable=False)
-    source: str = Field(default="", sa_type=Text, nullable=False)
-    actor: str = Field(sa_type=Text)
-    reverses: str = Field(default="", sa_type=Text, nullable=False)
-    cost: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
-    cost_currency_code: str = Field(default="", sa_type=Text, nullable=False)
-
-    @property
-    def entries(self) -> list["Side"]:
-        """Both sides, as the posting function wrote them: what leaves and what comes, summing to zero."""
-        sides = ((self.from_location, self.from_status, -1), (self.to_location, self.to_status, 1))
-        return [
-            Side(self.item, self.lot, location, status, self.quantity * sign, self.unit_code)
-            for location, status, sign in sides
-        ]
+    text = "{serial} cannot come in: {why}."
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One side of a movement; negative = it leaves."""
+class Entered:
+    """A quantity as somebody stated it, and the factor that made it base units at that time (MAT-2)."""
 
-    item: str
-    lot: str
-    location: str
-    status: Status
     quantity: Decimal
     unit_code: str
-
-
-class Balance(Table, table=True):
-    """Stock of one item, lot, place and status; changed by the posting function and by allocation only."""
-
-    COLLECTION: ClassVar[str] = "balances"
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "location", "lot", "status", "on_hand", "reserved"})
-    __table_args__ = (
-        CheckConstraint("virtual or on_hand >= 0", name="on_hand"),
-        CheckConstraint("virtual or (reserved >= 0 and reserved <= on_hand)", name="reserved"),
-        Index("uq_balance_key", "item", "location", "lot", "status", unique=True),
-        Index("ix_balance_site", "site", "name"),
-        *listed("balance", "item", "location", "lot", "status"),
-        # room for changed rows beside the old ones, and no index on what postings change (PERF-7)
-        {"postgresql_with": {"fillfactor": "70"}},
-    )
-
-    name: str = Field(sa_type=Text, primary_key=True)
-    site: str = Field(sa_type=Text)
-    item: str = Field(sa_type=Text)
-    lot: str = Field(sa_type=Text)
-    location: str = Field(sa_type=Text)
-    status: Status = Field(sa_type=enum_text(Status))
-    virtual: bool
-    on_hand: Decimal = Field(sa_type=Numeric(20, 6))
-    reserved: Decimal = Field(sa_type=Numeric(20, 6))
-    unit_code: str = Field(sa_type=Text)
-    update_time: datetime = Field(sa_type=instant())
-
-
-class ValueBalance(Table, table=True):
-    """Quantity and value of an item at a site, by moving average; its row is also the lock of the item's stock.
-
-    `variance` is what reversals at original cost left without quantity to carry it.
-    """
-
-    __tablename__ = "value_balance"
-    __table_args__ = (
-        CheckConstraint("quantity >= 0", name="quantity"),
-        CheckConstraint("value >= 0 and (quantity > 0 or value = 0)", name="value"),
-        {"postgresql_with": {"fillfactor": "70"}},
-    )
-
-    site: str = Field(sa_type=Text, primary_key=True)
-    item: str = Field(sa_type=Text, primary_key=True)
-    quantity: Decimal = Field(sa_type=Numeric(20, 6))
-    value: Decimal = Field(sa_type=Numeric(24, 9))
-    variance: Decimal = Field(sa_type=Numeric(24, 9))
-    currency_code: str = Field(sa_type=Text)
+    numerator: int = 1
+    denominator: int = 1
 
 
 @dataclass(slots=True)
-class Posting:
-    """One movement to post; `allocated` takes stock that is reserved for whoever posts it.
+class Line:
+    """What goes from one balance to another; the quantity is in the base unit.
 
-    `cost` is a given value, `standard_cost` that of one base unit; without them the stock's average counts. After
-    posting `cost`, `currency_code` and `effective_time` say what was written, or `fault` why nothing was.
+    `allocated` takes stock that is reserved for whoever posts it. `cost` is a given value, `standard_cost` that of one
+    base unit; without them the stock's average counts. `returns` is the movement by which the same had left. After
+    posting `cost` says what was written.
     """
 
-    name: str
-    kind: MovementKind
     item: str
-    from_location: str
-    to_location: str
     quantity: Decimal
     unit_code: str
+    from_location: str
+    to_location: str
     lot: str = ""
+    serial: str = ""
     from_status: Status = Status.UNRESTRICTED
     to_status: Status = Status.UNRESTRICTED
+    from_handling_unit: str = ""
+    to_handling_unit: str = ""
+    from_owner: str = ""
+    to_owner: str = ""
+    from_project: str = ""
+    to_project: str = ""
     from_virtual: bool = False
     to_virtual: bool = False
-    allocated: Decimal = Decimal(0)
-    effective_time: datetime | None = None
-    reason_code: str = ""
-    source: str = ""
-    reverses: str = ""
-    correlation: str = ""
+    second_quantity: Decimal | None = None
+    second_unit_code: str = ""
+    entered: Entered | None = None
+    allocated: Decimal = ZERO
     cost: Decimal | None = None
     standard_cost: Decimal | None = None
-    currency_code: str = ""
-    fault: FailedPrecondition | None = field(default=None, compare=False)
+    returns: str = ""
 
     @property
     def adds_free_stock(self) -> bool:
@@ -235,13 +88,75 @@ class Posting:
         return not self.to_virtual and self.to_status is Status.UNRESTRICTED and not was_free
 
     @property
-    def loses_stock(self) -> bool:
-        """Whether stock is gone that no demand had asked for."""
-        return self.to_virtual and not self.from_virtual and self.kind is not MovementKind.ISSUE
+    def leaves(self) -> bool:
+        """Whether it takes stock out of the plant's places."""
+        return self.to_virtual and not self.from_virtual
+
+    def negated(self) -> "Line":
+        """The exact opposite, at the value that was written (MAT-46)."""
+        return Line(
+            item=self.item, quantity=self.quantity, unit_code=self.unit_code, from_location=self.to_location,
+            to_location=self.from_location, lot=self.lot, serial=self.serial, from_status=self.to_status,
+            to_status=self.from_status, from_handling_unit=self.to_handling_unit,
+            to_handling_unit=self.from_handling_unit, from_owner=self.to_owner, to_owner=self.from_owner,
+            from_project=self.to_project, to_project=self.from_project, from_virtual=self.to_virtual,
+            to_virtual=self.from_virtual, second_quantity=self.second_quantity,
+            second_unit_code=self.second_unit_code, entered=self.entered, cost=self.cost,
+        )  # fmt: skip
+
+
+def line_of(pair: Pair, places: Mapping[str, Location]) -> Line:
+    """The line that two entries came from."""
+    out, into = pair.out, pair.into
+    return Line(
+        item=into.item, quantity=into.quantity, unit_code=into.unit_code, from_location=out.location,
+        to_location=into.location, lot=into.lot, serial=into.serial, from_status=out.status, to_status=into.status,
+        from_handling_unit=out.handling_unit, to_handling_unit=into.handling_unit, from_owner=out.owner,
+        to_owner=into.owner, from_project=out.project, to_project=into.project,
+        from_virtual=places[out.location].virtual, to_virtual=places[into.location].virtual,
+        second_quantity=into.second_quantity, second_unit_code=into.second_quantity_unit_code, cost=into.value,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Posting:
+    """One movement to post, whole or not at all.
+
+    After posting its lines' `cost`, its `currency_code` and `effective_time` say what was written, or `fault` why
+    nothing was.
+    """
+
+    name: str
+    kind: MovementKind
+    lines: Sequence[Line]
+    effective_time: datetime | None = None
+    reason_code: str = ""
+    source: str = ""
+    reverses: str = ""
+    correlation: str = ""
+    device: str = ""
+    currency_code: str = ""
+    fault: Fault | None = field(default=None, compare=False)
+
+    @classmethod
+    def new(cls, unit: Unit, site: str, kind: MovementKind, *lines: Line, **more: Any) -> "Posting":
+        """A movement under a new name."""
+        return cls(unit.new_name(f"sites/{site}", Movement.COLLECTION), kind, lines, **more)
+
+    @property
+    def line(self) -> Line:
+        """The line of a movement that has one."""
+        (line,) = self.lines
+        return line
+
+    @property
+    def loses_stock(self) -> list[str]:
+        """Items of which stock is gone that no demand had asked for."""
+        return [line.item for line in self.lines if line.leaves and self.kind is not MovementKind.ISSUE]
 
 
 _HOLD = text("select hold_items(:site, cast(:items as text[]))")
-_POST = text("select * from post_movements(:site, :actor, cast(:postings as jsonb))")
+_POST = text("select * from post_to_ledger(:site, :actor, cast(:postings as jsonb))")
 
 
 async def hold(unit: Unit, site: str, items: Iterable[str]) -> None:
@@ -259,18 +174,13 @@ async def post(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     if not postings:
         return
     await unit.flush()
-    rows = await unit.execute(
-        _POST,
-        {
-            "site": site,
-            "actor": unit.caller.name,
-            "postings": json_text(list(map(_row, range(len(postings)), postings))),
-        },
-    )
+    content = json_text([_row(number, item) for number, item in enumerate(postings)])
+    rows = await unit.execute(_POST, {"site": site, "actor": unit.caller.name, "postings": content})
     for item, row in zip(postings, rows, strict=True):
         if row.outcome == "POSTED":
-            item.effective_time = row.effective
-            item.cost, item.currency_code = row.worth, row.currency
+            item.effective_time, item.currency_code = row.effective, row.currency
+            for line, worth in zip(item.lines, row.worths, strict=True):
+                line.cost = worth
         else:
             item.fault = _fault(item, row)
 
@@ -288,31 +198,57 @@ def tell(unit: Unit, postings: Iterable[Posting]) -> None:
     for item in postings:
         if item.fault is None:
             unit.emit(_told(item), correlation=item.correlation)
-            unit.audit(item.name, "", None, {"kind": item.kind.value, "quantity": item.quantity}, 1)
+            lines = [_audited(line) for line in item.lines]
+            unit.audit(item.name, "", None, {"kind": item.kind.value, "lines": lines}, 1)
 
 
-def _fault(item: Posting, row: Any) -> FailedPrecondition:
+def _audited(line: Line) -> dict[str, Any]:
+    return {
+        "item": line.item, "lot": line.lot, "serial": line.serial, "from": line.from_location, "to": line.to_location,
+        "quantity": line.quantity,
+    }  # fmt: skip
+
+
+def _fault(item: Posting, row: Any) -> Fault:
     if row.outcome == "LOCATION_LOCKED":
-        return LocationLocked(location=row.place, why="blocked")
+        return LocationLocked(location=row.subject, why="blocked")
     if row.outcome == "ALREADY_REVERSED":
         return AlreadyReversed(movement=item.reverses, why="it was reversed before")
+    line = item.lines[row.line - 1]
+    if row.outcome == "SERIAL_EXISTS":
+        here = "/balances/" in row.subject
+        why = "it is in stock" if here else f"it left by {row.subject}; only a movement that names it brings it back"
+        return SerialExists(serial=line.serial, why=why, in_the_way=row.subject)
     kind = NegativeInPast if row.outcome == "NEGATIVE_IN_PAST" else NotEnoughStock
+    second = row.outcome == "NOT_ENOUGH_SECOND"
     return kind(
-        available=canonical(max(row.available, Decimal(0))), unit_code=item.unit_code, item=item.item, lot=item.lot,
-        location=item.from_location, status=item.from_status.value, asked=canonical(item.quantity),
+        available=canonical(max(row.available, ZERO)), unit_code=line.second_unit_code if second else line.unit_code,
+        item=line.item, lot=line.lot, location=line.from_location, status=line.from_status.value,
+        asked=canonical((second and line.second_quantity) or line.quantity),
     )  # fmt: skip
 
 
 def _row(number: int, item: Posting) -> dict[str, Any]:
     return {
-        "n": number, "name": item.name, "kind": item.kind, "item": item.item, "lot": item.lot,
-        "from_location": item.from_location, "to_location": item.to_location,
-        "from_status": item.from_status, "to_status": item.to_status,
-        "from_virtual": item.from_virtual, "to_virtual": item.to_virtual,
-        "quantity": item.quantity, "allocated": item.allocated, "unit_code": item.unit_code,
-        "effective_time": item.effective_time, "reason_code": item.reason_code, "source": item.source,
-        "reverses": item.reverses, "correlation": item.correlation, "cost": item.cost,
-        "standard_cost": item.standard_cost,
+        "n": number, "name": item.name, "kind": item.kind, "effective_time": item.effective_time,
+        "reason_code": item.reason_code, "source": item.source, "reverses": item.reverses,
+        "correlation": item.correlation, "device": item.device, "lines": [_line(line) for line in item.lines],
+    }  # fmt: skip
+
+
+def _line(line: Line) -> dict[str, Any]:
+    entered = line.entered or Entered(line.quantity, line.unit_code)
+    return {
+        "item": line.item, "lot": line.lot, "serial": line.serial, "quantity": line.quantity,
+        "unit_code": line.unit_code, "second_quantity": line.second_quantity,
+        "second_unit_code": line.second_unit_code, "entered_quantity": entered.quantity,
+        "entered_unit_code": entered.unit_code, "factor_numerator": entered.numerator,
+        "factor_denominator": entered.denominator, "from_location": line.from_location,
+        "to_location": line.to_location, "from_status": line.from_status, "to_status": line.to_status,
+        "from_handling_unit": line.from_handling_unit, "to_handling_unit": line.to_handling_unit,
+        "from_owner": line.from_owner, "to_owner": line.to_owner, "from_project": line.from_project,
+        "to_project": line.to_project, "from_virtual": line.from_virtual, "to_virtual": line.to_virtual,
+        "allocated": line.allocated, "cost": line.cost, "standard_cost": line.standard_cost, "returns": line.returns,
     }  # fmt: skip
 
 
@@ -320,12 +256,18 @@ def _told(item: Posting) -> MovementPosted:
     message = MovementPosted(movement=item.name, kind=item.kind.value, source=item.source, reverses=item.reverses)
     if item.effective_time is not None:
         message.effective_time.FromDatetime(item.effective_time)
-    for location, status, sign in (
-        (item.from_location, item.from_status, -1),
-        (item.to_location, item.to_status, 1),
-    ):
-        message.entries.add(
-            item=item.item, lot=item.lot, location=location, status=status.value,
-            quantity=quantity(item.quantity * sign, item.unit_code),
-        )  # fmt: skip
+    for line in item.lines:
+        for sign, location, status, handling_unit, owner, project in (
+            (-1, line.from_location, line.from_status, line.from_handling_unit, line.from_owner, line.from_project),
+            (1, line.to_location, line.to_status, line.to_handling_unit, line.to_owner, line.to_project),
+        ):
+            entry = message.entries.add(
+                item=line.item, lot=line.lot, location=location, status=status.value,
+                quantity=quantity(line.quantity * sign, line.unit_code), serial=line.serial,
+                handling_unit=handling_unit, owner=owner, project=project,
+            )  # fmt: skip
+            if line.second_quantity is not None:
+                entry.second_quantity.CopyFrom(quantity(line.second_quantity * sign, line.second_unit_code))
+            if line.cost is not None and item.currency_code:
+                entry.value.CopyFrom(money(line.cost * sign, item.currency_code))
     return message

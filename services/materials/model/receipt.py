@@ -16,7 +16,7 @@ from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.resource import enum_text, instant
 from services.chassis.wire import canonical, quantity
 from services.materials.model.base import Resource, Table, listed
-from services.materials.model.ledger import Status
+from services.materials.model.movement import Status
 from services.materials.rules import units
 
 ZERO = Decimal(0)

@@ -209,10 +209,10 @@ class Reservation(Resource, table=True):
 
     def issue(self, taken: Allocation, posting: Posting) -> events.ReservationIssued:
         """Handed out of an allocation by a movement; ISSUED when all is."""
-        amount = posting.quantity
+        amount = posting.line.quantity
         self.issued += amount
         self.gave(taken, amount)
-        self.issued_value += posting.cost or ZERO
+        self.issued_value += posting.line.cost or ZERO
         if self.issued + self.released >= self.requested:
             self.move(State.ISSUED)
         return self._issued(amount, posting)
@@ -223,18 +223,20 @@ class Reservation(Resource, table=True):
 
     def bring_back(self, posting: Posting) -> events.ReservationIssued:
         """Brought back by a movement, at the value it was handed out with; the demand needs it no more."""
-        self.issued -= posting.quantity
-        self.issued_value -= posting.cost or ZERO
-        self.released += posting.quantity
-        return self._issued(-posting.quantity, posting)
+        line = posting.line
+        self.issued -= line.quantity
+        self.issued_value -= line.cost or ZERO
+        self.released += line.quantity
+        return self._issued(-line.quantity, posting)
 
     def _issued(self, amount: Decimal, posting: Posting) -> events.ReservationIssued:
+        line = posting.line
         message = events.ReservationIssued(
             work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
-            quantity=quantity(amount, self.unit_code), movement=posting.name, lot=posting.lot,
+            quantity=quantity(amount, self.unit_code), movement=posting.name, lot=line.lot,
         )  # fmt: skip
-        if posting.cost is not None and posting.currency_code:
-            cost = posting.cost if amount > 0 else -posting.cost
+        if line.cost is not None and posting.currency_code:
+            cost = line.cost if amount > 0 else -line.cost
             message.cost.CopyFrom(money(cost, posting.currency_code))
         return self.event(message)
 

@@ -44,8 +44,8 @@ async def follow(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     """Tell posted movements, then serve who waits and ask the policies of what was lost."""
     ledger.tell(unit, postings)
     posted = [item for item in postings if item.fault is None]
-    await serve(unit, site, {item.item for item in posted if item.adds_free_stock})
-    lost = {item.item for item in posted if item.loses_stock}
+    await serve(unit, site, {line.item for item in posted for line in item.lines if line.adds_free_stock})
+    lost = {name for item in posted for name in item.loses_stock}
     if lost:
         await unit.flush()
         for item in await _with_policy(unit, site, lost):

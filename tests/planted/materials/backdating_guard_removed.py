@@ -6,4 +6,4 @@ RULE = "MAT-56"
 
 
 def plant() -> None:
-    edit_function("materials", "post_movements", "if lowest < p.quantity then", "if false then")
+    edit_function("materials", "post_line", "if lowest < p.quantity then", "if false then")

@@ -6,4 +6,4 @@ RULE = "MAT-56"
 
 
 def plant() -> None:
-    edit_function("materials", "post_movements", "and e.location = p.from_location and e.lot", "and e.lot")
+    edit_function("materials", "post_line", "e.balance = from_key and", "e.item = p.item and e.lot = p.lot and")

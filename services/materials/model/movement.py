@@ -1,0 +1,229 @@
+"""The ledger: movements with their entries, and balances and values that follow (MAT-40 .. 58, 180, 181).
+
+All of it is written by the posting function alone (ledger.py).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from sqlmodel import Field, Relationship
+
+from services.chassis.faults import FailedPrecondition
+from services.chassis.resource import enum_text, instant
+from services.materials.model.base import Resource, Table, listed
+
+
+class MovementKind(StrEnum):
+    RECEIPT = "RECEIPT"
+    MOVE = "MOVE"
+    STATUS_CHANGE = "STATUS_CHANGE"
+    ISSUE = "ISSUE"
+    RETURN_TO_STOCK = "RETURN_TO_STOCK"
+    SCRAP = "SCRAP"
+    ADJUST = "ADJUST"
+    OPENING = "OPENING"
+    REVERSAL = "REVERSAL"
+
+
+class Status(StrEnum):
+    UNRESTRICTED = "UNRESTRICTED"
+    INSPECTION = "INSPECTION"
+    BLOCKED = "BLOCKED"
+
+
+class AlreadyReversed(FailedPrecondition):
+    """A movement is reversed at most once, and a reversal not at all (MAT-46)."""
+
+    text = "{movement} cannot be reversed: {why}."
+
+
+class BelongsToDocument(FailedPrecondition):
+    """A document's movement is taken back through the document, so that both say the same (MAT-99)."""
+
+    text = "{movement} belongs to {document} and is taken back through it."
+
+
+class StockMovedOn(FailedPrecondition):
+    """What came in was decided on, claimed or moved away already (MAT-47, MAT-99)."""
+
+    text = "{resource} cannot be reversed: {why}."
+
+
+class Entry(Table, table=True):
+    """What a line of a movement takes from one balance (odd sides) or brings to another (even sides).
+
+    `item_sequence` numbers the entries of an item at a site without a hole; with the effective time it is the order
+    of replay (MAT-42, MAT-49). `value` is what crosses the border of what the company owns, else None.
+    """
+
+    __tablename__ = "movement_entry"
+    __table_args__ = (
+        Index("ix_movement_entry_balance", "balance", "effective_time", "item_sequence"),
+        Index("uq_movement_entry_sequence", "site", "item", "item_sequence", unique=True),
+        Index("ix_movement_entry_serial", "serial", "item_sequence", postgresql_where=text("serial <> ''")),
+        CheckConstraint("quantity <> 0 or coalesce(second_quantity, 0) <> 0", name="quantity"),
+    )
+
+    movement: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("movement.name")])
+    side: int = Field(primary_key=True)
+    item: str = Field(sa_type=Text)
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    location: str = Field(sa_type=Text)
+    status: Status = Field(sa_type=enum_text(Status))
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    unit_code: str = Field(sa_type=Text)
+    effective_time: datetime = Field(sa_type=instant())
+    site: str = Field(default="", sa_type=Text, nullable=False)
+    balance: str = Field(default="", sa_type=Text, nullable=False)
+    serial: str = Field(default="", sa_type=Text, nullable=False)
+    handling_unit: str = Field(default="", sa_type=Text, nullable=False)
+    owner: str = Field(default="", sa_type=Text, nullable=False)
+    project: str = Field(default="", sa_type=Text, nullable=False)
+    second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    entered_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    entered_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    factor_numerator: int = Field(default=1, sa_type=BigInteger, nullable=False)
+    factor_denominator: int = Field(default=1, sa_type=BigInteger, nullable=False)
+    value: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
+    returns: str = Field(default="", sa_type=Text, nullable=False)
+    item_sequence: int = Field(default=0, sa_type=BigInteger, nullable=False)
+    posted: "Movement" = Relationship(sa_relationship_kwargs={"viewonly": True})
+
+    @property
+    def value_currency_code(self) -> str:
+        """Currency of the value: its movement's."""
+        return self.posted.cost_currency_code
+
+
+class Movement(Resource, table=True):
+    """A posted fact; item, places and quantity are those of a movement of one line, empty for one of several."""
+
+    COLLECTION: ClassVar[str] = "movements"
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset(
+        {
+            "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status", "source",
+            "effective_time", "record_time", "actor",
+        }
+    )  # fmt: skip
+    __table_args__ = (
+        Index("ix_movement_site", "site", "name"),
+        *listed(
+            "movement", "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status",
+            "effective_time", "record_time", "actor",
+        ),
+        Index("ix_movement_source", "source", "name"),
+        Index("uq_movement_reverses", "reverses", unique=True, postgresql_where=text("reverses <> ''")),
+    )  # fmt: skip
+
+    kind: MovementKind = Field(sa_type=enum_text(MovementKind))
+    item: str = Field(sa_type=Text)
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    from_location: str = Field(sa_type=Text)
+    to_location: str = Field(sa_type=Text)
+    from_status: Status = Field(sa_type=enum_text(Status))
+    to_status: Status = Field(sa_type=enum_text(Status))
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    unit_code: str = Field(sa_type=Text)
+    effective_time: datetime = Field(sa_type=instant())
+    record_time: datetime = Field(sa_type=instant())
+    reason_code: str = Field(default="", sa_type=Text, nullable=False)
+    source: str = Field(default="", sa_type=Text, nullable=False)
+    actor: str = Field(sa_type=Text)
+    reverses: str = Field(default="", sa_type=Text, nullable=False)
+    cost: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
+    cost_currency_code: str = Field(default="", sa_type=Text, nullable=False)
+
+    serial: str = Field(default="", sa_type=Text, nullable=False)
+    device: str = Field(default="", sa_type=Text, nullable=False)
+    entries: list[Entry] = Relationship(
+        sa_relationship_kwargs={"lazy": "selectin", "order_by": "Entry.side", "viewonly": True}
+    )
+
+    @property
+    def lines(self) -> Sequence["Pair"]:
+        """Both sides of each line."""
+        return [Pair(*self.entries[at : at + 2]) for at in range(0, len(self.entries), 2)]
+
+
+class Pair:
+    """What leaves and what comes of one line."""
+
+    def __init__(self, out: Entry, into: Entry) -> None:
+        self.out = out
+        self.into = into
+
+
+class Balance(Table, table=True):
+    """Stock of one item, lot, serial, place, handling unit, status, owner and project (MAT-44).
+
+    Changed by the posting function, and its reserved part by allocation. The name is made of what it stands for.
+    """
+
+    COLLECTION: ClassVar[str] = "balances"
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "location", "lot", "status", "on_hand", "reserved"})
+    __table_args__ = (
+        CheckConstraint("virtual or (on_hand >= 0 and coalesce(second_on_hand, 0) >= 0)", name="on_hand"),
+        CheckConstraint("virtual or (reserved >= 0 and reserved <= on_hand)", name="reserved"),
+        Index(
+            "uq_balance_dimensions",
+            "item",
+            "location",
+            "lot",
+            "status",
+            "serial",
+            "handling_unit",
+            "owner",
+            "project",
+            unique=True,
+        ),
+        Index("ix_balance_site", "site", "name"),
+        *listed("balance", "item", "location", "lot", "status"),
+        # room for changed rows beside the old ones, and no index on what postings change (PERF-7)
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    name: str = Field(sa_type=Text, primary_key=True)
+    site: str = Field(sa_type=Text)
+    item: str = Field(sa_type=Text)
+    lot: str = Field(sa_type=Text)
+    location: str = Field(sa_type=Text)
+    status: Status = Field(sa_type=enum_text(Status))
+    virtual: bool
+    on_hand: Decimal = Field(sa_type=Numeric(20, 6))
+    reserved: Decimal = Field(sa_type=Numeric(20, 6))
+    unit_code: str = Field(sa_type=Text)
+    update_time: datetime = Field(sa_type=instant())
+    serial: str = Field(default="", sa_type=Text, nullable=False)
+    handling_unit: str = Field(default="", sa_type=Text, nullable=False)
+    owner: str = Field(default="", sa_type=Text, nullable=False)
+    project: str = Field(default="", sa_type=Text, nullable=False)
+    second_on_hand: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    second_on_hand_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+
+
+class ValueBalance(Table, table=True):
+    """Quantity and value of an item at a site, by moving average; its row is also the lock of the item's stock.
+
+    `sequence` is the number of the item's last entry there; `variance` is what reversals at original cost left without
+    quantity to carry it.
+    """
+
+    __tablename__ = "value_balance"
+    __table_args__ = (
+        CheckConstraint("quantity >= 0", name="quantity"),
+        CheckConstraint("value >= 0 and (quantity > 0 or value = 0)", name="value"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    site: str = Field(sa_type=Text, primary_key=True)
+    item: str = Field(sa_type=Text, primary_key=True)
+    quantity: Decimal = Field(sa_type=Numeric(20, 6))
+    value: Decimal = Field(sa_type=Numeric(24, 9))
+    variance: Decimal = Field(sa_type=Numeric(24, 9))
+    currency_code: str = Field(sa_type=Text)
+    sequence: int = Field(default=0, sa_type=BigInteger, nullable=False)
