@@ -97,6 +97,14 @@ end $$;
 
 ALTER FUNCTION public.guard_state() OWNER TO materials_owner;
 
+CREATE FUNCTION public.handling_unit_refusal(p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+end $$;
+
+ALTER FUNCTION public.handling_unit_refusal(p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.hold_items(p_site text, p_items text[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -195,6 +203,9 @@ begin
                         p.to_project);
 
   select r.outcome, r.subject into outcome, subject from place_refusal(p) r;
+  if outcome is null and p.from_handling_unit <> p.to_handling_unit then
+    select r.outcome, r.subject into outcome, subject from handling_unit_refusal(p) r;
+  end if;
   if outcome is not null then
     return;
   end if;

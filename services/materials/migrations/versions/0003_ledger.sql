@@ -33,6 +33,11 @@ begin
   end if;
 end $$;
 
+-- why nothing may be packed there or taken out of there
+create function handling_unit_refusal(p posting_line, out outcome text, out subject text) language plpgsql stable as $$
+begin
+end $$;
+
 -- one line: checked before anything of it is written
 create function post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamptz,
                           p_backdated boolean, p posting_line,
@@ -59,6 +64,9 @@ begin
                         p.to_project);
 
   select r.outcome, r.subject into outcome, subject from place_refusal(p) r;
+  if outcome is null and p.from_handling_unit <> p.to_handling_unit then
+    select r.outcome, r.subject into outcome, subject from handling_unit_refusal(p) r;
+  end if;
   if outcome is not null then
     return;
   end if;

@@ -1,0 +1,10 @@
+"""Locks, limits and check codes of places."""
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
