@@ -27,8 +27,9 @@ from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import amount_of, decimal_of, python_of, to_date
 from services.materials.model import ledger, reservation, stock
-from services.materials.model.item import Item, Lot, SiteFact, site_fact
+from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
+from services.materials.model.lot import Lot
 from services.materials.model.policy import RequestState, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState
 from services.materials.model.reservation import Cover, Reservation, State
@@ -40,8 +41,10 @@ async def know_site(event: SiteChanged, unit: Unit) -> None:
     if fact is None:
         fact = SiteFact(name=event.site, time_zone=event.time_zone, currency_code=event.currency_code)
         unit.session.add(fact)
-        for kind in sorted(VIRTUAL):
-            name = f"{event.site}/{Location.COLLECTION}/v-{kind.lower()}"
+    names = {f"{event.site}/{Location.COLLECTION}/v-{kind.lower()}": kind for kind in sorted(VIRTUAL)}
+    known = await unit.get_many(Location, names, lock=False)
+    for name, kind in names.items():
+        if name not in known:
             unit.add(Location(name=name, title=kind.capitalize(), kind=kind))
     fact.time_zone, fact.currency_code = event.time_zone, event.currency_code
 

@@ -8,8 +8,9 @@ from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.materials.model import location as locations
-from services.materials.model.item import Item, Lot, site_fact
+from services.materials.model.item import Item, site_fact
 from services.materials.model.location import Location
+from services.materials.model.lot import Lot
 from services.materials.model.movement import Entry
 from services.materials.rules import lot_numbers
 

@@ -10,8 +10,9 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.materials.model import stock
-from services.materials.model.item import Item, Lot, SiteFact
+from services.materials.model.item import Item, SiteFact
 from services.materials.model.location import Location
+from services.materials.model.lot import Lot
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.receipt import Receipt, ReceiptState
 from services.materials.rules import gtin, lot_numbers

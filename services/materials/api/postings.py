@@ -12,9 +12,10 @@ from services.chassis.faults import FailedPrecondition, FieldInvalid, TimeInFutu
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, enum_name, python_of
 from services.materials.model import location as locations
-from services.materials.model.item import Item, Lot, State, Tracking, site_fact
+from services.materials.model.item import Item, State, site_fact
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind, Location
+from services.materials.model.lot import Lot
 from services.materials.model.movement import MovementKind, Status
 from services.materials.model.receipt import OPEN_LOTS, InspectionLot
 
@@ -124,8 +125,8 @@ class Known:
             raise FieldInvalid(field="movement.item", rule="must be an item", value=message.item)
         if item.state is State.BLOCKED and kind is MovementKind.OPENING:
             raise FieldInvalid(field="movement.item", rule="must not be blocked", value=message.item)
-        if (item.tracking is Tracking.LOT) != bool(message.lot):
-            rule = "is required: the item is tracked by lot" if item.tracking is Tracking.LOT else "must be empty"
+        if item.tracking.by_lot != bool(message.lot):
+            rule = "is required: the item is tracked by lot" if item.tracking.by_lot else "must be empty"
             raise FieldInvalid(field="movement.lot", rule=rule, value=message.lot)
         if message.lot and (message.lot not in self.lots or self.lots[message.lot].item != item.name):
             raise FieldInvalid(field="movement.lot", rule="must be a lot of the item", value=message.lot)

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, decimal_of, to_date
-from services.materials.model.item import Item, Lot, LotDateConflict, Tracking
+from services.materials.model.item import Item
+from services.materials.model.lot import Lot, LotDateConflict
 from services.materials.model.movement import Status
 from services.materials.model.receipt import (
     ExpectedReceipt,
@@ -110,7 +111,7 @@ class Counting:
 
     def _check_lot(self, item: Item, request: Any) -> None:
         """The lot number is needed exactly where the item is tracked by lot; its dates are the lot's (MAT-13)."""
-        if item.tracking is Tracking.NONE:
+        if not item.tracking.by_lot:
             if request.lot_number:
                 rule = "must be empty: the item is not tracked by lot"
                 raise FieldInvalid(field="lot_number", rule=rule, value=request.lot_number)
@@ -124,7 +125,7 @@ class Counting:
 
     def _lot(self, item: Item, request: Any) -> str:
         """Name of the line's lot; one that is not known is made."""
-        if item.tracking is Tracking.NONE:
+        if not item.tracking.by_lot:
             return ""
         key = (item.name, lot_numbers.normal(request.lot_number))
         if key not in self.lots:

@@ -12,9 +12,10 @@ from services.chassis.wire import fill
 from services.materials.api.receipt_lines import Counting
 from services.materials.model import ledger, stock
 from services.materials.model import location as locations
-from services.materials.model.item import Item, Lot, site_fact
+from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Line, NotEnoughStock, Posting
 from services.materials.model.location import Kind, Location
+from services.materials.model.lot import Lot
 from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
 from services.materials.model.receipt import (
     ExpectedReceipt,

@@ -10,9 +10,10 @@ from services.chassis.unit import Unit
 from services.chassis.wire import canonical, decimal_of
 from services.materials.model import location as locations
 from services.materials.model import reservation, stock
-from services.materials.model.item import Item, Lot, SiteFact, site_fact
+from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind, Location
+from services.materials.model.lot import Lot
 from services.materials.model.movement import MovementKind
 from services.materials.model.reservation import Allocation, LotExpired, NotAllocated, NothingIssued, Reservation, State
 from services.materials.rules import valuation

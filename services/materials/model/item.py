@@ -1,4 +1,4 @@
-"""Items, lots, and the site's facts that others own (MAT-8 .. MAT-12)."""
+"""Items, and the site's facts that others own (MAT-8 .. MAT-10)."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from google.protobuf.message import Message
 from plantops.materials.v1.events_pb2 import ItemChanged
-from sqlalchemy import ForeignKey, Index, Numeric, Text, select
+from sqlalchemy import Index, Numeric, Text, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
-from services.chassis.faults import AlreadyExists, FieldInvalid, QuantityNotOnGrid, UnitIncompatible
-from services.chassis.resource import enum_text, instant
+from services.chassis.faults import FieldInvalid, QuantityNotOnGrid, UnitIncompatible
+from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, fill
 from services.materials.model.base import Resource, Table
@@ -26,18 +26,24 @@ ONE = Decimal(1)
 class Tracking(StrEnum):
     NONE = "NONE"
     LOT = "LOT"
+    SERIAL = "SERIAL"
+    LOT_AND_SERIAL = "LOT_AND_SERIAL"
+
+    @property
+    def by_lot(self) -> bool:
+        """Whether stock is told apart by lot."""
+        return self in (Tracking.LOT, Tracking.LOT_AND_SERIAL)
+
+    @property
+    def by_serial(self) -> bool:
+        """Whether each unit is told apart."""
+        return self in (Tracking.SERIAL, Tracking.LOT_AND_SERIAL)
 
 
 class State(StrEnum):
     ACTIVE = "ACTIVE"
     BLOCKED = "BLOCKED"
     SUPERSEDED = "SUPERSEDED"
-
-
-class LotDateConflict(AlreadyExists):
-    """The dates of a lot belong to the lot; a receipt does not change them (MAT-13)."""
-
-    text = "{lot} expires on {expire_date}, not on {given}."
 
 
 class Item(Resource, table=True):
@@ -110,47 +116,6 @@ class Item(Resource, table=True):
         message = fill(ItemChanged(), self)
         message.item = self.name
         return self.event(message)
-
-
-class Lot(Resource, table=True):
-    """A quantity of one item made or received together."""
-
-    COLLECTION: ClassVar[str] = "lots"
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"number", "supplier", "expire_date"})
-    __table_args__ = (
-        Index("uq_lot_number", "item", "number", unique=True),
-        Index("ix_lot_number", "number", "name"),
-        Index("ix_lot_supplier", "supplier", "name"),
-        Index("ix_lot_expire_date", "expire_date", "name"),
-    )
-
-    number: str = Field(sa_type=Text)
-    item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
-    supplier: str = Field(default="", sa_type=Text, nullable=False)
-    supplier_lot: str = Field(default="", sa_type=Text, nullable=False)
-    expire_date: date | None = None
-    first_receipt_time: datetime | None = Field(default=None, sa_type=instant())
-
-
-class Serial(Resource, table=True):
-    """One single unit of an item for life; `balance` is where it is, `left_by` the movement by which it left (MAT-16).
-
-    Both are written by the posting function alone.
-    """
-
-    COLLECTION: ClassVar[str] = "serials"
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"number", "lot"})
-    __table_args__ = (
-        Index("uq_serial_number", "item", "number", unique=True),
-        Index("ix_serial_number", "number", "name"),
-        Index("ix_serial_lot", "lot", "name"),
-    )
-
-    number: str = Field(sa_type=Text)
-    item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
-    lot: str = Field(default="", sa_type=Text, nullable=False)
-    balance: str = Field(default="", sa_type=Text, nullable=False)
-    left_by: str = Field(default="", sa_type=Text, nullable=False)
 
 
 class SiteFact(Table, table=True):

@@ -23,9 +23,10 @@ class Kind(StrEnum):
     ADJUSTMENT = "ADJUSTMENT"
     OPENING = "OPENING"
     GROUP = "GROUP"
+    PRODUCTION = "PRODUCTION"
 
 
-VIRTUAL = frozenset({Kind.SUPPLIER, Kind.CONSUMED, Kind.SCRAP, Kind.ADJUSTMENT, Kind.OPENING})
+VIRTUAL = frozenset({Kind.SUPPLIER, Kind.CONSUMED, Kind.SCRAP, Kind.ADJUSTMENT, Kind.OPENING, Kind.PRODUCTION})
 
 
 class LocationLocked(FailedPrecondition):
@@ -89,7 +90,11 @@ async def settle(unit: Unit, location: Location, *, lock: bool = False) -> None:
 
 async def virtual(unit: Unit, site: str, kind: Kind) -> Location:
     """The site's virtual location of a kind."""
-    return (await virtuals(unit, site))[kind]
+    found = (await virtuals(unit, site)).get(kind)
+    if found is None:
+        rule = f"must be a site with a place for {kind}; it comes with the next change of the site"
+        raise FieldInvalid(field="parent", rule=rule, value=f"sites/{site}")
+    return found
 
 
 async def virtuals(unit: Unit, site: str) -> dict[Kind, Location]:
@@ -100,6 +105,6 @@ async def virtuals(unit: Unit, site: str) -> dict[Kind, Location]:
         .order_by(Location.name.desc())  # type: ignore[attr-defined]
     )
     found: dict[Kind, Location] = {row.kind: row for row in rows}
-    if len(found) < len(VIRTUAL):
+    if not found:
         raise FieldInvalid(field="parent", rule="must be a site that is known here", value=f"sites/{site}")
     return found

@@ -27,6 +27,7 @@ class MovementKind(StrEnum):
     ADJUST = "ADJUST"
     OPENING = "OPENING"
     REVERSAL = "REVERSAL"
+    PRODUCE = "PRODUCE"
 
 
 class Status(StrEnum):
