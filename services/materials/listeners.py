@@ -100,12 +100,12 @@ async def _hold(unit: Unit, work_order: str, more: list[str]) -> None:
 
 
 def _base(item: Item | None, demand: Any) -> tuple[Decimal, str, str]:
-    """(quantity, unit, what is wrong): in the base unit; as stated where item or conversion are not known here."""
+    """(quantity, unit, what is wrong): in the base unit, up to its grid (MAT-5); as stated where that is not known."""
     stated, unit_code = decimal_of(demand.quantity.value), demand.quantity.unit_code
     if item is None:
         return stated, unit_code, "the item is not known"
     try:
-        return item.base(stated, unit_code, "quantity"), item.base_unit_code, ""
+        return item.demanded(stated, unit_code, "quantity"), item.base_unit_code, ""
     except Fault as fault:
         return stated, unit_code, fault.message
 

@@ -1,19 +1,19 @@
 """Usage decisions on what came in."""
 
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
 
 from services.chassis.unit import Unit
-from services.chassis.wire import decimal_of
+from services.chassis.wire import enum_name
 from services.materials.model import location as locations
-from services.materials.model import stock
+from services.materials.model import second_quantity, stock
 from services.materials.model.item import Item
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind
 from services.materials.model.movement import MovementKind, Status
-from services.materials.model.receipt import InspectionLot, Outcome, PutAwayTask, TaskState
+from services.materials.model.receipt import InspectionLot, Outcome, Part, PutAwayTask, TaskState
 
 
 class InspectionService:
@@ -31,22 +31,24 @@ class InspectionService:
         item = await unit.get(Item, lot.item, lock=False)
         parts = []
         for split in request.splits:
-            amount = item.base(decimal_of(split.quantity.value), split.quantity.unit_code, "splits.quantity.value")
-            name = type(split).DESCRIPTOR.fields_by_name["outcome"].enum_type.values_by_number[split.outcome].name
-            parts.append((Outcome(name), amount, split.note))
+            amount, entered = item.stated(split.quantity, "splits.quantity")
+            second, _ = second_quantity.stated(item, split, amount, confirmed=request.confirm_weight, prefix="splits.")
+            parts.append(Part(Outcome(enum_name(split, "outcome")), amount, split.note, entered, second))
         unit.emit(lot.decide(parts, unit.caller.name, unit.now), correlation=lot.chain)
         postings = []
-        for outcome, amount, _ in parts:
-            scrap = outcome is Outcome.SCRAP
+        for part in parts:
+            scrap = part.outcome is Outcome.SCRAP
             target = await locations.virtual(unit, site, Kind.SCRAP) if scrap else None
             postings.append(
                 Posting.new(
                     unit, site, MovementKind.SCRAP if scrap else MovementKind.STATUS_CHANGE,
                     Line(
-                        item=lot.item, lot=lot.lot, quantity=amount, unit_code=lot.unit_code,
+                        item=lot.item, lot=lot.lot, quantity=part.quantity, unit_code=lot.unit_code,
                         from_location=lot.location, to_location=target.name if target else lot.location,
                         to_virtual=scrap, from_status=Status.INSPECTION,
-                        to_status=Status.UNRESTRICTED if scrap else Status(outcome.value),
+                        to_status=Status.UNRESTRICTED if scrap else Status(part.outcome.value),
+                        second_quantity=part.second, second_unit_code=lot.second_quantity_unit_code,
+                        entered=part.entered,
                     ),
                     source=lot.name, correlation=lot.chain, reason_code="INSPECTION" if scrap else "",
                 )
@@ -56,7 +58,7 @@ class InspectionService:
         return lot
 
 
-async def _split_task(unit: Unit, lot: InspectionLot, parts: list[tuple[Outcome, Decimal, str]]) -> None:
+async def _split_task(unit: Unit, lot: InspectionLot, parts: Sequence[Part]) -> None:
     """An open put-away task follows the decision: one task for each status of what is still there."""
     task: PutAwayTask | None = await unit.first(
         select(PutAwayTask)
@@ -70,24 +72,27 @@ async def _split_task(unit: Unit, lot: InspectionLot, parts: list[tuple[Outcome,
     )
     if task is None:
         return
-    if len(parts) == 1 and parts[0][1] == task.quantity and parts[0][0] is not Outcome.SCRAP:
-        task.status = Status(parts[0][0].value)
+    if len(parts) == 1 and parts[0].quantity == task.quantity and parts[0].outcome is not Outcome.SCRAP:
+        task.status = Status(parts[0].outcome.value)
         return
     rest = task.quantity
-    for outcome, amount, _ in parts:
-        rest -= amount
-        if outcome is not Outcome.SCRAP:
-            unit.add(_copy(unit, task, amount, Status(outcome.value)))
+    for part in parts:
+        rest -= part.quantity
+        if part.outcome is not Outcome.SCRAP:
+            unit.add(_copy(unit, task, part))
+        if task.second_quantity is not None and part.second is not None:
+            task.second_quantity -= part.second
     if rest > 0:
         task.quantity = rest
     else:
         task.move(TaskState.CANCELLED)
 
 
-def _copy(unit: Unit, task: PutAwayTask, amount: Decimal, status: Status) -> PutAwayTask:
+def _copy(unit: Unit, task: PutAwayTask, part: Part) -> PutAwayTask:
     return PutAwayTask(
         name=unit.new_name(f"sites/{task.site}", PutAwayTask.COLLECTION), item=task.item, lot=task.lot,
-        from_location=task.from_location, proposed_location=task.proposed_location, quantity=amount,
-        unit_code=task.unit_code, status=status, receipt=task.receipt, receipt_line=task.receipt_line,
-        correlation=task.correlation,
+        from_location=task.from_location, proposed_location=task.proposed_location, quantity=part.quantity,
+        unit_code=task.unit_code, status=Status(part.outcome.value), receipt=task.receipt,
+        receipt_line=task.receipt_line, correlation=task.correlation, second_quantity=part.second,
+        second_quantity_unit_code=task.second_quantity_unit_code,
     )  # fmt: skip

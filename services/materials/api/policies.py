@@ -52,7 +52,7 @@ class MaterialsPolicyService:
         item = await unit.get(Item, policy.item, lock=False)
         for field in ("order_quantity", "maximum"):
             if (amount := getattr(revision, field)) is not None:
-                item.base(amount, item.base_unit_code, f"materials_revision.{field}")
+                item.exactly(amount, f"materials_revision.{field}")
         return unit.add(revision)
 
     async def submit_materials_revision(self, request: Any, unit: Unit) -> Any:

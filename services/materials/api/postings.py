@@ -10,8 +10,9 @@ from sqlalchemy import select
 from services.chassis.access import denied
 from services.chassis.faults import FailedPrecondition, FieldInvalid, TimeInFuture
 from services.chassis.unit import Unit
-from services.chassis.wire import decimal_of, enum_name, python_of
+from services.chassis.wire import enum_name, python_of
 from services.materials.model import location as locations
+from services.materials.model import second_quantity
 from services.materials.model.item import Item, State, site_fact
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind, Location
@@ -99,10 +100,12 @@ class Known:
         if kind in _WITH_REASON and not message.reason_code:
             raise FieldInvalid(field="movement.reason_code", rule=f"is required for {kind}")
         item = self._item(message, kind)
-        amount = item.base(decimal_of(message.quantity.value), message.quantity.unit_code, "movement.quantity.value")
-        if amount <= 0:
+        amount, entered = item.stated(message.quantity, "movement.quantity")
+        weight_alone = kind is MovementKind.ADJUST and item.catch is not None
+        if amount < 0 or (amount == 0 and not weight_alone):
             rule = "must be more than 0"
             raise FieldInvalid(field="movement.quantity.value", rule=rule, value=message.quantity.value)
+        second, second_unit = second_quantity.stated(item, message, amount, prefix="movement.")
         source, target = self._places(message, kind)
         before, after = self._statuses(unit, message, kind)
         if (source.name, before) == (target.name, after):
@@ -114,6 +117,7 @@ class Known:
             item=item.name, lot=message.lot, quantity=amount, unit_code=item.base_unit_code,
             from_location=source.name, to_location=target.name, from_status=before, to_status=after,
             from_virtual=source.virtual, to_virtual=target.virtual, standard_cost=item.standard(self.currency_code),
+            entered=entered, second_quantity=second, second_unit_code=second_unit,
         )  # fmt: skip
         return Posting.new(
             unit, self.site, kind, line, effective_time=_effective(unit, message), reason_code=message.reason_code

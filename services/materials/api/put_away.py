@@ -10,7 +10,7 @@ from services.chassis.unit import Unit
 from services.materials.model import stock
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Location
-from services.materials.model.movement import MovementKind, Status
+from services.materials.model.movement import Balance, MovementKind, Status
 from services.materials.model.receipt import InspectionLot, PutAwayTask, TaskState
 from services.materials.model.reservation import Allocation, Reservation
 
@@ -43,6 +43,7 @@ class PutAwayService:
             item=task.item, lot=task.lot, quantity=task.quantity, unit_code=task.unit_code,
             from_location=task.from_location, to_location=place.name, from_status=task.status, to_status=task.status,
             allocated=sum((amount for _, amount in taken), Decimal(0)),
+            second_quantity=await _weight_there(unit, task), second_unit_code=task.second_quantity_unit_code,
         )  # fmt: skip
         posting = Posting.new(unit, task.site or "", MovementKind.MOVE, line, source=task.name, correlation=task.chain)
         await stock.move(unit, task.site or "", [posting])
@@ -50,6 +51,25 @@ class PutAwayService:
         await _move_inspection(unit, task, place)
         task.movement = posting.name
         return task
+
+
+async def _weight_there(unit: Unit, task: PutAwayTask) -> Decimal | None:
+    """Second quantity that moves: all that is there when all goods go, since weight may have gone since (MAT-9)."""
+    if task.second_quantity is None:
+        return None
+    there = (
+        await unit.execute(
+            select(Balance.on_hand, Balance.second_on_hand).where(  # type: ignore[call-overload]
+                Balance.item == task.item, Balance.location == task.from_location, Balance.lot == task.lot,
+                Balance.status == task.status, Balance.serial == "", Balance.handling_unit == "",
+                Balance.owner == "", Balance.project == "",
+            )
+        )
+    ).first()  # fmt: skip
+    if there is None or there.second_on_hand is None or there.on_hand != task.quantity:
+        return task.second_quantity
+    weight: Decimal = there.second_on_hand
+    return weight
 
 
 async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, Decimal]]:

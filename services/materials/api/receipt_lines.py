@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, decimal_of, to_date
+from services.chassis.wire import canonical, to_date
+from services.materials.model import second_quantity
 from services.materials.model.item import Item
 from services.materials.model.lot import Lot, LotDateConflict
 from services.materials.model.movement import Status
@@ -64,9 +65,10 @@ class Counting:
         item = self.items.get(request.item)
         if item is None:
             raise FieldInvalid(field="item", rule="must be an item", value=request.item)
-        amount = item.base(decimal_of(request.quantity.value), request.quantity.unit_code, "quantity.value")
+        amount, entered = item.stated(request.quantity, "quantity")
         if amount <= 0:
             raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
+        second, second_unit = second_quantity.stated(item, request, amount)
         self._check_lot(item, request)
         order = self._order(item, amount, request)
         counted = order.count(amount)
@@ -78,6 +80,9 @@ class Counting:
             unit_code=item.base_unit_code, order_quantity=counted, order_quantity_unit_code=order.unit_code,
             location=self.receipt.location,
             status=Status.INSPECTION if item.inspect_receipts or order.inspect else Status.UNRESTRICTED,
+            second_quantity=second, second_quantity_unit_code=second_unit, entered_quantity=entered.quantity,
+            entered_quantity_unit_code=entered.unit_code, factor_numerator=entered.numerator,
+            factor_denominator=entered.denominator,
         )  # fmt: skip
         self.receipt.lines.append(row)
         self.receipt.touch()

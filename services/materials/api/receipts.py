@@ -1,6 +1,7 @@
 """Receipts: counting goods in, posting them, taking them back."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from plantops.materials.v1 import receipts_pb2
@@ -95,7 +96,8 @@ class ReceiptService:
                     Line(
                         item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
                         from_location=source.name, to_location=row.location, from_virtual=True,
-                        from_status=row.status, to_status=row.status,
+                        from_status=row.status, to_status=row.status, second_quantity=row.second_quantity,
+                        second_unit_code=row.second_quantity_unit_code, entered=row.entered,
                         cost=order.price_of(row.order_quantity, currency) if order is not None else None,
                         standard_cost=items[row.item].standard(currency),
                     ),
@@ -136,6 +138,8 @@ class ReceiptService:
                         item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
                         from_location=row.location, to_location=original.from_location, to_virtual=True,
                         from_status=row.status, to_status=original.from_status, cost=original.cost,
+                        second_quantity=row.second_quantity, second_unit_code=row.second_quantity_unit_code,
+                        entered=row.entered,
                     ),
                     source=receipt.name, reverses=row.movement, correlation=original.correlation,
                     reason_code=request.reason,
@@ -184,6 +188,10 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
                 supplier=receipt.supplier,
                 quantity=row.quantity,
                 unit_code=row.unit_code,
+                second_quantity=row.second_quantity,
+                second_quantity_unit_code=row.second_quantity_unit_code,
+                second_decided=None if row.second_quantity is None else Decimal(0),
+                second_decided_unit_code=row.second_quantity_unit_code,
                 correlation=chain,
             )
         )
@@ -197,6 +205,8 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
             proposed_location=order.location if order is not None else "",
             quantity=row.quantity,
             unit_code=row.unit_code,
+            second_quantity=row.second_quantity,
+            second_quantity_unit_code=row.second_quantity_unit_code,
             status=row.status,
             receipt=receipt.name,
             receipt_line=row.line,

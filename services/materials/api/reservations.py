@@ -1,5 +1,6 @@
 """Reservations: allocation, issue by scan, return, release."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -7,11 +8,11 @@ from sqlalchemy import text
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, decimal_of
+from services.chassis.wire import canonical
 from services.materials.model import location as locations
-from services.materials.model import reservation, stock
+from services.materials.model import reservation, second_quantity, stock
 from services.materials.model.item import Item, SiteFact, site_fact
-from services.materials.model.ledger import Line, Posting
+from services.materials.model.ledger import Entered, Line, Posting
 from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import MovementKind
@@ -19,9 +20,11 @@ from services.materials.model.reservation import Allocation, LotExpired, NotAllo
 from services.materials.rules import valuation
 
 _HANDED_OUT = text("""
-    select lot, sum(case when kind = 'ISSUE' then quantity else -quantity end) as quantity
-    from movement where source = :source and kind in ('ISSUE', 'RETURN_TO_STOCK')
-    group by lot having sum(case when kind = 'ISSUE' then quantity else -quantity end) > 0
+    select m.lot, sum(case when m.kind = 'ISSUE' then m.quantity else -m.quantity end) as quantity,
+           coalesce(sum(case when m.kind = 'ISSUE' then e.second_quantity else -e.second_quantity end), 0) as second
+    from movement m join movement_entry e on e.movement = m.name and e.side = 2
+    where m.source = :source and m.kind in ('ISSUE', 'RETURN_TO_STOCK')
+    group by m.lot having sum(case when m.kind = 'ISSUE' then m.quantity else -m.quantity end) > 0
 """)
 
 
@@ -44,7 +47,8 @@ class ReservationService:
     async def issue_reservation(self, request: Any, unit: Unit) -> Any:
         row = await stock.take_up(unit, Reservation, request.name)
         site = row.site or ""
-        amount = await _amount(unit, row, request)
+        asked = await _asked(unit, row, request)
+        amount = asked.quantity
         if row.state not in (State.ALLOCATED, State.SHORT):
             row.move(State.ISSUED)
         taken = _allocation(row, request, amount)
@@ -52,7 +56,8 @@ class ReservationService:
         target = await locations.virtual(unit, site, Kind.CONSUMED)
         line = Line(
             item=row.item, lot=taken.lot, quantity=amount, allocated=amount, unit_code=row.unit_code,
-            from_location=taken.location, to_location=target.name, to_virtual=True,
+            from_location=taken.location, to_location=target.name, to_virtual=True, second_quantity=asked.second,
+            second_unit_code=asked.second_unit_code, entered=asked.entered,
         )  # fmt: skip
         posting = Posting.new(unit, site, MovementKind.ISSUE, line, source=row.name, correlation=row.correlation)
         await stock.move(
@@ -63,17 +68,19 @@ class ReservationService:
     async def return_issue(self, request: Any, unit: Unit) -> Any:
         row = await stock.take_up(unit, Reservation, request.name)
         site = row.site or ""
-        amount = await _amount(unit, row, request)
+        asked = await _asked(unit, row, request)
+        amount = asked.quantity
         place = await unit.find(Location, request.location, lock=False)
         if place is None or place.site != site or place.virtual:
             raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)
         place.usable()
-        lot = await _issued_lot(unit, row, request.lot, amount)
+        lot = await _issued_lot(unit, row, request.lot, asked)
         source = await locations.virtual(unit, site, Kind.CONSUMED)
         currency = (await site_fact(unit, site)).currency_code
         line = Line(
             item=row.item, lot=lot, quantity=amount, unit_code=row.unit_code, from_location=source.name,
             to_location=place.name, from_virtual=True, cost=row.worth(amount, valuation.places(currency)),
+            second_quantity=asked.second, second_unit_code=asked.second_unit_code, entered=asked.entered,
         )  # fmt: skip
         posting = Posting.new(
             unit, site, MovementKind.RETURN_TO_STOCK, line, source=row.name, correlation=row.correlation,
@@ -93,14 +100,24 @@ class ReservationService:
         return row
 
 
-async def _amount(unit: Unit, row: Reservation, request: Any) -> Decimal:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request says is handed out or brought back, in the base unit and as stated."""
+
+    quantity: Decimal
+    entered: Entered
+    second: Decimal | None
+    second_unit_code: str
+
+
+async def _asked(unit: Unit, row: Reservation, request: Any) -> _Asked:
     item = await unit.find(Item, row.item, lock=False)
     if item is None:
         raise FieldInvalid(field="name", rule=f"claims {row.item}, which is not known", value=row.name)
-    amount = item.base(decimal_of(request.quantity.value), request.quantity.unit_code, "quantity.value")
+    amount, entered = item.stated(request.quantity, "quantity")
     if amount <= 0:
         raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
-    return amount
+    return _Asked(amount, entered, *second_quantity.stated(item, request, amount))
 
 
 def _allocation(row: Reservation, request: Any, amount: Decimal) -> Allocation:
@@ -126,16 +143,22 @@ async def _refuse_expired(unit: Unit, taken: Allocation, fact: SiteFact) -> None
         raise LotExpired(lot=lot.name, expire_date=lot.expire_date)
 
 
-async def _issued_lot(unit: Unit, row: Reservation, wanted: str, amount: Decimal) -> str:
+async def _issued_lot(unit: Unit, row: Reservation, wanted: str, asked: _Asked) -> str:
     """The lot that comes back: one that was handed out, and no more of it than that (MAT-48)."""
     rows = await unit.execute(_HANDED_OUT, {"source": row.name})
-    issued: dict[str, Decimal] = {found.lot: found.quantity for found in rows}
+    found = {row.lot: row for row in rows}
+    issued: dict[str, Decimal] = {lot: row.quantity for lot, row in found.items()}
     lot = wanted or (next(iter(issued)) if len(issued) == 1 else "")
     if not lot and len(issued) > 1:
         raise FieldInvalid(field="lot", rule=f"is required: {', '.join(sorted(issued))} were handed out")
-    if amount > issued.get(lot, Decimal(0)):
+    if asked.quantity > issued.get(lot, Decimal(0)):
         raise NothingIssued(
             reservation=row.name, issued=canonical(issued.get(lot, Decimal(0))), unit_code=row.unit_code,
-            lot=lot or "any", asked=canonical(amount),
+            lot=lot or "any", asked=canonical(asked.quantity),
+        )  # fmt: skip
+    if asked.second is not None and asked.second > found[lot].second:
+        raise NothingIssued(
+            reservation=row.name, issued=canonical(found[lot].second), unit_code=asked.second_unit_code,
+            lot=lot or "any", asked=canonical(asked.second),
         )  # fmt: skip
     return lot

@@ -155,6 +155,11 @@ begin
              group by item, lot, serial, unit_code having sum(quantity) <> 0 or sum(second_quantity) <> 0) then
     raise exception 'entries of % do not sum to zero', new.movement using errcode = '23514';
   end if;
+  if exists (select 1 from item i where i.name = new.item
+             and (i.base_unit_code <> new.unit_code or (i.catch_weight is null) <> (new.second_quantity is null)
+                  or (i.tracking in ('LOT', 'LOT_AND_SERIAL')) <> (new.lot <> ''))) then
+    raise exception '% is not kept any more as % says', new.item, new.movement using errcode = '40001';
+  end if;
   return null;
 end $$;
 
@@ -688,6 +693,10 @@ CREATE TABLE public.inspection_lot (
     unit_code text NOT NULL,
     state text NOT NULL,
     splits jsonb NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    second_decided numeric(20,6),
+    second_decided_unit_code text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_inspection_lot_decided CHECK (((decided >= (0)::numeric) AND (decided <= quantity)))
 );
 
@@ -712,7 +721,14 @@ CREATE TABLE public.item (
     inspect_receipts boolean NOT NULL,
     standard_cost numeric(24,9),
     standard_cost_currency_code text NOT NULL,
-    state text NOT NULL
+    state text NOT NULL,
+    rounding text DEFAULT 'HALF_EVEN'::text NOT NULL,
+    catch_weight jsonb,
+    alternates jsonb DEFAULT '[]'::jsonb NOT NULL,
+    lot_merge_allowed boolean DEFAULT true NOT NULL,
+    shelf_life_days integer DEFAULT 0 NOT NULL,
+    minimum_remaining_life_days integer DEFAULT 0 NOT NULL,
+    superseded_by text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.item OWNER TO materials_owner;
@@ -952,7 +968,9 @@ CREATE TABLE public.put_away_task (
     receipt text NOT NULL,
     receipt_line integer NOT NULL,
     movement text NOT NULL,
-    state text NOT NULL
+    state text NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.put_away_task OWNER TO materials_owner;
@@ -993,7 +1011,13 @@ CREATE TABLE public.receipt_line (
     location text NOT NULL,
     movement text NOT NULL,
     inspection_lot text NOT NULL,
-    put_away_task text NOT NULL
+    put_away_task text NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    entered_quantity numeric(20,6),
+    entered_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    factor_numerator bigint DEFAULT 1 NOT NULL,
+    factor_denominator bigint DEFAULT 1 NOT NULL
 );
 
 ALTER TABLE public.receipt_line OWNER TO materials_owner;

@@ -14,7 +14,7 @@ from services.chassis.faults import AlreadyExists, FailedPrecondition, Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, money, quantity
 from services.materials.model.location import Location, LocationLocked
-from services.materials.model.movement import AlreadyReversed, Movement, MovementKind, Pair, Status
+from services.materials.model.movement import AlreadyReversed, Entry, Movement, MovementKind, Pair, Status
 
 ZERO = Decimal(0)
 
@@ -114,8 +114,15 @@ def line_of(pair: Pair, places: Mapping[str, Location]) -> Line:
         from_handling_unit=out.handling_unit, to_handling_unit=into.handling_unit, from_owner=out.owner,
         to_owner=into.owner, from_project=out.project, to_project=into.project,
         from_virtual=places[out.location].virtual, to_virtual=places[into.location].virtual,
-        second_quantity=into.second_quantity, second_unit_code=into.second_quantity_unit_code, cost=into.value,
+        second_quantity=into.second_quantity, second_unit_code=into.second_quantity_unit_code,
+        entered=_entered(into), cost=into.value,
     )  # fmt: skip
+
+
+def _entered(row: Entry) -> Entered | None:
+    if row.entered_quantity is None:
+        return None
+    return Entered(row.entered_quantity, row.entered_quantity_unit_code, row.factor_numerator, row.factor_denominator)
 
 
 @dataclass(slots=True)

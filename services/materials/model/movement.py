@@ -146,6 +146,16 @@ class Movement(Resource, table=True):
     )
 
     @property
+    def second_quantity(self) -> Decimal | None:
+        """Second quantity of a movement of one line."""
+        return self.entries[1].second_quantity if len(self.entries) == 2 else None
+
+    @property
+    def second_quantity_unit_code(self) -> str:
+        """Its unit."""
+        return self.entries[1].second_quantity_unit_code if len(self.entries) == 2 else ""
+
+    @property
     def lines(self) -> Sequence["Pair"]:
         """Both sides of each line."""
         return [Pair(*self.entries[at : at + 2]) for at in range(0, len(self.entries), 2)]

@@ -1,6 +1,7 @@
 """Expected receipts, receipts, inspection lots and put-away tasks: goods that come in (MAT-95 .. MAT-101)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -16,6 +17,7 @@ from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.resource import enum_text, instant
 from services.chassis.wire import canonical, quantity
 from services.materials.model.base import Resource, Table, listed
+from services.materials.model.ledger import Entered
 from services.materials.model.movement import Status
 from services.materials.rules import units
 
@@ -184,6 +186,21 @@ class ReceiptLine(Table, table=True):
     movement: str = Field(default="", sa_type=Text, nullable=False)
     inspection_lot: str = Field(default="", sa_type=Text, nullable=False)
     put_away_task: str = Field(default="", sa_type=Text, nullable=False)
+    second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    entered_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    entered_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    factor_numerator: int = Field(default=1, sa_type=BigInteger, nullable=False)
+    factor_denominator: int = Field(default=1, sa_type=BigInteger, nullable=False)
+
+    @property
+    def entered(self) -> Entered | None:
+        """The quantity as it was stated (MAT-2)."""
+        if self.entered_quantity is None:
+            return None
+        return Entered(
+            self.entered_quantity, self.entered_quantity_unit_code, self.factor_numerator, self.factor_denominator
+        )
 
 
 class Receipt(Resource, table=True):
@@ -266,6 +283,17 @@ class Outcome(StrEnum):
     SCRAP = "SCRAP"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is decided on a part of an inspection lot; `second` is its second quantity, None without catch weight."""
+
+    outcome: Outcome
+    quantity: Decimal
+    note: str
+    entered: Entered
+    second: Decimal | None = None
+
+
 class InspectionLot(Resource, table=True):
     """Goods that wait for a usage decision."""
 
@@ -297,19 +325,27 @@ class InspectionLot(Resource, table=True):
     quantity: Decimal = Field(sa_type=Numeric(20, 6))
     decided: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
     unit_code: str = Field(sa_type=Text)
+    second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    second_decided: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    second_decided_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     state: LotState = Field(default=LotState.CREATED, sa_type=enum_text(LotState), nullable=False)
     splits: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
 
-    def decide(self, parts: list[tuple[Outcome, Decimal, str]], by: str, at: datetime) -> events.InspectionDecided:
-        """Decide on parts; the sum may not pass the lot's quantity and closes it (MAT-202)."""
+    def decide(self, parts: Sequence[Part], by: str, at: datetime) -> events.InspectionDecided:
+        """Decide on parts; the sum may not pass the lot's quantity and closes it (MAT-202).
+
+        Of catch weight both quantities are split, and the last part takes what is left of both (MAT-9).
+        """
         if self.state not in OPEN_LOTS:
             self.move(LotState.DECIDED)
-        total = sum((amount for _, amount, _ in parts), ZERO)
-        if any(amount <= 0 for _, amount, _ in parts):
+        total = sum((part.quantity for part in parts), ZERO)
+        if any(part.quantity <= 0 for part in parts):
             raise FieldInvalid(field="splits.quantity.value", rule="must be more than 0")
         if self.decided + total > self.quantity:
             left = canonical(self.quantity - self.decided)
             raise FieldInvalid(field="splits", rule=f"sum to more than the {left} left", value=canonical(total))
+        self._weigh(parts, last=self.decided + total == self.quantity)
         self.decided += total
         wanted = LotState.DECIDED if self.decided == self.quantity else LotState.PARTLY_DECIDED
         if self.state is not wanted:
@@ -319,17 +355,30 @@ class InspectionLot(Resource, table=True):
             purchase_order=self.purchase_order, order_line=self.order_line, supplier=self.supplier,
         )  # fmt: skip
         added = []
-        for outcome, amount, note in parts:
-            message.splits.add(outcome=outcome.value, quantity=quantity(amount, self.unit_code))
-            added.append(
-                {
-                    "outcome": outcome.value, "note": note, "person": by,
-                    "quantity": {"value": canonical(amount), "unit_code": self.unit_code},
-                    "decide_time": at.isoformat().replace("+00:00", "Z"),
-                }
-            )  # fmt: skip
+        for part in parts:
+            message.splits.add(outcome=part.outcome.value, quantity=quantity(part.quantity, self.unit_code))
+            kept: dict[str, Any] = {
+                "outcome": part.outcome.value, "note": part.note, "person": by,
+                "quantity": {"value": canonical(part.quantity), "unit_code": self.unit_code},
+                "decide_time": at.isoformat().replace("+00:00", "Z"),
+            }  # fmt: skip
+            if part.second is not None:
+                unit_code = self.second_quantity_unit_code
+                kept["second_quantity"] = {"value": canonical(part.second), "unit_code": unit_code}
+            added.append(kept)
         self.splits = [*self.splits, *added]
         return self.event(message)
+
+    def _weigh(self, parts: Sequence[Part], last: bool) -> None:
+        """Count the second quantities of parts."""
+        if self.second_quantity is None:
+            return
+        total = sum((part.second or ZERO for part in parts), ZERO)
+        left = self.second_quantity - (self.second_decided or ZERO)
+        if total > left or (last and total != left):
+            rule = f"sum to another second quantity than the {canonical(left)} {self.second_quantity_unit_code} left"
+            raise FieldInvalid(field="splits", rule=rule, value=canonical(total))
+        self.second_decided = (self.second_decided or ZERO) + total
 
 
 class TaskState(StrEnum):
@@ -364,4 +413,6 @@ class PutAwayTask(Resource, table=True):
     receipt: str = Field(sa_type=Text)
     receipt_line: int
     movement: str = Field(default="", sa_type=Text, nullable=False)
+    second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     state: TaskState = Field(default=TaskState.READY, sa_type=enum_text(TaskState), nullable=False)

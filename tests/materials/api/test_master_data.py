@@ -19,7 +19,6 @@ from tests.materials.builders import (
     lot,
     place,
     position,
-    stocked,
     told,
 )
 from tests.plant import Refused
@@ -95,27 +94,6 @@ async def test_a_number_is_given_once(store: Plant) -> None:
     with pytest.raises(Refused) as refused:
         await item(store, number=number)
     assert (refused.value.code, refused.value.reason) == ("ALREADY_EXISTS", "RESOURCE_EXISTS")
-
-
-@pytest.mark.rule("MAT-10")
-async def test_base_unit_and_tracking_are_fixed(store: Plant) -> None:
-    name = await item(store)
-    for field, value in (("base_unit_code", "KGM"), ("tracking", "LOT")):
-        with pytest.raises(Refused) as refused:
-            await update(store, name, field, **{field: value})
-        assert (refused.value.code, refused.value.fields) == ("INVALID_ARGUMENT", [field])
-
-
-@pytest.mark.rule("MAT-10")
-async def test_conversions_may_be_added_but_not_changed_once_stock_has_moved(store: Plant) -> None:
-    name = await item(store, conversions=[conversion("BX", 8)])
-    await update(store, name, "conversions", conversions=[conversion("BX", 9)])
-    await stocked(store, name, 9)
-    with pytest.raises(Refused) as refused:
-        await update(store, name, "conversions", conversions=[conversion("BX", 8)])
-    assert (refused.value.code, refused.value.reason) == ("FAILED_PRECONDITION", "HAS_MOVED")
-    more = await update(store, name, "conversions", conversions=[conversion("BX", 9), conversion("PF", 900)])
-    assert len(more.conversions) == 2
 
 
 async def test_an_item_is_changed_with_its_etag_alone(store: Plant) -> None:
