@@ -1,5 +1,6 @@
 """What materials does when others report something: claims, expected goods, projections (section 6)."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -148,10 +149,12 @@ async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
     """Need times move with the planned start; stock that expires before then is given back and claimed anew."""
     await _hold(unit, event.work_order, [])
     fact = await site_fact(unit, event.work_order.split("/")[1])
-    for row in await _of(unit, event.work_order):
+    rows = await _of(unit, event.work_order)
+    life = await reservation.life_days(unit, event.work_order.split("/")[1], (row.item for row in rows))
+    for row in rows:
         row.need_time = python_of(event.planned_start_time)
         lots = await unit.get_many(Lot, [taken.lot for taken in row.allocations if taken.lot], lock=False)
-        day = row.needed_on(fact, unit.now)
+        day = row.needed_on(fact, unit.now) + timedelta(days=life.get(row.item, 0))
         if any(lot.expire_date is not None and lot.expire_date < day for lot in lots.values()):
             await reservation.give_back(unit, row)
             row.cause = "what was allocated expires before it is needed"

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, to_date
-from services.materials.model import second_quantity
+from services.materials.model import item_settings, second_quantity
 from services.materials.model.item import Item
 from services.materials.model.lot import Lot, LotDateConflict
 from services.materials.model.movement import Status
@@ -23,6 +23,7 @@ from services.materials.model.receipt import (
     ReceiptLine,
 )
 from services.materials.rules import lot_numbers
+from services.materials.rules.number_rules import NumberRule
 
 Key = tuple[str, str]
 
@@ -36,6 +37,7 @@ class Counting:
     items: dict[str, Item]
     expected: list[ExpectedReceipt]
     lots: dict[Key, Lot]
+    number_rules: dict[str, NumberRule]
 
     @classmethod
     async def of(cls, unit: Unit, receipt: Receipt, requests: Iterable[Any]) -> "Counting":
@@ -58,7 +60,8 @@ class Counting:
                 Lot.number.in_(sorted({lot_numbers.normal(row.lot_number) for row in rows})),  # type: ignore[attr-defined]
             )
         )
-        return cls(unit, receipt, items, list(expected), {(lot.item, lot.number): lot for lot in lots})
+        rules = await item_settings.lot_number_rules(unit, receipt.site or "", items)
+        return cls(unit, receipt, items, list(expected), {(lot.item, lot.number): lot for lot in lots}, rules)
 
     def add(self, request: Any) -> ReceiptLine:
         """One line; nothing is changed when it is refused."""
@@ -123,7 +126,10 @@ class Counting:
             return
         if not request.lot_number:
             raise FieldInvalid(field="lot_number", rule="is required: the item is tracked by lot")
-        lot = self.lots.get((item.name, lot_numbers.normal(request.lot_number)))
+        number = lot_numbers.normal(request.lot_number)
+        lot = self.lots.get((item.name, number))
+        if lot is None and (refusal := self.number_rules.get(item.name, NumberRule()).refusal(number)):
+            raise FieldInvalid(field="lot_number", rule=refusal, value=request.lot_number)
         expires = _expires(request)
         if lot is not None and expires is not None and lot.expire_date != expires:
             raise LotDateConflict(lot=lot.name, expire_date=lot.expire_date or "no day", given=expires)

@@ -733,6 +733,21 @@ CREATE TABLE public.item (
 
 ALTER TABLE public.item OWNER TO materials_owner;
 
+CREATE TABLE public.item_settings (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    minimum_remaining_life_days integer,
+    lot_number_rule jsonb
+);
+
+ALTER TABLE public.item_settings OWNER TO materials_owner;
+
 CREATE TABLE public.job_run (
     job text NOT NULL,
     holder text NOT NULL,
@@ -1218,6 +1233,9 @@ ALTER TABLE ONLY public.inspection_lot
 ALTER TABLE ONLY public.item
     ADD CONSTRAINT pk_item PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.item_settings
+    ADD CONSTRAINT pk_item_settings PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.job_run
     ADD CONSTRAINT pk_job_run PRIMARY KEY (job);
 
@@ -1330,6 +1348,10 @@ CREATE INDEX ix_inspection_lot_supplier ON public.inspection_lot USING btree (si
 CREATE INDEX ix_item_gtins ON public.item USING gin (gtins);
 
 CREATE INDEX ix_item_item_class ON public.item USING btree (item_class, name);
+
+CREATE INDEX ix_item_settings_item ON public.item_settings USING btree (site, item, name);
+
+CREATE INDEX ix_item_settings_site ON public.item_settings USING btree (site, name);
 
 CREATE INDEX ix_item_state ON public.item USING btree (state, name);
 
@@ -1506,6 +1528,9 @@ ALTER TABLE ONLY public.allocation
 ALTER TABLE ONLY public.inspection_lot
     ADD CONSTRAINT fk_inspection_lot_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
 
+ALTER TABLE ONLY public.item_settings
+    ADD CONSTRAINT fk_item_settings_item FOREIGN KEY (item) REFERENCES public.item(name);
+
 ALTER TABLE ONLY public.location
     ADD CONSTRAINT fk_location_parent_location FOREIGN KEY (parent_location) REFERENCES public.location(name);
 
@@ -1578,6 +1603,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.inbox TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.inspection_lot TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.item TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.item_settings TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.job_run TO materials_app;
 

@@ -261,12 +261,20 @@ class Reservation(Resource, table=True):
 
 _CANDIDATES = text("""
     select b.item, b.name, b.location, b.lot, b.on_hand - b.reserved as free, b.unit_code, lot.expire_date,
-           lot.first_receipt_time, l.path_order
+           lot.first_receipt_time, l.path_order,
+           coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days
     from balance b
     join location l on l.name = b.location and not l.blocked
+    join item i on i.name = b.item
+    left join item_settings s on s.site = b.site and s.item = b.item
     left join lot on lot.name = b.lot
     where b.site = :site and b.item = any(cast(:items as text[])) and b.status = 'UNRESTRICTED' and not b.virtual
       and b.on_hand > b.reserved
+""")
+_LIFE_DAYS = text("""
+    select i.name, coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days
+    from item i left join item_settings s on s.site = :site and s.item = i.name
+    where i.name = any(cast(:items as text[]))
 """)
 _TAKE = text("""
     update balance set reserved = reserved + :amount, update_time = now()
@@ -282,10 +290,16 @@ async def candidates(unit: Unit, site: str, items: Iterable[str]) -> dict[str, l
         found.setdefault(row.item, []).append(
             Candidate(
                 row.name, row.location, row.lot, row.free, row.unit_code, row.expire_date, row.first_receipt_time,
-                row.path_order,
+                row.path_order, row.life_days,
             )
         )  # fmt: skip
     return found
+
+
+async def life_days(unit: Unit, site: str, items: Iterable[str]) -> dict[str, int]:
+    """Days that a lot of an item must still be usable after the need at a site (MAT-87)."""
+    rows = await unit.execute(_LIFE_DAYS, {"site": site, "items": sorted(set(items))})
+    return {row.name: row.life_days for row in rows}
 
 
 async def allocate(unit: Unit, row: Reservation, free: list[Candidate], fact: SiteFact) -> None:

@@ -10,7 +10,10 @@ ZERO = Decimal(0)
 
 @dataclass(slots=True)
 class Candidate:
-    """Unrestricted stock of one balance; `free` is what nobody has claimed, in the base unit."""
+    """Unrestricted stock of one balance; `free` is what nobody has claimed, in the base unit.
+
+    `life_days` have to be left of its life on the day of the need.
+    """
 
     balance: str
     location: str
@@ -20,10 +23,11 @@ class Candidate:
     expires: date | None = None
     received: datetime | None = None
     path: int = 0
+    life_days: int = 0
 
     def usable(self, day: date) -> bool:
-        """Whether it may be used on a day; the expiry date is the last usable day (MAT-86)."""
-        return self.free > 0 and (self.expires is None or self.expires >= day)
+        """Whether it may be used on a day, with life left; the expiry date is the last usable one (MAT-86, 87)."""
+        return self.free > 0 and (self.expires is None or (self.expires - day).days >= self.life_days)
 
 
 def order(candidates: Iterable[Candidate]) -> list[Candidate]:

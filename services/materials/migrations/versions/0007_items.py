@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from services.chassis import schema
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -25,6 +27,18 @@ alter table put_away_task
   add column second_quantity numeric(20, 6), add column second_quantity_unit_code text not null default '';
 """
 
+SETTINGS = """
+create table item_settings (
+  name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
+  create_time timestamptz not null, update_time timestamptz not null,
+  item text not null, minimum_remaining_life_days integer, lot_number_rule jsonb,
+  constraint pk_item_settings primary key (name),
+  constraint fk_item_settings_item foreign key (item) references item (name)
+);
+create index ix_item_settings_site on item_settings (site, name);
+create index ix_item_settings_item on item_settings (site, item, name)
+"""
+
 # who changed what stock is kept in while somebody else was about to post by the old facts: the later one begins anew
 SUMS = """
 create or replace function movement_sums_to_zero() returns trigger language plpgsql as $$
@@ -46,4 +60,6 @@ end $$
 def upgrade() -> None:
     """Columns that old rows and processes of the release before fill by their defaults; then the guard."""
     op.execute(COLUMNS)
+    op.execute(SETTINGS)
+    schema.grant(op, "materials", "item_settings", "select, insert, update")
     op.execute(SUMS)

@@ -1,0 +1,33 @@
+"""Settings of items at a site."""
+
+from typing import Any
+
+from services.chassis.faults import FieldInvalid
+from services.chassis.unit import Unit
+from services.chassis.wire import values_for
+from services.materials.model.item import Item, site_fact
+from services.materials.model.item_settings import ItemSettings
+
+
+class ItemSettingsService:
+    """What a plant demands of an item."""
+
+    async def get_item_settings(self, request: Any, unit: Unit) -> Any:
+        return await unit.get(ItemSettings, request.name)
+
+    async def list_item_settings(self, request: Any, unit: Unit) -> Any:
+        return await unit.list(ItemSettings, request)
+
+    async def create_item_settings(self, request: Any, unit: Unit) -> Any:
+        await site_fact(unit, request.parent.split("/")[1])
+        item = await unit.find(Item, f"{Item.COLLECTION}/{request.item_settings_id}", lock=False)
+        if item is None:
+            rule = "must be the last part of an item's name"
+            raise FieldInvalid(field="item_settings_id", rule=rule, value=request.item_settings_id)
+        name = unit.new_name(request.parent, ItemSettings.COLLECTION, request.item_settings_id)
+        row = ItemSettings(name=name, item=item.name, **values_for(ItemSettings, request.item_settings))
+        return unit.add(row.checked())
+
+    async def update_item_settings(self, request: Any, unit: Unit) -> Any:
+        row = await unit.get(ItemSettings, request.item_settings.name, etag=request.item_settings.etag)
+        return unit.update(row, request.item_settings, request.update_mask).checked()

@@ -1,0 +1,41 @@
+"""Settings of an item at a site: what one plant demands beside what holds everywhere."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKey, Index, Text, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from services.chassis.faults import FieldInvalid
+from services.chassis.unit import Unit
+from services.materials.model.base import Resource, listed
+from services.materials.rules.number_rules import NumberRule
+
+
+class ItemSettings(Resource, table=True):
+    """What a site demands of an item; its id is the item's."""
+
+    __tablename__ = "item_settings"
+    COLLECTION: ClassVar[str] = "itemSettings"
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item"})
+    __table_args__ = (Index("ix_item_settings_site", "site", "name"), *listed("item_settings", "item"))
+
+    item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
+    minimum_remaining_life_days: int | None = None
+    lot_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
+
+    def checked(self) -> "ItemSettings":
+        """FieldInvalid for a rule that no number could keep."""
+        if NumberRule.of(self.lot_number_rule).broken():
+            rule = "must be more than the prefix has"
+            raise FieldInvalid(field="item_settings.lot_number_rule.length", rule=rule)
+        return self
+
+
+async def lot_number_rules(unit: Unit, site: str, items: Iterable[str]) -> dict[str, NumberRule]:
+    """What lot numbers of items look like at a site, where it says so; in one statement."""
+    rows = await unit.all(
+        select(ItemSettings).where(ItemSettings.site == site, ItemSettings.item.in_(sorted(items)))  # type: ignore[arg-type, attr-defined]
+    )
+    return {row.item: NumberRule.of(row.lot_number_rule) for row in rows if row.lot_number_rule}
