@@ -176,8 +176,10 @@ class Plant:
 
 
 @asynccontextmanager
-async def running(engines: Engines, issuer: Issuer, **given: Any) -> AsyncIterator[Plant]:
-    """A plant on fresh databases and streams; `given` are further settings of all services."""
+async def running(
+    engines: Engines, issuer: Issuer, of_service: Mapping[str, Mapping[str, Any]] | None = None, **given: Any
+) -> AsyncIterator[Plant]:
+    """A plant on fresh databases and streams; `given` are further settings of all services, `of_service` of one."""
     assert engines.nats_url not in _running, "another plant runs on these engines: both would take each other's events"
     _running.add(engines.nats_url)
     nc = await bus.connect(engines.nats_url, "world@0", wait=10)
@@ -195,7 +197,7 @@ async def running(engines: Engines, issuer: Issuer, **given: Any) -> AsyncIterat
             names[service] = f"{service}_test"
             urls = clone(engines, service, names[service])
             settings = {"principals": principals, "pool_size": 16, **given}  # many callers at once on a busy machine
-            config = config_of(service, engines, urls, issuer, **settings)
+            config = config_of(service, engines, urls, issuer, **settings | dict((of_service or {}).get(service, {})))
             processes[service] = process_of(service, config)
             await processes[service].start()
 

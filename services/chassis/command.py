@@ -298,6 +298,7 @@ class Commands:
             page_token_key=self.page_token_key,
             standing=self.standing,
             metrics=self.metrics,
+            config=self.config,
         )
 
     # --- streams --------------------------------------------------------------------------------------------
@@ -393,6 +394,7 @@ class Commands:
                 event=event,
                 traceparent=traceparent,
                 page_token_key=self.page_token_key,
+                config=self.config,
             )
             unit = Unit(session, context, now)
             if correlation:

@@ -5,6 +5,8 @@ PLANTOPS_<PROCESS>_<KEY>; a value too secret for the environment comes from the 
 PLANTOPS_..._<KEY>_FILE names. Unknown keys refuse the start.
 """
 
+import importlib
+import importlib.util
 import json
 import os
 import tomllib
@@ -89,10 +91,16 @@ class ProcessConfig(BaseModel):
         known = {name for kind in (ServiceConfig, GatewayConfig) for name in kind.model_fields}
         foreign = frozenset(known - set(cls.model_fields))
         values = {**_sources(process, os.environ if environ is None else environ, foreign), **given}
+        kind = cls._of(process)
         try:
-            return cls.model_validate(values)
+            return kind.model_validate(values)
         except ValidationError as error:
-            raise ConfigInvalid("\n".join(_line(process, item, cls) for item in _faults(error))) from None
+            raise ConfigInvalid("\n".join(_line(process, item, kind) for item in _faults(error))) from None
+
+    @classmethod
+    def _of(cls, process: str) -> type[Self]:
+        """The configuration of a process."""
+        return cls
 
     def describe(self) -> dict[str, object]:
         """Effective values, secrets hidden."""
@@ -125,6 +133,14 @@ class ServiceConfig(ProcessConfig):
     principals: dict[str, dict[str, list[str]]] = Field(
         default_factory=dict, description="other systems and services: site or '-' -> roles"
     )
+
+    @classmethod
+    def _of(cls, process: str) -> type[Self]:
+        """With the keys that the service adds by a class `Options` of its own, in `model/options.py`."""
+        module = f"services.{process}.model.options"
+        found = importlib.util.find_spec(module) if process in PROCESSES else None
+        kind: type[Self] = importlib.import_module(module).Options if found is not None else cls
+        return kind if issubclass(kind, cls) else cls
 
     @field_validator("database_url", "relay_url", "migrator_url")
     @classmethod

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.chassis import access, audit, clock, fault_points, outbox, query
 from services.chassis.batch import Batch
+from services.chassis.config import ServiceConfig
 from services.chassis.faults import EtagMismatch, Fault, FieldInvalid, ResourceNotFound
 from services.chassis.idempotency import Ledger
 from services.chassis.metrics import Metrics
@@ -61,6 +62,7 @@ class Context:
     page_token_key: bytes = b""
     standing: Standing | None = None
     metrics: Metrics | None = None
+    config: ServiceConfig | None = None
 
     @property
     def domain(self) -> str:

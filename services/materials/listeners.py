@@ -156,10 +156,7 @@ async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
         lots = await unit.get_many(Lot, [taken.lot for taken in row.allocations if taken.lot], lock=False)
         day = row.needed_on(fact, unit.now) + timedelta(days=life.get(row.item, 0))
         if any(lot.expire_date is not None and lot.expire_date < day for lot in lots.values()):
-            await reservation.give_back(unit, row)
-            row.cause = "what was allocated expires before it is needed"
-            await stock.claim(unit, row)
-            await stock.serve(unit, row.site or "", {row.item})
+            await stock.claim_anew(unit, row.site or "", [row], "what was allocated expires before it is needed")
 
 
 async def release_completed(event: WorkOrderCompleted, unit: Unit) -> None:

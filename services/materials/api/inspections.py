@@ -9,11 +9,13 @@ from services.chassis.unit import Unit
 from services.chassis.wire import enum_name
 from services.materials.model import location as locations
 from services.materials.model import second_quantity, stock
+from services.materials.model.inspection import InspectionLot, Outcome, Part
 from services.materials.model.item import Item
-from services.materials.model.ledger import Line, Posting
+from services.materials.model.ledger import Line, Posting, by_serial
 from services.materials.model.location import Kind
+from services.materials.model.lot import named
 from services.materials.model.movement import MovementKind, Status
-from services.materials.model.receipt import InspectionLot, Outcome, Part, PutAwayTask, TaskState
+from services.materials.model.receipt import PutAwayTask, TaskState
 
 
 class InspectionService:
@@ -33,24 +35,24 @@ class InspectionService:
         for split in request.splits:
             amount, entered = item.stated(split.quantity, "splits.quantity")
             second, _ = second_quantity.stated(item, split, amount, confirmed=request.confirm_weight, prefix="splits.")
-            parts.append(Part(Outcome(enum_name(split, "outcome")), amount, split.note, entered, second))
+            serials = named(item, split.serials, amount, "splits.serials")
+            parts.append(Part(Outcome(enum_name(split, "outcome")), amount, split.note, entered, second, serials))
         unit.emit(lot.decide(parts, unit.caller.name, unit.now), correlation=lot.chain)
         postings = []
         for part in parts:
             scrap = part.outcome is Outcome.SCRAP
             target = await locations.virtual(unit, site, Kind.SCRAP) if scrap else None
+            line = Line(
+                item=lot.item, lot=lot.lot, quantity=part.quantity, unit_code=lot.unit_code, from_location=lot.location,
+                to_location=target.name if target else lot.location, to_virtual=scrap, from_status=Status.INSPECTION,
+                to_status=Status.UNRESTRICTED if scrap else Status(part.outcome.value),
+                second_quantity=part.second, second_unit_code=lot.second_quantity_unit_code, entered=part.entered,
+            )  # fmt: skip
             postings.append(
                 Posting.new(
                     unit, site, MovementKind.SCRAP if scrap else MovementKind.STATUS_CHANGE,
-                    Line(
-                        item=lot.item, lot=lot.lot, quantity=part.quantity, unit_code=lot.unit_code,
-                        from_location=lot.location, to_location=target.name if target else lot.location,
-                        to_virtual=scrap, from_status=Status.INSPECTION,
-                        to_status=Status.UNRESTRICTED if scrap else Status(part.outcome.value),
-                        second_quantity=part.second, second_unit_code=lot.second_quantity_unit_code,
-                        entered=part.entered,
-                    ),
-                    source=lot.name, correlation=lot.chain, reason_code="INSPECTION" if scrap else "",
+                    *by_serial(line, part.serials), source=lot.name, correlation=lot.chain,
+                    reason_code="INSPECTION" if scrap else "",
                 )
             )  # fmt: skip
         await _split_task(unit, lot, parts)
@@ -84,6 +86,7 @@ async def _split_task(unit: Unit, lot: InspectionLot, parts: Sequence[Part]) -> 
             task.second_quantity -= part.second
     if rest > 0:
         task.quantity = rest
+        task.serials = sorted(set(task.serials) - {serial for part in parts for serial in part.serials})
     else:
         task.move(TaskState.CANCELLED)
 
@@ -94,5 +97,5 @@ def _copy(unit: Unit, task: PutAwayTask, part: Part) -> PutAwayTask:
         from_location=task.from_location, proposed_location=task.proposed_location, quantity=part.quantity,
         unit_code=task.unit_code, status=Status(part.outcome.value), receipt=task.receipt,
         receipt_line=task.receipt_line, correlation=task.correlation, second_quantity=part.second,
-        second_quantity_unit_code=task.second_quantity_unit_code,
+        second_quantity_unit_code=task.second_quantity_unit_code, serials=list(part.serials),
     )  # fmt: skip

@@ -12,7 +12,8 @@ from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api.postings import Known
 from services.materials.model import ledger, stock
-from services.materials.model.ledger import NotEnoughStock, Posting, line_of
+from services.materials.model.inspection import InspectionLot
+from services.materials.model.ledger import NotEnoughStock, Posting, SerialExists, line_of
 from services.materials.model.location import Location
 from services.materials.model.movement import (
     AlreadyReversed,
@@ -22,7 +23,6 @@ from services.materials.model.movement import (
     MovementKind,
     StockMovedOn,
 )
-from services.materials.model.receipt import InspectionLot
 
 OF_DOCUMENTS = frozenset({MovementKind.RECEIPT, MovementKind.ISSUE, MovementKind.RETURN_TO_STOCK})
 
@@ -41,18 +41,18 @@ class MovementService:
 
     async def create_movement(self, request: Any, unit: Unit) -> Any:
         site = request.parent.split("/")[1]
-        posting = (await Known.of(unit, site, [request.movement])).posting(unit, request.movement)
+        posting = (await Known.of(unit, site, [request])).posting(unit, request)
         await stock.move(unit, site, [posting])
         return await unit.get(Movement, posting.name, lock=False)
 
     async def batch_create_movements(self, request: Any, unit: Unit) -> Any:
         batch = await unit.batch(request.requests)
         site = request.parent.split("/")[1]
-        known = await Known.of(unit, site, [entry.request.movement for entry in batch.open])
+        known = await Known.of(unit, site, [entry.request for entry in batch.open])
         made: dict[str, tuple[Any, Posting]] = {}
         for entry in batch.open:
             try:
-                posting = known.posting(unit, entry.request.movement)
+                posting = known.posting(unit, entry.request)
                 made[posting.name] = (entry, posting)
             except Fault as fault:
                 entry.refuse(fault)
@@ -83,8 +83,8 @@ class MovementService:
         )  # fmt: skip
         try:
             await stock.move(unit, found.site or "", [posting])
-        except NotEnoughStock as gone:
-            raise StockMovedOn(resource=found.name, why=gone.message, **gone.metadata) from None
+        except (NotEnoughStock, SerialExists) as gone:
+            raise StockMovedOn(**gone.metadata | {"resource": found.name, "why": gone.message}) from None
         return await unit.get(Movement, posting.name, lock=False)
 
     async def check_ledger(self, request: Any, unit: Unit) -> Any:

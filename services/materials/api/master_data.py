@@ -1,4 +1,4 @@
-"""Lots and locations."""
+"""Locations of a plant."""
 
 from typing import Any
 
@@ -6,27 +6,8 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.materials.model import location as locations
-from services.materials.model.item import Item, site_fact
+from services.materials.model.item import site_fact
 from services.materials.model.location import Location
-from services.materials.model.lot import Lot
-from services.materials.rules import lot_numbers
-
-
-class LotService:
-    """Lots of items."""
-
-    async def get_lot(self, request: Any, unit: Unit) -> Any:
-        return await unit.get(Lot, request.name)
-
-    async def list_lots(self, request: Any, unit: Unit) -> Any:
-        return await unit.list(Lot, request, parent_column=Lot.item)
-
-    async def create_lot(self, request: Any, unit: Unit) -> Any:
-        item = await unit.get(Item, request.parent, lock=False)
-        name = unit.new_name(item.name, Lot.COLLECTION, request.lot_id)
-        lot = Lot(name=name, item=item.name, **values_for(Lot, request.lot))
-        lot.number = lot_numbers.normal(lot.number)
-        return unit.add(lot)
 
 
 class LocationService:

@@ -12,7 +12,7 @@ from services.chassis.wire import values_for
 from services.materials.model import stock
 from services.materials.model.item import Item, SiteFact
 from services.materials.model.location import Location
-from services.materials.model.lot import Lot
+from services.materials.model.lot import Lot, Serial
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.receipt import Receipt, ReceiptState
 from services.materials.rules import gtin, lot_numbers
@@ -117,6 +117,12 @@ class MaterialsLookupService:
         number = lot_numbers.normal(code)
         for lot in await unit.all(select(Lot).where(Lot.number == number).order_by(Lot.name).limit(20)):  # type: ignore[arg-type]
             answer.matches.add(kind="lot", resource=lot.name, title=f"{lot.item} lot {lot.number}")
+        for serial in await unit.all(
+            select(Serial).where(Serial.number == number).order_by(Serial.name).limit(20)  # type: ignore[arg-type]
+        ):
+            title = f"{serial.item} serial {serial.number}"
+            match = answer.matches.add(kind="serial", resource=serial.name, title=title)
+            match.actions.add(verb="show history", rpc=service + "SerialService/GetSerialHistory", resource=serial.name)
         places = await unit.all(
             select(Location)
             .where(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -13,12 +14,12 @@ from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, python_of
 from services.materials.model import location as locations
 from services.materials.model import second_quantity
+from services.materials.model.inspection import OPEN_LOTS, InspectionLot
 from services.materials.model.item import Item, State, site_fact
-from services.materials.model.ledger import Line, Posting
+from services.materials.model.ledger import Line, Posting, by_serial
 from services.materials.model.location import Kind, Location
-from services.materials.model.lot import Lot
-from services.materials.model.movement import MovementKind, Status
-from services.materials.model.receipt import OPEN_LOTS, InspectionLot
+from services.materials.model.lot import Lot, Serial, named
+from services.materials.model.movement import Movement, MovementKind, Status
 
 APPROVE = "materials.movements.approve"
 BACKDATE = timedelta(days=7)
@@ -58,11 +59,14 @@ class Known:
     places: dict[str, Location]
     virtual: dict[Kind, Location]
     inspected: dict[tuple[str, str, str], str]
+    serials: dict[str, Serial]
+    kinds: dict[str, MovementKind]
 
     @classmethod
-    async def of(cls, unit: Unit, site: str, messages: Iterable[Any]) -> "Known":
-        """What the messages name."""
-        rows = list(messages)
+    async def of(cls, unit: Unit, site: str, requests: Iterable[Any]) -> "Known":
+        """What the requests name."""
+        asked = list(requests)
+        rows = [request.movement for request in asked]
         here = f"sites/{site}/{Location.COLLECTION}/"
         named = {name for row in rows for name in (row.from_location, row.to_location) if name.startswith(here)}
         items = {row.item for row in rows}
@@ -87,10 +91,13 @@ class Known:
             await unit.get_many(Location, named, lock=False),
             await locations.virtuals(unit, site),
             {(lot.item, lot.lot, lot.location): lot.name for lot in waiting},
+            await unit.get_many(Serial, {name for request in asked for name in _serials(request)}, lock=False),
+            await _kinds(unit, {row.returns for row in rows if row.returns}),
         )
 
-    def posting(self, unit: Unit, message: Any) -> Posting:
-        """A movement made by hand: kind, places, status, quantity and permission are checked."""
+    def posting(self, unit: Unit, request: Any) -> Posting:
+        """A movement made by hand: kind, places, status, quantity, serials and permission are checked."""
+        message = request.movement
         kind = MovementKind(enum_name(message, "kind"))
         if kind not in _SIDES:
             allowed = ", ".join(sorted(_SIDES))
@@ -106,6 +113,7 @@ class Known:
             rule = "must be more than 0"
             raise FieldInvalid(field="movement.quantity.value", rule=rule, value=message.quantity.value)
         second, second_unit = second_quantity.stated(item, message, amount, prefix="movement.")
+        serials = self._named(item, request, amount)
         source, target = self._places(message, kind)
         before, after = self._statuses(unit, message, kind)
         if (source.name, before) == (target.name, after):
@@ -119,9 +127,38 @@ class Known:
             from_virtual=source.virtual, to_virtual=target.virtual, standard_cost=item.standard(self.currency_code),
             entered=entered, second_quantity=second, second_unit_code=second_unit,
         )  # fmt: skip
+        line.returns = self._returns(message, kind, serials)
         return Posting.new(
-            unit, self.site, kind, line, effective_time=_effective(unit, message), reason_code=message.reason_code
-        )
+            unit, self.site, kind, *by_serial(line, serials), effective_time=_effective(unit, message),
+            reason_code=message.reason_code,
+        )  # fmt: skip
+
+    def _named(self, item: Item, request: Any, amount: Decimal) -> list[str]:
+        """The serials that are moved, all of the item and the lot."""
+        message = request.movement
+        field = "serials" if request.serials else "movement.serial"
+        if request.serials and message.serial:
+            raise FieldInvalid(field=field, rule="must be empty where movement.serial is given", value=request.serials)
+        names = named(item, _serials(request), amount, field)
+        for name in names:
+            known = self.serials.get(name)
+            if known is None or known.item != item.name:
+                raise FieldInvalid(field=field, rule="must be serials of the item", value=name)
+            if known.lot != message.lot:
+                raise FieldInvalid(field=field, rule=f"belongs to {known.lot}, which movement.lot must be", value=name)
+        return names
+
+    def _returns(self, message: Any, kind: MovementKind, serials: list[str]) -> str:
+        """The loss by which serials left, for a gain that brings them back (MAT-16)."""
+        lost: str = message.returns
+        if not lost:
+            return ""
+        field = "movement.returns"
+        if kind is not MovementKind.ADJUST or message.from_location or not serials:
+            raise FieldInvalid(field=field, rule="is for an ADJUST that brings serials back", value=lost)
+        if self.kinds.get(lost) is not MovementKind.ADJUST or any(self.serials[name].left_by == "" for name in serials):
+            raise FieldInvalid(field=field, rule="must be the ADJUST by which each of the serials was lost", value=lost)
+        return lost
 
     def _item(self, message: Any, kind: MovementKind) -> Item:
         item = self.items.get(message.item)
@@ -177,6 +214,18 @@ class Known:
         if after is Status.UNRESTRICTED and before is not after and not unit.caller.may(APPROVE, self.site):
             raise denied(APPROVE)
         return before, after
+
+
+def _serials(request: Any) -> list[str]:
+    return list(request.serials) or [name for name in (request.movement.serial,) if name]
+
+
+async def _kinds(unit: Unit, names: set[str]) -> dict[str, MovementKind]:
+    """Kinds of movements."""
+    if not names:
+        return {}
+    rows = await unit.execute(select(Movement.name, Movement.kind).where(Movement.name.in_(sorted(names))))  # type: ignore[call-overload, attr-defined]
+    return {row.name: row.kind for row in rows}
 
 
 def _effective(unit: Unit, message: Any) -> Any:

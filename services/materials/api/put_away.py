@@ -7,11 +7,12 @@ from sqlalchemy import select, text
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.materials.model import stock
-from services.materials.model.ledger import Line, Posting
+from services.materials.model import reservation, stock
+from services.materials.model.inspection import InspectionLot
+from services.materials.model.ledger import ONE, ZERO, Line, Posting, by_serial
 from services.materials.model.location import Location
 from services.materials.model.movement import Balance, MovementKind, Status
-from services.materials.model.receipt import InspectionLot, PutAwayTask, TaskState
+from services.materials.model.receipt import PutAwayTask, TaskState
 from services.materials.model.reservation import Allocation, Reservation
 
 
@@ -45,7 +46,14 @@ class PutAwayService:
             allocated=sum((amount for _, amount in taken), Decimal(0)),
             second_quantity=await _weight_there(unit, task), second_unit_code=task.second_quantity_unit_code,
         )  # fmt: skip
-        posting = Posting.new(unit, task.site or "", MovementKind.MOVE, line, source=task.name, correlation=task.chain)
+        lines = by_serial(line, task.serials)
+        if task.serials:
+            claimed = {allocation.serial for allocation, _ in taken}
+            for one in lines:
+                one.allocated = ONE if one.serial in claimed else ZERO
+        posting = Posting.new(
+            unit, task.site or "", MovementKind.MOVE, *lines, source=task.name, correlation=task.chain
+        )
         await stock.move(unit, task.site or "", [posting])
         await _carry(unit, line, taken)
         await _move_inspection(unit, task, place)
@@ -84,6 +92,7 @@ async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, 
                 Allocation.location == task.from_location,  # type: ignore[arg-type]
                 Allocation.lot == task.lot,  # type: ignore[arg-type]
                 Reservation.item == task.item,  # type: ignore[arg-type]
+                Allocation.serial.in_(task.serials or [""]),  # type: ignore[attr-defined]
             )
             .order_by(Reservation.name)
             .with_for_update()
@@ -99,20 +108,30 @@ async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, 
     return found
 
 
-_RESERVE = text("""
-    update balance set reserved = reserved + :amount
+_ARRIVED = text("""
+    select name, serial from balance
     where item = :item and location = :location and lot = :lot and status = 'UNRESTRICTED'
-      and serial = '' and handling_unit = '' and owner = '' and project = '' returning name
+      and serial = any(cast(:serials as text[])) and handling_unit = '' and owner = '' and project = ''
 """)
 
 
 async def _carry(unit: Unit, line: Line, taken: list[tuple[Allocation, Decimal]]) -> None:
+    """Claims go on where the goods are now."""
+    if not taken:
+        return
+    serials = sorted({allocation.serial for allocation, _ in taken})
+    where = {"item": line.item, "location": line.to_location, "lot": line.lot, "serials": serials}
+    balances = {row.serial: row.name for row in await unit.execute(_ARRIVED, where)}
+    amounts: dict[str, Decimal] = {}
     for allocation, amount in taken:
-        row = await unit.get(Reservation, allocation.reservation)
-        where = {"amount": amount, "item": line.item, "location": line.to_location, "lot": line.lot}
-        balance = (await unit.execute(_RESERVE, where)).scalar_one()
+        balance = balances[allocation.serial]
+        amounts[balance] = amounts.get(balance, ZERO) + amount
+    await reservation.take(unit, amounts)
+    rows = await unit.get_many(Reservation, [allocation.reservation for allocation, _ in taken])
+    for allocation, amount in taken:
+        row, serial = rows[allocation.reservation], allocation.serial
         row.gave(next(known for known in row.allocations if known.balance == allocation.balance), amount)
-        row.took(balance, line.to_location, line.lot, amount)
+        row.took(balances[serial], line.to_location, line.lot, amount, serial)
 
 
 async def _move_inspection(unit: Unit, task: PutAwayTask, place: Location) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -12,7 +12,8 @@ from services.chassis.unit import Unit
 from services.chassis.wire import canonical, to_date
 from services.materials.model import item_settings, second_quantity
 from services.materials.model.item import Item
-from services.materials.model.lot import Lot, LotDateConflict
+from services.materials.model.ledger import SerialExists
+from services.materials.model.lot import Lot, LotDateConflict, Register, named, possible
 from services.materials.model.movement import Status
 from services.materials.model.receipt import (
     ExpectedReceipt,
@@ -23,9 +24,11 @@ from services.materials.model.receipt import (
     ReceiptLine,
 )
 from services.materials.rules import lot_numbers
+from services.materials.rules.lots import Dates, lasting
 from services.materials.rules.number_rules import NumberRule
 
 Key = tuple[str, str]
+DATES = ("manufacture_date", "best_before_date", "expire_date")
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Counting:
     expected: list[ExpectedReceipt]
     lots: dict[Key, Lot]
     number_rules: dict[str, NumberRule]
+    register: Register
 
     @classmethod
     async def of(cls, unit: Unit, receipt: Receipt, requests: Iterable[Any]) -> "Counting":
@@ -61,7 +65,9 @@ class Counting:
             )
         )
         rules = await item_settings.lot_number_rules(unit, receipt.site or "", items)
-        return cls(unit, receipt, items, list(expected), {(lot.item, lot.number): lot for lot in lots}, rules)
+        register = await Register.of(unit, items, [number for row in rows for number in row.serial_numbers])
+        known = {(lot.item, lot.number): lot for lot in lots}
+        return cls(unit, receipt, items, list(expected), known, rules, register)
 
     def add(self, request: Any) -> ReceiptLine:
         """One line; nothing is changed when it is refused."""
@@ -73,15 +79,17 @@ class Counting:
             raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
         second, second_unit = second_quantity.stated(item, request, amount)
         self._check_lot(item, request)
+        numbers = self._numbers(item, amount, request)
         order = self._order(item, amount, request)
         counted = order.count(amount)
         lot = self._lot(item, request)
+        serials = [self.register.find(item.name, n) or self.register.make(item.name, n, lot) for n in numbers]
         row = ReceiptLine(
             receipt=self.receipt.name, line=max((line.line for line in self.receipt.lines), default=0) + 1,
             expected_receipt=order.name, purchase_order=order.purchase_order, order_line=order.order_line,
             schedule_line=order.schedule_line, item=item.name, lot=lot, quantity=amount,
             unit_code=item.base_unit_code, order_quantity=counted, order_quantity_unit_code=order.unit_code,
-            location=self.receipt.location,
+            location=self.receipt.location, serials=sorted(serial.name for serial in serials),
             status=Status.INSPECTION if item.inspect_receipts or order.inspect else Status.UNRESTRICTED,
             second_quantity=second, second_quantity_unit_code=second_unit, entered_quantity=entered.quantity,
             entered_quantity_unit_code=entered.unit_code, factor_numerator=entered.numerator,
@@ -91,7 +99,7 @@ class Counting:
         self.receipt.touch()
         return row
 
-    def _order(self, item: Item, amount: Any, request: Any) -> ExpectedReceipt:
+    def _order(self, item: Item, amount: Decimal, request: Any) -> ExpectedReceipt:
         """The order line that a scan belongs to: the named one, else the earliest with room (MAT-96)."""
         mine = [row for row in self.expected if row.item == item.name]
         if request.expected_receipt:
@@ -128,11 +136,35 @@ class Counting:
             raise FieldInvalid(field="lot_number", rule="is required: the item is tracked by lot")
         number = lot_numbers.normal(request.lot_number)
         lot = self.lots.get((item.name, number))
-        if lot is None and (refusal := self.number_rules.get(item.name, NumberRule()).refusal(number)):
-            raise FieldInvalid(field="lot_number", rule=refusal, value=request.lot_number)
-        expires = _expires(request)
-        if lot is not None and expires is not None and lot.expire_date != expires:
-            raise LotDateConflict(lot=lot.name, expire_date=lot.expire_date or "no day", given=expires)
+        dates = _dates(request)
+        if lot is None:
+            if refusal := self.number_rules.get(item.name, NumberRule()).refusal(number):
+                raise FieldInvalid(field="lot_number", rule=refusal, value=request.lot_number)
+            possible(dates)
+            return
+        for field in DATES:
+            stated, known = getattr(dates, field), getattr(lot, field)
+            if stated is not None and stated != known:
+                raise LotDateConflict(lot=lot.name, field=field, known=known or "no day", given=stated)
+
+    def _numbers(self, item: Item, amount: Decimal, request: Any) -> list[str]:
+        """The serial numbers of the line: one for each unit, none twice in the receipt, none in stock or gone."""
+        field = "serial_numbers"
+        numbers = named(item, [lot_numbers.normal(number) for number in request.serial_numbers], amount, field)
+        mine = {name for line in self.receipt.lines for name in line.serials}
+        lot = self.lots.get((item.name, lot_numbers.normal(request.lot_number)))
+        for number in numbers:
+            self.register.free(item.name, number)
+            serial = self.register.find(item.name, number)
+            if not number or (serial is not None and serial.name in mine):
+                raise FieldInvalid(field=field, rule="names each serial once in the receipt", value=number)
+            if serial is None:
+                continue
+            if serial.lot != (lot.name if lot is not None else ""):
+                raise FieldInvalid(field=field, rule=f"names a serial of {serial.lot or 'no lot'}", value=number)
+            if serial.balance or serial.left_by:
+                raise SerialExists.of(serial.name, serial.location, serial.left_by, serial.handling_unit)
+        return numbers
 
     def _lot(self, item: Item, request: Any) -> str:
         """Name of the line's lot; one that is not known is made."""
@@ -140,14 +172,13 @@ class Counting:
             return ""
         key = (item.name, lot_numbers.normal(request.lot_number))
         if key not in self.lots:
-            self.lots[key] = self.unit.add(
-                Lot(
-                    name=self.unit.new_name(item.name, Lot.COLLECTION), item=item.name, number=key[1],
-                    supplier=self.receipt.supplier, expire_date=_expires(request),
-                )
+            new = Lot(
+                name=self.unit.new_name(item.name, Lot.COLLECTION), item=item.name, number=key[1],
+                supplier=self.receipt.supplier,
             )  # fmt: skip
+            self.lots[key] = self.unit.add(new.dated(lasting(_dates(request), item.shelf_life_days)))
         return self.lots[key].name
 
 
-def _expires(request: Any) -> date | None:
-    return to_date(request.expire_date) if request.HasField("expire_date") else None
+def _dates(request: Any) -> Dates:
+    return Dates(*(to_date(getattr(request, field)) if request.HasField(field) else None for field in DATES))

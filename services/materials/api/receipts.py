@@ -13,21 +13,21 @@ from services.chassis.wire import fill
 from services.materials.api.receipt_lines import Counting
 from services.materials.model import ledger, stock
 from services.materials.model import location as locations
+from services.materials.model.inspection import InspectionLot, LotState
 from services.materials.model.item import Item, site_fact
-from services.materials.model.ledger import Line, NotEnoughStock, Posting
+from services.materials.model.ledger import Line, NotEnoughStock, Posting, by_serial, line_of
 from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
 from services.materials.model.receipt import (
     ExpectedReceipt,
     ExpectedState,
-    InspectionLot,
-    LotState,
     PutAwayTask,
     Receipt,
     ReceiptLine,
     TaskState,
 )
+from services.materials.rules import valuation
 
 
 class ReceiptService:
@@ -93,13 +93,16 @@ class ReceiptService:
             postings.append(
                 Posting.new(
                     unit, site, MovementKind.RECEIPT,
-                    Line(
-                        item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
-                        from_location=source.name, to_location=row.location, from_virtual=True,
-                        from_status=row.status, to_status=row.status, second_quantity=row.second_quantity,
-                        second_unit_code=row.second_quantity_unit_code, entered=row.entered,
-                        cost=order.price_of(row.order_quantity, currency) if order is not None else None,
-                        standard_cost=items[row.item].standard(currency),
+                    *by_serial(
+                        Line(
+                            item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
+                            from_location=source.name, to_location=row.location, from_virtual=True,
+                            from_status=row.status, to_status=row.status, second_quantity=row.second_quantity,
+                            second_unit_code=row.second_quantity_unit_code, entered=row.entered,
+                            cost=order.price_of(row.order_quantity, currency) if order is not None else None,
+                            standard_cost=items[row.item].standard(currency),
+                        ),
+                        row.serials, valuation.places(currency),
                     ),
                     source=receipt.name, correlation=order.chain if order is not None else chain,
                 )
@@ -125,6 +128,8 @@ class ReceiptService:
             if task.state is TaskState.READY:
                 task.move(TaskState.CANCELLED)
         posted = await unit.get_many(Movement, [row.movement for row in receipt.lines], lock=False)
+        entries = [entry for original in posted.values() for entry in original.entries]
+        places = await unit.get_many(Location, {entry.location for entry in entries}, lock=False)
         postings = []
         for row in receipt.lines:
             order = expected.get(row.expected_receipt)
@@ -134,13 +139,7 @@ class ReceiptService:
             postings.append(
                 Posting.new(
                     unit, site, MovementKind.REVERSAL,
-                    Line(
-                        item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code,
-                        from_location=row.location, to_location=original.from_location, to_virtual=True,
-                        from_status=row.status, to_status=original.from_status, cost=original.cost,
-                        second_quantity=row.second_quantity, second_unit_code=row.second_quantity_unit_code,
-                        entered=row.entered,
-                    ),
+                    *(line_of(pair, places).negated() for pair in reversed(original.lines)),
                     source=receipt.name, reverses=row.movement, correlation=original.correlation,
                     reason_code=request.reason,
                 )
@@ -192,6 +191,7 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
                 second_quantity_unit_code=row.second_quantity_unit_code,
                 second_decided=None if row.second_quantity is None else Decimal(0),
                 second_decided_unit_code=row.second_quantity_unit_code,
+                serials=row.serials,
                 correlation=chain,
             )
         )
@@ -210,6 +210,7 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
             status=row.status,
             receipt=receipt.name,
             receipt_line=row.line,
+            serials=row.serials,
             correlation=chain,
         )
     )

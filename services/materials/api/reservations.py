@@ -10,21 +10,21 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
 from services.materials.model import location as locations
-from services.materials.model import reservation, second_quantity, stock
+from services.materials.model import reservation, second_quantity, serial_issue, stock
 from services.materials.model.item import Item, SiteFact, site_fact
-from services.materials.model.ledger import Entered, Line, Posting
+from services.materials.model.ledger import ONE, Entered, Line, Posting, by_serial
 from services.materials.model.location import Kind, Location
-from services.materials.model.lot import Lot
+from services.materials.model.lot import Lot, named
 from services.materials.model.movement import MovementKind
 from services.materials.model.reservation import Allocation, LotExpired, NotAllocated, NothingIssued, Reservation, State
 from services.materials.rules import valuation
 
 _HANDED_OUT = text("""
-    select m.lot, sum(case when m.kind = 'ISSUE' then m.quantity else -m.quantity end) as quantity,
+    select e.lot, sum(case when m.kind = 'ISSUE' then e.quantity else -e.quantity end) as quantity,
            coalesce(sum(case when m.kind = 'ISSUE' then e.second_quantity else -e.second_quantity end), 0) as second
-    from movement m join movement_entry e on e.movement = m.name and e.side = 2
+    from movement m join movement_entry e on e.movement = m.name and e.side % 2 = 0
     where m.source = :source and m.kind in ('ISSUE', 'RETURN_TO_STOCK')
-    group by m.lot having sum(case when m.kind = 'ISSUE' then m.quantity else -m.quantity end) > 0
+    group by e.lot having sum(case when m.kind = 'ISSUE' then e.quantity else -e.quantity end) > 0
 """)
 
 
@@ -48,18 +48,25 @@ class ReservationService:
         row = await stock.take_up(unit, Reservation, request.name)
         site = row.site or ""
         asked = await _asked(unit, row, request)
-        amount = asked.quantity
+        amount, serials = asked.quantity, asked.serials
         if row.state not in (State.ALLOCATED, State.SHORT):
             row.move(State.ISSUED)
-        taken = _allocation(row, request, amount)
-        await _refuse_expired(unit, taken, await site_fact(unit, site))
+        if serials:
+            taken = [(found, ONE) for found in await serial_issue.allocations(unit, row, request, serials)]
+        else:
+            taken = [(_allocation(row, request, amount), amount)]
+        await _refuse_expired(unit, taken[0][0].lot, await site_fact(unit, site))
         target = await locations.virtual(unit, site, Kind.CONSUMED)
-        line = Line(
-            item=row.item, lot=taken.lot, quantity=amount, allocated=amount, unit_code=row.unit_code,
-            from_location=taken.location, to_location=target.name, to_virtual=True, second_quantity=asked.second,
-            second_unit_code=asked.second_unit_code, entered=asked.entered,
-        )  # fmt: skip
-        posting = Posting.new(unit, site, MovementKind.ISSUE, line, source=row.name, correlation=row.correlation)
+        lines = [
+            Line(
+                item=row.item, lot=found.lot, serial=found.serial, quantity=part, allocated=part,
+                unit_code=row.unit_code, from_location=found.location, to_location=target.name, to_virtual=True,
+                second_quantity=asked.second, second_unit_code=asked.second_unit_code,
+                entered=None if found.serial else asked.entered,
+            )
+            for found, part in taken
+        ]  # fmt: skip
+        posting = Posting.new(unit, site, MovementKind.ISSUE, *lines, source=row.name, correlation=row.correlation)
         await stock.move(
             unit, site, [posting], lambda: unit.emit(row.issue(taken, posting), correlation=row.correlation)
         )
@@ -69,21 +76,25 @@ class ReservationService:
         row = await stock.take_up(unit, Reservation, request.name)
         site = row.site or ""
         asked = await _asked(unit, row, request)
-        amount = asked.quantity
+        amount, serials = asked.quantity, asked.serials
         place = await unit.find(Location, request.location, lock=False)
         if place is None or place.site != site or place.virtual:
             raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)
         place.usable()
-        lot = await _issued_lot(unit, row, request.lot, asked)
+        issues = await serial_issue.issues(unit, row, serials)
+        lot = await _issued_lot(unit, row, request.lot or (issues[0].lot if issues else ""), asked)
         source = await locations.virtual(unit, site, Kind.CONSUMED)
-        currency = (await site_fact(unit, site)).currency_code
+        digits = valuation.places((await site_fact(unit, site)).currency_code)
         line = Line(
             item=row.item, lot=lot, quantity=amount, unit_code=row.unit_code, from_location=source.name,
-            to_location=place.name, from_virtual=True, cost=row.worth(amount, valuation.places(currency)),
+            to_location=place.name, from_virtual=True, cost=row.worth(amount, digits),
             second_quantity=asked.second, second_unit_code=asked.second_unit_code, entered=asked.entered,
         )  # fmt: skip
+        lines = by_serial(line, serials, digits)
+        for one, issue in zip(lines, issues, strict=False):
+            one.returns = issue.left_by
         posting = Posting.new(
-            unit, site, MovementKind.RETURN_TO_STOCK, line, source=row.name, correlation=row.correlation,
+            unit, site, MovementKind.RETURN_TO_STOCK, *lines, source=row.name, correlation=row.correlation,
             reason_code=request.reason,
         )  # fmt: skip
         await stock.move(unit, site, [posting], lambda: unit.emit(row.bring_back(posting), correlation=row.correlation))
@@ -106,6 +117,7 @@ class _Asked:
 
     quantity: Decimal
     entered: Entered
+    serials: list[str]
     second: Decimal | None
     second_unit_code: str
 
@@ -117,7 +129,8 @@ async def _asked(unit: Unit, row: Reservation, request: Any) -> _Asked:
     amount, entered = item.stated(request.quantity, "quantity")
     if amount <= 0:
         raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
-    return _Asked(amount, entered, *second_quantity.stated(item, request, amount))
+    serials = named(item, request.serials, amount, "serials")
+    return _Asked(amount, entered, serials, *second_quantity.stated(item, request, amount))
 
 
 def _allocation(row: Reservation, request: Any, amount: Decimal) -> Allocation:
@@ -137,8 +150,8 @@ def _allocation(row: Reservation, request: Any, amount: Decimal) -> Allocation:
     return found
 
 
-async def _refuse_expired(unit: Unit, taken: Allocation, fact: SiteFact) -> None:
-    lot = await unit.find(Lot, taken.lot, lock=False) if taken.lot else None
+async def _refuse_expired(unit: Unit, name: str, fact: SiteFact) -> None:
+    lot = await unit.find(Lot, name, lock=False) if name else None
     if lot is not None and lot.expire_date is not None and lot.expire_date < fact.day(unit.now):
         raise LotExpired(lot=lot.name, expire_date=lot.expire_date)
 

@@ -494,6 +494,7 @@ CREATE TABLE public.allocation (
     lot text NOT NULL,
     quantity numeric(20,6) NOT NULL,
     unit_code text NOT NULL,
+    serial text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_allocation_quantity CHECK ((quantity > (0)::numeric))
 );
 
@@ -647,6 +648,20 @@ CREATE TABLE public.expected_receipt (
 
 ALTER TABLE public.expected_receipt OWNER TO materials_owner;
 
+CREATE TABLE public.genealogy_edge (
+    movement text NOT NULL,
+    input_lot text NOT NULL,
+    output_lot text NOT NULL,
+    item text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    effective_time timestamp with time zone NOT NULL,
+    certain boolean NOT NULL,
+    CONSTRAINT ck_genealogy_edge_quantity CHECK ((quantity > (0)::numeric))
+);
+
+ALTER TABLE public.genealogy_edge OWNER TO materials_owner;
+
 CREATE TABLE public.idempotency (
     principal text NOT NULL,
     method text NOT NULL,
@@ -697,6 +712,7 @@ CREATE TABLE public.inspection_lot (
     second_quantity_unit_code text DEFAULT ''::text NOT NULL,
     second_decided numeric(20,6),
     second_decided_unit_code text DEFAULT ''::text NOT NULL,
+    serials text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT ck_inspection_lot_decided CHECK (((decided >= (0)::numeric) AND (decided <= quantity)))
 );
 
@@ -813,7 +829,9 @@ CREATE TABLE public.lot (
     supplier text NOT NULL,
     supplier_lot text NOT NULL,
     expire_date date,
-    first_receipt_time timestamp with time zone
+    first_receipt_time timestamp with time zone,
+    manufacture_date date,
+    best_before_date date
 );
 
 ALTER TABLE public.lot OWNER TO materials_owner;
@@ -985,7 +1003,8 @@ CREATE TABLE public.put_away_task (
     movement text NOT NULL,
     state text NOT NULL,
     second_quantity numeric(20,6),
-    second_quantity_unit_code text DEFAULT ''::text NOT NULL
+    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    serials text[] DEFAULT '{}'::text[] NOT NULL
 );
 
 ALTER TABLE public.put_away_task OWNER TO materials_owner;
@@ -1032,7 +1051,8 @@ CREATE TABLE public.receipt_line (
     entered_quantity numeric(20,6),
     entered_quantity_unit_code text DEFAULT ''::text NOT NULL,
     factor_numerator bigint DEFAULT 1 NOT NULL,
-    factor_denominator bigint DEFAULT 1 NOT NULL
+    factor_denominator bigint DEFAULT 1 NOT NULL,
+    serials text[] DEFAULT '{}'::text[] NOT NULL
 );
 
 ALTER TABLE public.receipt_line OWNER TO materials_owner;
@@ -1221,6 +1241,9 @@ ALTER TABLE ONLY public.dead_letter
 ALTER TABLE ONLY public.expected_receipt
     ADD CONSTRAINT pk_expected_receipt PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.genealogy_edge
+    ADD CONSTRAINT pk_genealogy_edge PRIMARY KEY (movement, input_lot, output_lot);
+
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT pk_idempotency PRIMARY KEY (principal, method, request_id);
 
@@ -1330,6 +1353,10 @@ CREATE INDEX ix_expected_receipt_site ON public.expected_receipt USING btree (si
 CREATE INDEX ix_expected_receipt_state ON public.expected_receipt USING btree (site, state, name);
 
 CREATE INDEX ix_expected_receipt_supplier ON public.expected_receipt USING btree (site, supplier, name);
+
+CREATE INDEX ix_genealogy_edge_input_lot ON public.genealogy_edge USING btree (input_lot);
+
+CREATE INDEX ix_genealogy_edge_output_lot ON public.genealogy_edge USING btree (output_lot);
 
 CREATE INDEX ix_idempotency_expires_at ON public.idempotency USING btree (expires_at);
 
@@ -1487,6 +1514,10 @@ CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEM
 
 CREATE TRIGGER expected_receipt_states BEFORE UPDATE OF state ON public.expected_receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
+CREATE TRIGGER genealogy_edge_append_only BEFORE DELETE OR UPDATE ON public.genealogy_edge FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER genealogy_edge_no_truncate BEFORE TRUNCATE ON public.genealogy_edge FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER inspection_lot_states BEFORE UPDATE OF state ON public.inspection_lot FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER item_states BEFORE UPDATE OF state ON public.item FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
@@ -1524,6 +1555,9 @@ ALTER TABLE ONLY public.allocation
 
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT fk_allocation_reservation FOREIGN KEY (reservation) REFERENCES public.reservation(name);
+
+ALTER TABLE ONLY public.genealogy_edge
+    ADD CONSTRAINT fk_genealogy_edge_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
 
 ALTER TABLE ONLY public.inspection_lot
     ADD CONSTRAINT fk_inspection_lot_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
@@ -1595,6 +1629,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
 GRANT USAGE ON SEQUENCE public.document_number TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.expected_receipt TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.genealogy_edge TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO materials_app;
 

@@ -1,7 +1,7 @@
 """Posting: what is to be written to the ledger, by one call of the database's function whatever its size (MAT-50)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,8 +15,9 @@ from services.chassis.unit import Unit
 from services.chassis.wire import canonical, money, quantity
 from services.materials.model.location import Location, LocationLocked
 from services.materials.model.movement import AlreadyReversed, Entry, Movement, MovementKind, Pair, Status
+from services.materials.rules import valuation
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 
 
 class NotEnoughStock(FailedPrecondition):
@@ -35,6 +36,14 @@ class SerialExists(AlreadyExists):
     """A serial number is somewhere already, or left and does not come back by a movement that says how (MAT-16)."""
 
     text = "{serial} cannot come in: {why}."
+
+    @classmethod
+    def of(cls, serial: str, location: str, left_by: str, handling_unit: str = "") -> "SerialExists":
+        """For one that is at a place, else left by a movement."""
+        if location:
+            return cls(serial=serial, why=f"it is at {location}", in_the_way=location, handling_unit=handling_unit)
+        why = f"it left by {left_by}; only a movement that names it brings it back"
+        return cls(serial=serial, why=why, in_the_way=left_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,19 @@ class Line:
         )  # fmt: skip
 
 
+def by_serial(line: Line, serials: Sequence[str], digits: int = 2) -> list[Line]:
+    """The line, or one of a single unit for each serial; a given value is divided exactly (MAT-16)."""
+    if not serials:
+        return [line]
+    costs: Sequence[Decimal | None] = [None] * len(serials)
+    if line.cost is not None:
+        costs = valuation.parts(line.cost, [ONE] * len(serials), digits)
+    return [
+        replace(line, serial=serial, quantity=ONE, cost=cost, entered=None)
+        for serial, cost in zip(serials, costs, strict=True)
+    ]
+
+
 def line_of(pair: Pair, places: Mapping[str, Location]) -> Line:
     """The line that two entries came from."""
     out, into = pair.out, pair.into
@@ -157,11 +179,18 @@ class Posting:
         return line
 
     @property
+    def worth(self) -> Decimal:
+        """Sum of its lines' values."""
+        return sum((line.cost or ZERO for line in self.lines), ZERO)
+
+    @property
     def loses_stock(self) -> list[str]:
         """Items of which stock is gone that no demand had asked for."""
         return [line.item for line in self.lines if line.leaves and self.kind is not MovementKind.ISSUE]
 
 
+_SERIALS = text("select 1 from serial where name = any(cast(:names as text[])) order by name for update")
+_STANDS = text("select name, location, handling_unit from balance where name = any(cast(:names as text[]))")
 _HOLD = text("select hold_items(:site, cast(:items as text[]))")
 _POST = text("select * from post_to_ledger(:site, :actor, cast(:postings as jsonb))")
 
@@ -181,15 +210,26 @@ async def post(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     if not postings:
         return
     await unit.flush()
+    serials = sorted({line.serial for item in postings for line in item.lines if line.serial})
+    if serials:  # of all sites, so that two of them do not wait for each other
+        await hold(unit, site, [line.item for item in postings for line in item.lines])
+        await unit.execute(_SERIALS, {"names": serials})
     content = json_text([_row(number, item) for number, item in enumerate(postings)])
-    rows = await unit.execute(_POST, {"site": site, "actor": unit.caller.name, "postings": content})
+    rows = (await unit.execute(_POST, {"site": site, "actor": unit.caller.name, "postings": content})).all()
+    stands = await _stands(unit, rows)
     for item, row in zip(postings, rows, strict=True):
         if row.outcome == "POSTED":
             item.effective_time, item.currency_code = row.effective, row.currency
             for line, worth in zip(item.lines, row.worths, strict=True):
                 line.cost = worth
         else:
-            item.fault = _fault(item, row)
+            item.fault = _fault(item, row, stands)
+
+
+async def _stands(unit: Unit, rows: Iterable[Any]) -> dict[str, Any]:
+    """Where the serials are that could not come in."""
+    names = sorted({row.subject for row in rows if row.outcome == "SERIAL_EXISTS" and "/balances/" in row.subject})
+    return {row.name: row for row in await unit.execute(_STANDS, {"names": names})} if names else {}
 
 
 async def post_all(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
@@ -216,16 +256,17 @@ def _audited(line: Line) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fault(item: Posting, row: Any) -> Fault:
+def _fault(item: Posting, row: Any, stands: Mapping[str, Any]) -> Fault:
     if row.outcome == "LOCATION_LOCKED":
         return LocationLocked(location=row.subject, why="blocked")
     if row.outcome == "ALREADY_REVERSED":
         return AlreadyReversed(movement=item.reverses, why="it was reversed before")
     line = item.lines[row.line - 1]
     if row.outcome == "SERIAL_EXISTS":
-        here = "/balances/" in row.subject
-        why = "it is in stock" if here else f"it left by {row.subject}; only a movement that names it brings it back"
-        return SerialExists(serial=line.serial, why=why, in_the_way=row.subject)
+        here = stands.get(row.subject)
+        if here is None:
+            return SerialExists.of(line.serial, "", row.subject)
+        return SerialExists.of(line.serial, here.location, "", here.handling_unit)
     kind = NegativeInPast if row.outcome == "NEGATIVE_IN_PAST" else NotEnoughStock
     second = row.outcome == "NOT_ENOUGH_SECOND"
     return kind(

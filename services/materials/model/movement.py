@@ -156,6 +156,11 @@ class Movement(Resource, table=True):
         return self.entries[1].second_quantity_unit_code if len(self.entries) == 2 else ""
 
     @property
+    def returns(self) -> str:
+        """The loss that it brings back."""
+        return self.entries[0].returns if self.entries else ""
+
+    @property
     def lines(self) -> Sequence["Pair"]:
         """Both sides of each line."""
         return [Pair(*self.entries[at : at + 2]) for at in range(0, len(self.entries), 2)]

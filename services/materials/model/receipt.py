@@ -1,7 +1,6 @@
 """Expected receipts, receipts, inspection lots and put-away tasks: goods that come in (MAT-95 .. MAT-101)."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 
 from plantops.materials.v1 import events_pb2 as events
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import FailedPrecondition, FieldInvalid
@@ -192,6 +191,7 @@ class ReceiptLine(Table, table=True):
     entered_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     factor_numerator: int = Field(default=1, sa_type=BigInteger, nullable=False)
     factor_denominator: int = Field(default=1, sa_type=BigInteger, nullable=False)
+    serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
 
     @property
     def entered(self) -> Entered | None:
@@ -263,122 +263,8 @@ def _lines(message: Any, lines: Iterable[ReceiptLine], final: Collection[int] = 
             receipt_line=row.line, purchase_order=row.purchase_order, order_line=row.order_line,
             schedule_line=row.schedule_line, item=row.item, quantity=quantity(row.quantity, row.unit_code),
             order_quantity=quantity(row.order_quantity, row.order_quantity_unit_code), lot=row.lot,
-            status=row.status.value, final=row.line in final,
+            status=row.status.value, final=row.line in final, serials=row.serials,
         )  # fmt: skip
-
-
-class LotState(StrEnum):
-    CREATED = "CREATED"
-    PARTLY_DECIDED = "PARTLY_DECIDED"
-    DECIDED = "DECIDED"
-    CANCELLED = "CANCELLED"
-
-
-OPEN_LOTS = (LotState.CREATED, LotState.PARTLY_DECIDED)
-
-
-class Outcome(StrEnum):
-    UNRESTRICTED = "UNRESTRICTED"
-    BLOCKED = "BLOCKED"
-    SCRAP = "SCRAP"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What is decided on a part of an inspection lot; `second` is its second quantity, None without catch weight."""
-
-    outcome: Outcome
-    quantity: Decimal
-    note: str
-    entered: Entered
-    second: Decimal | None = None
-
-
-class InspectionLot(Resource, table=True):
-    """Goods that wait for a usage decision."""
-
-    __tablename__ = "inspection_lot"
-    COLLECTION: ClassVar[str] = "inspectionLots"
-    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
-        {
-            (LotState.CREATED, LotState.PARTLY_DECIDED),
-            (LotState.CREATED, LotState.DECIDED),
-            (LotState.PARTLY_DECIDED, LotState.DECIDED),
-            (LotState.CREATED, LotState.CANCELLED),
-        }
-    )
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "supplier", "state", "receipt", "purchase_order"})
-    __table_args__ = (
-        Index("ix_inspection_lot_site", "site", "name"),
-        *listed("inspection_lot", "item", "supplier", "state", "purchase_order"),
-        CheckConstraint("decided >= 0 and decided <= quantity", name="decided"),
-    )
-
-    item: str = Field(sa_type=Text)
-    lot: str = Field(default="", sa_type=Text, nullable=False)
-    location: str = Field(sa_type=Text)
-    receipt: str = Field(sa_type=Text, sa_column_args=[ForeignKey("receipt.name")], index=True)
-    receipt_line: int
-    purchase_order: str = Field(default="", sa_type=Text, nullable=False)
-    order_line: int = Field(default=0, nullable=False)
-    supplier: str = Field(sa_type=Text)
-    quantity: Decimal = Field(sa_type=Numeric(20, 6))
-    decided: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
-    unit_code: str = Field(sa_type=Text)
-    second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
-    second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
-    second_decided: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
-    second_decided_unit_code: str = Field(default="", sa_type=Text, nullable=False)
-    state: LotState = Field(default=LotState.CREATED, sa_type=enum_text(LotState), nullable=False)
-    splits: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
-
-    def decide(self, parts: Sequence[Part], by: str, at: datetime) -> events.InspectionDecided:
-        """Decide on parts; the sum may not pass the lot's quantity and closes it (MAT-202).
-
-        Of catch weight both quantities are split, and the last part takes what is left of both (MAT-9).
-        """
-        if self.state not in OPEN_LOTS:
-            self.move(LotState.DECIDED)
-        total = sum((part.quantity for part in parts), ZERO)
-        if any(part.quantity <= 0 for part in parts):
-            raise FieldInvalid(field="splits.quantity.value", rule="must be more than 0")
-        if self.decided + total > self.quantity:
-            left = canonical(self.quantity - self.decided)
-            raise FieldInvalid(field="splits", rule=f"sum to more than the {left} left", value=canonical(total))
-        self._weigh(parts, last=self.decided + total == self.quantity)
-        self.decided += total
-        wanted = LotState.DECIDED if self.decided == self.quantity else LotState.PARTLY_DECIDED
-        if self.state is not wanted:
-            self.move(wanted)
-        message = events.InspectionDecided(
-            item=self.item, lot=self.lot, receipt=self.receipt, receipt_line=self.receipt_line,
-            purchase_order=self.purchase_order, order_line=self.order_line, supplier=self.supplier,
-        )  # fmt: skip
-        added = []
-        for part in parts:
-            message.splits.add(outcome=part.outcome.value, quantity=quantity(part.quantity, self.unit_code))
-            kept: dict[str, Any] = {
-                "outcome": part.outcome.value, "note": part.note, "person": by,
-                "quantity": {"value": canonical(part.quantity), "unit_code": self.unit_code},
-                "decide_time": at.isoformat().replace("+00:00", "Z"),
-            }  # fmt: skip
-            if part.second is not None:
-                unit_code = self.second_quantity_unit_code
-                kept["second_quantity"] = {"value": canonical(part.second), "unit_code": unit_code}
-            added.append(kept)
-        self.splits = [*self.splits, *added]
-        return self.event(message)
-
-    def _weigh(self, parts: Sequence[Part], last: bool) -> None:
-        """Count the second quantities of parts."""
-        if self.second_quantity is None:
-            return
-        total = sum((part.second or ZERO for part in parts), ZERO)
-        left = self.second_quantity - (self.second_decided or ZERO)
-        if total > left or (last and total != left):
-            rule = f"sum to another second quantity than the {canonical(left)} {self.second_quantity_unit_code} left"
-            raise FieldInvalid(field="splits", rule=rule, value=canonical(total))
-        self.second_decided = (self.second_decided or ZERO) + total
 
 
 class TaskState(StrEnum):
@@ -416,3 +302,4 @@ class PutAwayTask(Resource, table=True):
     second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     state: TaskState = Field(default=TaskState.READY, sa_type=enum_text(TaskState), nullable=False)
+    serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]

@@ -1,6 +1,6 @@
 """Reservations: claims on stock that cannot over-allocate or drift (MAT-70 .. MAT-79)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -52,6 +52,12 @@ class NothingIssued(FailedPrecondition):
     text = "{reservation} has {issued} {unit_code} of lot {lot} handed out; {asked} cannot come back."
 
 
+class SerialNotIssued(FailedPrecondition):
+    """A serial that was not handed out for the reservation, or came back already, does not come back (MAT-16)."""
+
+    text = "{serial} was not handed out for {reservation}."
+
+
 class LotExpired(FailedPrecondition):
     """The last usable day of the lot has passed (MAT-86)."""
 
@@ -89,6 +95,7 @@ class Allocation(Table, table=True):
     lot: str = Field(default="", sa_type=Text, nullable=False)
     quantity: Decimal = Field(sa_type=Numeric(20, 6))
     unit_code: str = Field(sa_type=Text)
+    serial: str = Field(default="", sa_type=Text, nullable=False)
 
 
 class Reservation(Resource, table=True):
@@ -140,7 +147,7 @@ class Reservation(Resource, table=True):
         """What is neither issued, allocated nor given back."""
         return self.requested - self.issued - self.allocated - self.released
 
-    def took(self, balance: str, location: str, lot: str, amount: Decimal) -> None:
+    def took(self, balance: str, location: str, lot: str, amount: Decimal, serial: str = "") -> None:
         """Note stock that was taken in the balance."""
         row = next((row for row in self.allocations if row.balance == balance), None)
         if row is None:
@@ -152,6 +159,7 @@ class Reservation(Resource, table=True):
                     lot=lot,
                     quantity=amount,
                     unit_code=self.unit_code,
+                    serial=serial,
                 )
             )
         else:
@@ -190,7 +198,9 @@ class Reservation(Resource, table=True):
             quantity=quantity(self.allocated, self.unit_code),
         )  # fmt: skip
         for row in self.allocations:
-            message.allocations.add(location=row.location, lot=row.lot, quantity=quantity(row.quantity, self.unit_code))
+            message.allocations.add(
+                location=row.location, lot=row.lot, quantity=quantity(row.quantity, self.unit_code), serial=row.serial
+            )
         return self.event(message)
 
     def told_short(self) -> events.ReservationShort:
@@ -207,15 +217,15 @@ class Reservation(Resource, table=True):
             message.expected_date.CopyFrom(date_message(self.expected_date))
         return self.event(message)
 
-    def issue(self, taken: Allocation, posting: Posting) -> events.ReservationIssued:
-        """Handed out of an allocation by a movement; ISSUED when all is."""
-        amount = posting.line.quantity
-        self.issued += amount
-        self.gave(taken, amount)
-        self.issued_value += posting.line.cost or ZERO
+    def issue(self, taken: Sequence[tuple[Allocation, Decimal]], posting: Posting) -> events.ReservationIssued:
+        """Handed out of allocations by a movement; ISSUED when all is."""
+        for row, amount in taken:
+            self.issued += amount
+            self.gave(row, amount)
+        self.issued_value += posting.worth
         if self.issued + self.released >= self.requested:
             self.move(State.ISSUED)
-        return self._issued(amount, posting)
+        return self._issued(posting, 1)
 
     def worth(self, amount: Decimal, digits: int) -> Decimal:
         """Value of a part of what was handed out (MAT-46)."""
@@ -223,21 +233,21 @@ class Reservation(Resource, table=True):
 
     def bring_back(self, posting: Posting) -> events.ReservationIssued:
         """Brought back by a movement, at the value it was handed out with; the demand needs it no more."""
-        line = posting.line
-        self.issued -= line.quantity
-        self.issued_value -= line.cost or ZERO
-        self.released += line.quantity
-        return self._issued(-line.quantity, posting)
+        amount = sum((line.quantity for line in posting.lines), ZERO)
+        self.issued -= amount
+        self.issued_value -= posting.worth
+        self.released += amount
+        return self._issued(posting, -1)
 
-    def _issued(self, amount: Decimal, posting: Posting) -> events.ReservationIssued:
-        line = posting.line
+    def _issued(self, posting: Posting, sign: int) -> events.ReservationIssued:
+        amount = sum((line.quantity for line in posting.lines), ZERO) * sign
         message = events.ReservationIssued(
             work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
-            quantity=quantity(amount, self.unit_code), movement=posting.name, lot=line.lot,
+            quantity=quantity(amount, self.unit_code), movement=posting.name, lot=posting.lines[0].lot,
+            serials=[line.serial for line in posting.lines if line.serial],
         )  # fmt: skip
-        if line.cost is not None and posting.currency_code:
-            cost = line.cost if amount > 0 else -line.cost
-            message.cost.CopyFrom(money(cost, posting.currency_code))
+        if posting.currency_code and all(line.cost is not None for line in posting.lines):
+            message.cost.CopyFrom(money(posting.worth * sign, posting.currency_code))
         return self.event(message)
 
     def release(self, reason: str, by: str) -> events.ReservationReleased:
@@ -262,14 +272,14 @@ class Reservation(Resource, table=True):
 _CANDIDATES = text("""
     select b.item, b.name, b.location, b.lot, b.on_hand - b.reserved as free, b.unit_code, lot.expire_date,
            lot.first_receipt_time, l.path_order,
-           coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days
+           coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days, b.serial
     from balance b
     join location l on l.name = b.location and not l.blocked
     join item i on i.name = b.item
     left join item_settings s on s.site = b.site and s.item = b.item
     left join lot on lot.name = b.lot
     where b.site = :site and b.item = any(cast(:items as text[])) and b.status = 'UNRESTRICTED' and not b.virtual
-      and b.on_hand > b.reserved
+      and b.on_hand > b.reserved and b.handling_unit = '' and b.owner = '' and b.project = ''
 """)
 _LIFE_DAYS = text("""
     select i.name, coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days
@@ -277,10 +287,15 @@ _LIFE_DAYS = text("""
     where i.name = any(cast(:items as text[]))
 """)
 _TAKE = text("""
-    update balance set reserved = reserved + :amount, update_time = now()
-    where name = :name and on_hand - reserved >= :amount returning 1
+    update balance b set reserved = b.reserved + t.amount, update_time = now()
+    from unnest(cast(:names as text[]), cast(:amounts as numeric[])) as t(name, amount)
+    where b.name = t.name and b.on_hand - b.reserved >= t.amount returning b.name
 """)
-_GIVE = text("update balance set reserved = reserved - :amount, update_time = now() where name = :name")
+_GIVE = text("""
+    update balance b set reserved = b.reserved - t.amount, update_time = now()
+    from unnest(cast(:names as text[]), cast(:amounts as numeric[])) as t(name, amount)
+    where b.name = t.name
+""")
 
 
 async def candidates(unit: Unit, site: str, items: Iterable[str]) -> dict[str, list[Candidate]]:
@@ -290,7 +305,7 @@ async def candidates(unit: Unit, site: str, items: Iterable[str]) -> dict[str, l
         found.setdefault(row.item, []).append(
             Candidate(
                 row.name, row.location, row.lot, row.free, row.unit_code, row.expire_date, row.first_receipt_time,
-                row.path_order, row.life_days,
+                row.path_order, row.life_days, row.serial,
             )
         )  # fmt: skip
     return found
@@ -303,20 +318,44 @@ async def life_days(unit: Unit, site: str, items: Iterable[str]) -> dict[str, in
 
 
 async def allocate(unit: Unit, row: Reservation, free: list[Candidate], fact: SiteFact) -> None:
-    """Take free stock, each row by a guarded update (MAT-70); `free` keeps what is left of it."""
+    """Take free stock, each row guarded (MAT-70), with one statement; `free` keeps what is left of it."""
     fitting = [candidate for candidate in free if candidate.unit_code == row.unit_code]
-    for candidate, amount in rule.plan(fitting, row.missing, row.needed_on(fact, unit.now)):
-        taken = await unit.execute(_TAKE, {"name": candidate.balance, "amount": amount})
-        if taken.first() is not None:
+    plan = rule.plan(fitting, row.missing, row.needed_on(fact, unit.now))
+    taken = await take(unit, {candidate.balance: amount for candidate, amount in plan})
+    for candidate, amount in plan:
+        if candidate.balance in taken:
             candidate.free -= amount
-            row.took(candidate.balance, candidate.location, candidate.lot, amount)
+            row.took(candidate.balance, candidate.location, candidate.lot, amount, candidate.serial)
+
+
+async def take(unit: Unit, amounts: Mapping[str, Decimal]) -> set[str]:
+    """Raise what is reserved of balances; gives those that had so much free (MAT-70)."""
+    if not amounts:
+        return set()
+    names = sorted(amounts)
+    rows = await unit.execute(_TAKE, {"names": names, "amounts": [amounts[name] for name in names]})
+    return {row.name for row in rows}
+
+
+async def give(unit: Unit, amounts: Mapping[str, Decimal]) -> None:
+    """Lower what is reserved of balances."""
+    names = sorted(amounts)
+    if names:
+        await unit.execute(_GIVE, {"names": names, "amounts": [amounts[name] for name in names]})
 
 
 async def give_back(unit: Unit, row: Reservation) -> None:
     """Give all allocations back to their balances."""
-    for allocation in sorted(row.allocations, key=lambda allocation: allocation.balance):
-        await unit.execute(_GIVE, {"name": allocation.balance, "amount": allocation.quantity})
+    rows = list(row.allocations)
+    await give(unit, {allocation.balance: allocation.quantity for allocation in rows})
+    for allocation in rows:
         row.gave(allocation, allocation.quantity)
+
+
+def turn(row: Reservation) -> tuple[int, bool, float, datetime, str]:
+    """Whose claim comes first: priority, need, age, name (MAT-78)."""
+    need = row.need_time.timestamp() if row.need_time is not None else 0.0
+    return row.priority, row.need_time is None, need, row.create_time, row.name
 
 
 async def waiting(unit: Unit, site: str, items: Iterable[str]) -> list[Reservation]:

@@ -92,6 +92,20 @@ async def claim(unit: Unit, row: Reservation) -> None:
     await unit.flush()
 
 
+async def claim_anew(unit: Unit, site: str, rows: Sequence[Reservation], cause: str) -> None:
+    """Give back what reservations hold and claim it again, in the order of their claim; then serve who waits.
+
+    The caller holds the items.
+    """
+    for row in rows:
+        await reservation.give_back(unit, row)
+        row.cause = cause
+    await unit.flush()
+    for row in sorted(rows, key=reservation.turn):
+        await claim(unit, row)
+    await serve(unit, site, {row.item for row in rows})
+
+
 async def uncover(unit: Unit, site: str, items: Iterable[str], order: str, cause: str) -> None:
     """What an order was to bring will not come: who waited for it is open again, policies are asked (MAT-169).
 

@@ -24,6 +24,7 @@ class Candidate:
     received: datetime | None = None
     path: int = 0
     life_days: int = 0
+    serial: str = ""
 
     def usable(self, day: date) -> bool:
         """Whether it may be used on a day, with life left; the expiry date is the last usable one (MAT-86, 87)."""

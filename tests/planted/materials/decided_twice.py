@@ -1,10 +1,10 @@
 """A lot that is decided may be decided again."""
 
-from services.materials.model import receipt
+from services.materials.model import inspection
 from tests.planted.planting import replace
 
 RULE = "MAT-202"
 
 
 def plant() -> None:
-    replace(receipt, "OPEN_LOTS", tuple(receipt.LotState))
+    replace(inspection, "OPEN_LOTS", tuple(inspection.LotState))

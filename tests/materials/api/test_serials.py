@@ -1,0 +1,490 @@
+"""Serials through the api: their identity, where they are, how they leave and come back."""
+
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from plantops.materials.v1 import (
+    chain_pb2,
+    inspections_pb2,
+    movements_pb2,
+    receipts_pb2,
+    reservations_pb2,
+    serials_pb2,
+    tasks_pb2,
+)
+
+from tests.materials.builders import (
+    SITE,
+    arrived,
+    at,
+    balances,
+    batch,
+    call,
+    check,
+    claim_of,
+    contents,
+    counted,
+    eur,
+    expected,
+    fresh,
+    item,
+    lot,
+    movement,
+    position,
+    q,
+    reason,
+    received,
+    reserved,
+    scanned,
+    told,
+    worth,
+)
+from tests.materials.serials import move, moving, opened, serial, serials, stand, steps, tool
+from tests.plant import Refused
+from tests.world import Plant
+
+
+async def refusal(plant: Plant, request: Any, person: str = "stella") -> Refused:
+    """How a request is refused; nothing is changed by it."""
+    before = contents(plant)
+    with pytest.raises(Refused) as refused:
+        await call(plant, person, request)
+    assert contents(plant) == before
+    return refused.value
+
+
+async def reverse(plant: Plant, name: str) -> Any:
+    return await call(plant, "stella", movements_pb2.ReverseMovementRequest(name=name, reason="wrong"))
+
+
+# --- identity -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MAT-15")
+async def test_a_serial_number_is_given_once_for_an_item_and_again_for_another(store: Plant) -> None:
+    one, other = await tool(store), await tool(store)
+    number = fresh("S")
+    first, second = await serial(store, one, number), await serial(store, other, number)
+    assert first != second
+    refused = await refusal(
+        store, serials_pb2.CreateSerialRequest(parent=one, serial=serials_pb2.Serial(number=number)), "sam"
+    )
+    assert (refused.code, refused.reason) == ("ALREADY_EXISTS", "RESOURCE_EXISTS")
+    listed = await store("vic", serials_pb2.ListSerialsRequest(parent="items/-", filter=f'number = "{number}"'))
+    assert [row.name for row in listed.serials] == sorted([first, second])
+    mine = await store("vic", serials_pb2.ListSerialsRequest(parent=one))
+    assert [(row.name, row.item, row.number) for row in mine.serials] == [(first, one, number)]
+
+
+@pytest.mark.rule("MAT-12")
+async def test_serial_numbers_differ_by_case_and_not_by_the_way_a_letter_is_written(store: Plant) -> None:
+    name = await tool(store)
+    await serial(store, name, "Ä 01")
+    await serial(store, name, "ä 01")
+    await serial(store, name, "Ä 1")
+    refused = await refusal(
+        store, serials_pb2.CreateSerialRequest(parent=name, serial=serials_pb2.Serial(number="A\u0308 01")), "sam"
+    )
+    assert refused.code == "ALREADY_EXISTS"
+
+
+async def test_a_serial_needs_a_lot_exactly_where_the_item_has_lots(store: Plant) -> None:
+    plain, both, none = await tool(store), await tool(store, "LOT_AND_SERIAL"), await item(store)
+    mine, foreign = await lot(store, both), await lot(store, await item(store, tracking="LOT"))
+    for parent, given, field in (
+        (none, "", "parent"), (plain, mine, "serial.lot"), (both, "", "serial.lot"), (both, foreign, "serial.lot"),
+        (both, f"{both}/lots/nothing", "serial.lot"),
+    ):  # fmt: skip
+        row = serials_pb2.Serial(number=fresh("S"), lot=given)
+        refused = await refusal(store, serials_pb2.CreateSerialRequest(parent=parent, serial=row), "sam")
+        assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
+    made = await store("vic", serials_pb2.GetSerialRequest(name=await serial(store, both, lot=mine)))
+    assert (made.lot, made.location, made.left_by) == (mine, "", "")
+    listed = await store("vic", serials_pb2.ListSerialsRequest(parent=both, filter=f'lot = "{mine}"'))
+    assert [row.name for row in listed.serials] == [made.name]
+
+
+@pytest.mark.rule("MAT-11")
+async def test_a_bare_number_that_fits_several_gives_them_all(store: Plant) -> None:
+    number = fresh("SAME")
+    tools = [await tool(store), await tool(store), await tool(store, "LOT_AND_SERIAL")]
+    batch_lot = await lot(store, tools[2], number)
+    names = [await serial(store, one, number) for one in tools[:2]]
+    names.append(await serial(store, tools[2], number, lot=batch_lot))
+    found = await store("sam", chain_pb2.LookupMaterialsCodeRequest(parent=SITE, code=number))
+    assert [row.resource for row in found.matches if row.kind == "serial"] == sorted(names)
+    assert [row.resource for row in found.matches if row.kind == "lot"] == [batch_lot]
+
+
+# --- movements by hand ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MAT-16")
+async def test_a_serial_is_in_one_place_and_says_how_it_left(store: Plant) -> None:
+    name = await tool(store)
+    (one,) = await serials(store, name, 1)
+    assert await stand(store, one) == ("", "", "")
+    what = movement("OPENING", name, 1, to_location=at("shelf"), serial=one)
+    came = await call(store, "stella", movements_pb2.CreateMovementRequest(parent=SITE, movement=what))
+    assert (came.serial, [entry.serial for entry in came.entries]) == (one, [one, one])
+    assert await stand(store, one) == ("shelf", "UNRESTRICTED", "")
+    await move(store, "MOVE", name, [one], from_location=at("shelf"), to_location=at("bin"))
+    await move(store, "STATUS_CHANGE", name, [one], from_location=at("bin"), to_status="BLOCKED")
+    assert await stand(store, one) == ("bin", "BLOCKED", "")
+    gone = await move(store, "SCRAP", name, [one], from_location=at("bin"), from_status="BLOCKED")
+    assert await stand(store, one) == ("", "", gone.name)
+
+
+@pytest.mark.rule("MAT-16")
+async def test_many_serials_make_one_movement_or_none(store: Plant) -> None:
+    name = await tool(store, standard_cost=eur(10))
+    names = await serials(store, name, 3)
+    came = await opened(store, name, names)
+    assert [entry.serial for entry in came.entries[::2]] == names
+    assert {entry.quantity.value for entry in came.entries} == {"-1", "1"}
+    assert worth(store, name) == (D(3), D(30), D(0))
+    fourth = await serial(store, name)
+    refused = await refusal(
+        store, moving("MOVE", name, [*names, fourth], from_location=at("shelf"), to_location=at("bin"))
+    )
+    assert (refused.reason, refused.metadata["asked"]) == ("NOT_ENOUGH_STOCK", "1")
+    await move(store, "MOVE", name, names, from_location=at("shelf"), to_location=at("bin"))
+    assert [(await stand(store, one))[0] for one in names] == ["bin"] * 3
+
+
+async def test_serials_are_named_exactly_where_the_item_wants_them(store: Plant) -> None:
+    name, plain, both = await tool(store), await item(store), await tool(store, "LOT_AND_SERIAL")
+    one, two = await serials(store, name, 2)
+    mine, other = await lot(store, both), await lot(store, both)
+    lotted = await serial(store, both, lot=mine)
+    foreign = await serial(store, await tool(store))
+    shelf = {"to_location": at("shelf")}
+    twice = moving("OPENING", name, [one], **shelf)
+    twice.movement.serial = one
+    more = moving("OPENING", name, [one, two], **shelf)
+    more.movement.quantity.value = "1"
+    for request, field in (
+        (moving("OPENING", plain, [one], **shelf), "serials"),
+        (movements_pb2.CreateMovementRequest(parent=SITE, movement=movement("OPENING", name, 1, **shelf)),
+         "movement.serial"),
+        (moving("OPENING", name, [one, one], **shelf), "serials"),
+        (moving("OPENING", name, [foreign], **shelf), "serials"),
+        (moving("OPENING", name, [f"{name}/serials/nothing"], **shelf), "serials"),
+        (moving("OPENING", both, [lotted], lot=other, **shelf), "serials"),
+        (moving("OPENING", both, [lotted], **shelf), "movement.lot"),
+        (twice, "serials"), (more, "serials"),
+    ):  # fmt: skip
+        refused = await refusal(store, request)
+        assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field]), request
+    await opened(store, both, [lotted], lot=mine)
+    assert (await stand(store, lotted))[0] == "shelf"
+
+
+@pytest.mark.rule("MAT-16")
+async def test_a_serial_comes_in_once_and_the_same_number_on_another_item_too(store: Plant) -> None:
+    one, other = await tool(store), await tool(store)
+    number = fresh("S")
+    mine, others = await serial(store, one, number), await serial(store, other, number)
+    await opened(store, one, [mine])
+    for kind in ("OPENING", "ADJUST"):
+        refused = await refusal(store, moving(kind, one, [mine], to_location=at("bin")))
+        assert (refused.code, refused.reason) == ("ALREADY_EXISTS", "SERIAL_EXISTS")
+        assert (refused.metadata["serial"], refused.metadata["in_the_way"]) == (mine, at("shelf"))
+    await opened(store, other, [others])
+    assert (await stand(store, others))[0] == "shelf"
+
+
+@pytest.mark.rule("MAT-16")
+async def test_a_lost_serial_comes_back_by_the_gain_that_names_the_loss_alone(store: Plant) -> None:
+    name = await tool(store)
+    one, two, new = await serials(store, name, 3)
+    await opened(store, name, [one, two])
+    loss = await move(store, "ADJUST", name, [one], from_location=at("shelf"))
+    later = await move(store, "ADJUST", name, [two], from_location=at("shelf"))
+    gain = {"to_location": at("bin")}
+    for kind in ("OPENING", "ADJUST"):
+        refused = await refusal(store, moving(kind, name, [one], **gain))
+        assert (refused.code, refused.reason) == ("ALREADY_EXISTS", "SERIAL_EXISTS")
+        assert refused.metadata["in_the_way"] == loss.name
+    wrong = await refusal(store, moving("ADJUST", name, [one], returns=later.name, **gain))
+    assert (wrong.reason, wrong.metadata["in_the_way"]) == ("SERIAL_EXISTS", loss.name)
+    for request in (
+        moving("OPENING", name, [one], returns=loss.name, **gain),
+        moving("ADJUST", name, [new], returns=loss.name, **gain),
+        moving("ADJUST", name, [one], returns=f"{SITE}/movements/nothing", **gain),
+        moving("ADJUST", name, [two], returns=loss.name, from_location=at("shelf")),
+    ):
+        refused = await refusal(store, request)
+        assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["movement.returns"]), request
+    back = await move(store, "ADJUST", name, [one], returns=loss.name, **gain)
+    assert (back.returns, await stand(store, one)) == (loss.name, ("bin", "UNRESTRICTED", ""))
+    with pytest.raises(Refused) as again:
+        await move(store, "ADJUST", name, [one], returns=loss.name, **gain)
+    assert again.value.reason in ("SERIAL_EXISTS", "FIELD_INVALID")
+
+
+@pytest.mark.rule("MAT-16")
+@pytest.mark.rule("MAT-47")
+async def test_a_reversal_brings_a_serial_back_and_undoes_an_entrance(store: Plant) -> None:
+    name = await tool(store)
+    (one,) = await serials(store, name, 1)
+    came = await opened(store, name, [one])
+    gone = await move(store, "SCRAP", name, [one], from_location=at("shelf"))
+    back = await reverse(store, gone.name)
+    assert (back.reverses, await stand(store, one)) == (gone.name, ("shelf", "UNRESTRICTED", ""))
+    await move(store, "MOVE", name, [one], from_location=at("shelf"), to_location=at("bin"))
+    refused = await refusal(store, movements_pb2.ReverseMovementRequest(name=came.name, reason="wrong"))
+    assert refused.reason == "STOCK_MOVED_ON"
+    await move(store, "MOVE", name, [one], from_location=at("bin"), to_location=at("shelf"))
+    await reverse(store, came.name)
+    assert await stand(store, one) == ("", "", "")
+    await opened(store, name, [one], "bin")
+    lost = await move(store, "ADJUST", name, [one], from_location=at("bin"))
+    await move(store, "ADJUST", name, [one], to_location=at("shelf"), returns=lost.name)
+    found = await refusal(store, movements_pb2.ReverseMovementRequest(name=lost.name, reason="it was there"))
+    assert (found.reason, found.metadata["in_the_way"]) == ("STOCK_MOVED_ON", at("shelf"))
+
+
+@pytest.mark.rule("MAT-16")
+async def test_the_history_of_a_serial_is_never_overwritten_and_is_read_in_pages(store: Plant) -> None:
+    name = await tool(store)
+    one, two = await serials(store, name, 2)
+    await opened(store, name, [one, two])
+    await move(store, "MOVE", name, [one, two], from_location=at("shelf"), to_location=at("bin"))
+    lost = await move(store, "ADJUST", name, [one], from_location=at("bin"))
+    before = await steps(store, one)
+    await move(store, "ADJUST", name, [one], to_location=at("shelf"), returns=lost.name)
+    whole = await steps(store, one)
+    assert whole[:3] == before
+    ways = [(step.kind, *(end.rsplit("/", 1)[-1] for end in (step.from_location, step.to_location))) for step in whole]
+    assert ways == [
+        ("OPENING", "v-opening", "shelf"), ("MOVE", "shelf", "bin"), ("ADJUST", "bin", "v-adjustment"),
+        ("ADJUST", "v-adjustment", "shelf"),
+    ]  # fmt: skip
+    assert [step.returns for step in whole] == ["", "", "", lost.name]
+    assert {(step.actor, step.to_status) for step in whole} == {("people/stella", "UNRESTRICTED")}
+    assert await steps(store, one, 1) == whole
+    page = await store("vic", serials_pb2.GetSerialHistoryRequest(name=one, page_size=1))
+    with pytest.raises(Refused) as foreign:
+        await store("vic", serials_pb2.GetSerialHistoryRequest(name=two, page_token=page.next_page_token))
+    assert foreign.value.fields == ["page_token"]
+
+
+@pytest.mark.rule("MAT-16")
+@pytest.mark.rule("MAT-50")
+async def test_a_batch_refuses_the_serial_that_is_in_and_posts_the_others(store: Plant) -> None:
+    name = await tool(store)
+    one, two = await serials(store, name, 2)
+    whats = [movement("OPENING", name, 1, to_location=at("shelf"), serial=which) for which in (one, one, two)]
+    outcomes = await batch(store, whats)
+    assert [reason(outcome) for outcome in outcomes] == ["", "SERIAL_EXISTS", ""]
+
+
+# --- receipts, inspection, put-away ---------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MAT-97")
+async def test_scanned_serials_are_received_inspected_put_away_and_claimed(store: Plant) -> None:
+    name = await tool(store, inspect_receipts=True)
+    await expected(store, name, 3, price=eur(3, 33))
+    known = await serial(store, name, "K-1")
+    posted = await received(store, scanned(name, 3, serial_numbers=["K-1", "K-2", "K-3"]))
+    (line,) = posted.lines
+    assert known in line.serials
+    assert len(line.serials) == 3
+    after = [await stand(store, one) for one in line.serials]
+    assert after == [("dock", "INSPECTION", "")] * 3
+    assert worth(store, name) == (D(3), D("9.99"), D(0))
+    (event,) = told(store, "ReceiptPosted")[-1:]
+    assert list(event.lines[0].serials) == list(line.serials)
+    (moved,) = [one for one in told(store, "MovementPosted") if one.movement == line.movement]
+    assert len(moved.entries) == 6
+    good, bad, waits = line.serials
+    Split = inspections_pb2.InspectionLot.Split
+    for serial_names, value in (([], 1), ([good], 2), ([good, good], 2), ([await serial(store, name)], 1)):
+        split = Split(outcome="UNRESTRICTED", quantity=q(value), serials=serial_names)
+        refused = await refusal(
+            store, inspections_pb2.DecideUsageRequest(name=line.inspection_lot, splits=[split]), "ines"
+        )
+        assert refused.fields == ["splits.serials"]
+    splits = [
+        Split(outcome="UNRESTRICTED", quantity=q(1), serials=[good]),
+        Split(outcome="SCRAP", quantity=q(1), serials=[bad]),
+    ]
+    decided = await store("ines", inspections_pb2.DecideUsageRequest(name=line.inspection_lot, splits=splits))
+    assert [list(split.serials) for split in decided.splits] == [[good], [bad]]
+    assert [(await stand(store, one))[1] for one in (good, bad, waits)] == ["UNRESTRICTED", "", "INSPECTION"]
+    again = Split(outcome="UNRESTRICTED", quantity=q(1), serials=[good])
+    refused = await refusal(store, inspections_pb2.DecideUsageRequest(name=line.inspection_lot, splits=[again]), "ines")
+    assert refused.fields == ["splits.serials"]
+    claim = await reserved(store, name, 1)
+    assert [taken.serial for taken in claim.allocations] == [good]
+    listed = await store("vic", tasks_pb2.ListPutAwayTasksRequest(parent=SITE, filter=f'receipt = "{posted.name}"'))
+    ready = {
+        tuple(task.serials): task.name for task in listed.put_away_tasks if task.state == tasks_pb2.PutAwayTask.READY
+    }
+    assert set(ready) == {(good,), (waits,)}
+    for task in ready.values():
+        await store("sam", tasks_pb2.ConfirmPutAwayRequest(name=task, location=at("shelf")))
+    assert [(await stand(store, one))[0] for one in (good, waits)] == ["shelf", "shelf"]
+    row = await claim_of(store, claim.work_order)
+    assert [(taken.serial, taken.location) for taken in row.allocations] == [(good, at("shelf"))]
+
+
+@pytest.mark.rule("MAT-16")
+async def test_serials_are_counted_in_exactly_once(store: Plant) -> None:
+    name, plain, both = await tool(store), await item(store), await tool(store, "LOT_AND_SERIAL")
+    for one in (name, plain, both):
+        await expected(store, one, 9)
+    stocked, gone = await serial(store, name, "IN"), await serial(store, name, "GONE")
+    await opened(store, name, [stocked, gone])
+    left = await move(store, "SCRAP", name, [gone], from_location=at("shelf"))
+    first = await received(store, scanned(both, 1, lot_number="L-1", serial_numbers=["B-1"]))
+    receipt = await arrived(store)
+    outcomes = await counted(
+        store, receipt.name,
+        scanned(name, 2, serial_numbers=["A", "A"]),
+        scanned(name, 2, serial_numbers=["A"]),
+        scanned(name, 1),
+        scanned(plain, 1, serial_numbers=["A"]),
+        scanned(name, 1, serial_numbers=[""]),
+        scanned(name, 2, serial_numbers=["A", "IN"]),
+        scanned(name, 1, serial_numbers=["GONE"]),
+        scanned(both, 1, lot_number="L-2", serial_numbers=["B-1"]),
+        scanned(name, 2, serial_numbers=["A", "B"]),
+        scanned(name, 1, serial_numbers=["A"]),
+        scanned(both, 1, lot_number="L-2", serial_numbers=["B-2"]),
+    )  # fmt: skip
+    assert [reason(outcome) for outcome in outcomes] == [
+        *["FIELD_INVALID"] * 5, "SERIAL_EXISTS", "SERIAL_EXISTS", "FIELD_INVALID", "", "FIELD_INVALID", "",
+    ]  # fmt: skip
+    assert (at("shelf") in outcomes[5].status.message, left.name in outcomes[6].status.message) == (True, True)
+    assert len((await store("vic", receipts_pb2.GetReceiptRequest(name=receipt.name))).lines) == 2
+    assert first.lines[0].lot != ""
+
+
+@pytest.mark.rule("MAT-99")
+async def test_a_reversed_receipt_takes_its_serials_back_and_they_may_come_again(store: Plant) -> None:
+    name = await tool(store)
+    await expected(store, name, 2, price=eur(5))
+    posted = await received(store, scanned(name, 2, serial_numbers=["R-1", "R-2"]))
+    one, two = posted.lines[0].serials
+    await store("sam", receipts_pb2.ReverseReceiptRequest(name=posted.name, reason="wrong"))
+    assert [await stand(store, which) for which in (one, two)] == [("", "", "")] * 2
+    assert worth(store, name) == (D(0), D(0), D(0))
+    assert [step.kind for step in await steps(store, one)] == ["RECEIPT", "REVERSAL"]
+    again = await received(store, scanned(name, 2, serial_numbers=["R-1", "R-2"]))
+    assert set(again.lines[0].serials) == {one, two}
+
+
+# --- reservations ---------------------------------------------------------------------------------------------
+
+
+def issuing(name: str, names: list[str], **given: Any) -> reservations_pb2.IssueReservationRequest:
+    return reservations_pb2.IssueReservationRequest(name=name, quantity=q(len(names)), serials=names, **given)
+
+
+def returning(name: str, names: list[str], **given: Any) -> reservations_pb2.ReturnIssueRequest:
+    given.setdefault("location", at("bin"))
+    return reservations_pb2.ReturnIssueRequest(name=name, quantity=q(len(names)), serials=names, **given)
+
+
+@pytest.mark.rule("MAT-79")
+@pytest.mark.rule("MAT-16")
+async def test_claims_name_serials_and_an_issue_takes_what_was_scanned(store: Plant) -> None:
+    name = await tool(store)
+    names = await serials(store, name, 5)
+    await opened(store, name, names[:4])
+    await opened(store, name, names[4:], "bin")
+    claim = await reserved(store, name, 2)
+    other = await reserved(store, name, 1)
+    mine = sorted(taken.serial for taken in claim.allocations)
+    (others,) = [taken.serial for taken in other.allocations]
+    free = next(one for one in names if one not in (*mine, others) and one != names[4])
+    assert len(mine) == 2
+    for request in (
+        issuing(claim.name, [others]), issuing(claim.name, [names[4]]), issuing(claim.name, [*mine, free]),
+        issuing(claim.name, mine[:1], location=at("bin")),
+    ):  # fmt: skip
+        refused = await refusal(store, request, "tina")
+        assert refused.reason == "TOLERANCE_EXCEEDED", request
+    unnamed = reservations_pb2.IssueReservationRequest(name=claim.name, quantity=q(1))
+    assert (await refusal(store, unnamed, "tina")).fields == ["serials"]
+    after = position(store)
+    done = await store("tina", issuing(claim.name, sorted([mine[0], free])))
+    assert (done.state, done.allocations) == (reservations_pb2.Reservation.ISSUED, [])
+    issued, moved = told(store, after=after)
+    assert (sorted(issued.serials), issued.quantity) == (sorted([mine[0], free]), q(2))
+    assert moved.kind == "ISSUE"
+    assert [(await stand(store, one))[2] for one in (mine[0], free)] == [issued.movement] * 2
+    assert (await stand(store, mine[1]))[0] == "shelf"
+    assert sum(taken for _, taken in (await balances_of(store, name)).values()) == 1
+    assert await check(store) == []
+
+
+async def balances_of(plant: Plant, name: str) -> dict[str, tuple[D, D]]:
+    rows = plant.rows(
+        "materials",
+        "select serial, on_hand, reserved from balance where item = %s and not virtual and on_hand > 0",
+        name,
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+@pytest.mark.rule("MAT-48")
+@pytest.mark.rule("MAT-16")
+async def test_issued_serials_come_back_by_the_return_that_names_their_issue(store: Plant) -> None:
+    name = await tool(store, standard_cost=eur(10))
+    names = await serials(store, name, 3)
+    await opened(store, name, names)
+    claim, other = await reserved(store, name, 2), await reserved(store, name, 1)
+    out = [taken.serial for taken in claim.allocations]
+    await store("tina", issuing(claim.name, out))
+    await store("tina", issuing(other.name, [taken.serial for taken in other.allocations]))
+    left_by = (await stand(store, out[0]))[2]
+    refused = await refusal(store, moving("ADJUST", name, out[:1], to_location=at("bin"), returns=left_by))
+    assert refused.fields == ["movement.returns"]
+    foreign = [taken.serial for taken in other.allocations]
+    wrong = await refusal(store, returning(claim.name, foreign), "tina")
+    assert (wrong.code, wrong.reason) == ("FAILED_PRECONDITION", "SERIAL_NOT_ISSUED")
+    assert (wrong.metadata["serial"], wrong.metadata["reservation"]) == (foreign[0], claim.name)
+    back = await store("tina", returning(claim.name, out[:1]))
+    assert back.issued.value == "1"
+    assert (await stand(store, out[0]))[:2] == ("bin", "UNRESTRICTED")
+    assert (await steps(store, out[0]))[-1].returns == left_by
+    again = await refusal(store, returning(claim.name, out[:1]), "tina")
+    assert again.reason == "SERIAL_NOT_ISSUED"
+    assert worth(store, name) == (D(1), D(10), D(0))
+
+
+@pytest.mark.rule("MAT-79")
+async def test_released_serials_are_claimed_by_the_next(store: Plant) -> None:
+    name = await tool(store)
+    names = await serials(store, name, 2)
+    await opened(store, name, names)
+    first = await reserved(store, name, 2)
+    second = await reserved(store, name, 1)
+    assert second.state == reservations_pb2.Reservation.SHORT
+    await store("sam", reservations_pb2.ReleaseReservationRequest(name=first.name, reason="not needed"))
+    row = await claim_of(store, second.work_order)
+    assert (row.state, len(row.allocations)) == (reservations_pb2.Reservation.ALLOCATED, 1)
+    assert row.allocations[0].serial in names
+
+
+async def test_serials_of_two_lots_are_issued_one_lot_after_the_other(store: Plant) -> None:
+    name = await tool(store, "LOT_AND_SERIAL")
+    lots = [await lot(store, name), await lot(store, name)]
+    names = [await serial(store, name, lot=one) for one in lots]
+    for one, which in zip(lots, names, strict=True):
+        await opened(store, name, [which], lot=one)
+    claim = await reserved(store, name, 2)
+    refused = await refusal(store, issuing(claim.name, names), "tina")
+    assert refused.fields == ["serials"]
+    for which in names:
+        claim = await store("tina", issuing(claim.name, [which]))
+    assert claim.state == reservations_pb2.Reservation.ISSUED
+    refused = await refusal(store, returning(claim.name, names), "tina")
+    assert refused.fields == ["serials"]
+    await store("tina", returning(claim.name, names[:1]))
+    assert await balances(store, name) == {("bin", "UNRESTRICTED"): (D(1), D(0))}
