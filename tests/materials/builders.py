@@ -269,16 +269,17 @@ def ordered(
     expected: date | None = None,
     open_quantity: str | int | None = None,
     supplier: str = SUPPLIER,
+    to: str = "shelf",
     **reference: Any,
 ) -> Any:
-    """PurchaseOrderIssued or PurchaseOrderChanged with one line."""
+    """PurchaseOrderIssued or PurchaseOrderChanged with one line, to a place or ("") to none."""
     event = kind(purchase_order=order, number=order, supplier=supplier, currency_code="EUR")
     line = event.lines.add(line=1, kind="STOCK", item=item_name, unit_price=price)
     schedule = line.schedules.add(
         schedule=1, quantity=q(value, unit_code),
         open_quantity=q(value if open_quantity is None else open_quantity, unit_code),
         accept_limit=q(value if limit is None else limit, unit_code), base_numerator=factor[0],
-        base_denominator=factor[1], delivery_location=at("shelf"),
+        base_denominator=factor[1], delivery_location=at(to) if to else "",
     )  # fmt: skip
     if expected is not None:
         schedule.expected_date.CopyFrom(day(expected))

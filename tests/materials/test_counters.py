@@ -29,6 +29,7 @@ from tests.materials.builders import (
     item,
     lot,
     movement,
+    q,
     reason,
     reserved,
     scanned,
@@ -90,12 +91,29 @@ async def test_lines_of_a_receipt_are_counted_in_with_as_many_statements_whateve
     assert counts[2] == counts[30]
 
 
+@pytest.mark.rule("MAT-100")
+async def test_places_for_a_receipt_are_found_with_as_many_statements_whatever_its_lines(
+    store: Plant, statements: Statements
+) -> None:
+    counts = {}
+    for size in (1, 8):
+        names = [await item(store, gross_weight=q(1, "KGM")) for _ in range(size)]
+        for name in names:
+            await expected(store, name, 1, to="")
+        receipt = await arrived(store)
+        await counted(store, receipt.name, *(scanned(name, 1) for name in names))
+        answer = await store("sam", receipts_pb2.PostReceiptRequest(name=receipt.name))
+        assert len(answer.lines) == size
+        counts[size] = len([row for row in statements.with_part("post_to_ledger") if " location" in row])
+    assert counts[1] == counts[8] > 0
+
+
 LISTS: list[tuple[Any, str, int]] = [
     (movements_pb2.ListMovementsRequest(parent=SITE), "FROM movement ", 2),
     (balances_pb2.ListBalancesRequest(parent=SITE), "FROM balance ", 1),
     (items_pb2.ListItemsRequest(), "FROM item ", 1),
     (lots_pb2.ListLotsRequest(parent="items/-"), "FROM lot ", 1),
-    (locations_pb2.ListLocationsRequest(parent=SITE), "FROM location ", 1),
+    (locations_pb2.ListLocationsRequest(parent=SITE), "FROM location ", 2),
     (reservations_pb2.ListReservationsRequest(parent=SITE), "FROM reservation ", 2),
     (receipts_pb2.ListExpectedReceiptsRequest(parent=SITE), "FROM expected_receipt ", 1),
     (receipts_pb2.ListReceiptsRequest(parent=SITE), "FROM receipt ", 2),

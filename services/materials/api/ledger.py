@@ -12,9 +12,9 @@ from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api.postings import Known
 from services.materials.model import ledger, stock
+from services.materials.model import location as locations
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.ledger import NotEnoughStock, Posting, SerialExists, line_of
-from services.materials.model.location import Location
 from services.materials.model.movement import (
     AlreadyReversed,
     Balance,
@@ -75,7 +75,7 @@ class MovementService:
             raise AlreadyReversed(movement=found.name, why="it was reversed before")
         if found.kind in OF_DOCUMENTS or f"/{InspectionLot.COLLECTION}/" in found.source:
             raise BelongsToDocument(movement=found.name, document=found.source)
-        places = await unit.get_many(Location, {entry.location for entry in found.entries}, lock=False)
+        places = await locations.named(unit, {entry.location for entry in found.entries})
         lines = [line_of(pair, places).negated() for pair in reversed(found.lines)]
         posting = Posting.new(
             unit, found.site or "", MovementKind.REVERSAL, *lines, reason_code=request.reason, reverses=found.name,

@@ -88,7 +88,7 @@ class Known:
             (await site_fact(unit, site)).currency_code,
             await unit.get_many(Item, items, lock=False),
             await unit.get_many(Lot, {row.lot for row in rows if row.lot}, lock=False),
-            await unit.get_many(Location, named, lock=False),
+            await locations.named(unit, named),
             await locations.virtuals(unit, site),
             {(lot.item, lot.lot, lot.location): lot.name for lot in waiting},
             await unit.get_many(Serial, {name for request in asked for name in _serials(request)}, lock=False),

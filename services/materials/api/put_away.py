@@ -14,6 +14,7 @@ from services.materials.model.location import Location
 from services.materials.model.movement import Balance, MovementKind, Status
 from services.materials.model.receipt import PutAwayTask, TaskState
 from services.materials.model.reservation import Allocation, Reservation
+from services.materials.rules import check_codes
 
 
 class PutAwayService:
@@ -32,9 +33,9 @@ class PutAwayService:
             raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)
         place.usable()
         if place.check_code and request.check_code != place.check_code:
-            raise FieldInvalid(
-                field="check_code", rule="is not the code on that place's label", value=request.check_code
-            )
+            misread = check_codes.misread(request.check_code)
+            rule = "was misread: its check character is wrong" if misread else "is not the code on that place's label"
+            raise FieldInvalid(field="check_code", rule=rule, value=request.check_code)
         task.move(TaskState.COMPLETED)
         if place.name == task.from_location:
             raise FieldInvalid(field="location", rule="must differ from where the goods are", value=place.name)

@@ -11,7 +11,7 @@ from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api.receipt_lines import Counting
-from services.materials.model import ledger, stock
+from services.materials.model import ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model.inspection import InspectionLot, LotState
 from services.materials.model.item import Item, site_fact
@@ -19,6 +19,7 @@ from services.materials.model.ledger import Line, NotEnoughStock, Posting, by_se
 from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
+from services.materials.model.placing import Wanted
 from services.materials.model.receipt import (
     ExpectedReceipt,
     ExpectedState,
@@ -87,7 +88,7 @@ class ReceiptService:
         for lot in (await unit.get_many(Lot, {row.lot for row in receipt.lines if row.lot})).values():
             lot.first_receipt_time = lot.first_receipt_time or unit.now
         currency = (await site_fact(unit, site)).currency_code
-        postings = []
+        postings, tasks = [], []
         for row in receipt.lines:
             order = expected.get(row.expected_receipt)
             postings.append(
@@ -108,7 +109,8 @@ class ReceiptService:
                 )
             )  # fmt: skip
             row.movement = postings[-1].name
-            _follow_up(unit, receipt, row, order)
+            tasks.append(_follow_up(unit, receipt, row, order))
+        await _propose(unit, site, items, tasks)
         unit.emit(event, correlation=chain, also=chains)
         await stock.move(unit, site, postings)
         return receipt
@@ -169,7 +171,26 @@ def _state(expected: dict[str, ExpectedReceipt], row: ReceiptLine) -> ExpectedSt
     return order.state if order is not None else ExpectedState.OPEN
 
 
-def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedReceipt | None) -> None:
+async def _propose(unit: Unit, site: str, items: dict[str, Item], tasks: Sequence[PutAwayTask]) -> None:
+    """Where goods should go that no order names a place for; no place is said, never a limit passed (MAT-100)."""
+    open_ones = [task for task in tasks if not task.proposed_location]
+    if not open_ones:
+        return
+    wanted = [
+        Wanted.of(
+            items[task.item], task.quantity, lot=task.lot, status=task.status.value, from_location=task.from_location
+        )
+        for task in open_ones
+    ]
+    if len(open_ones) < len(tasks):
+        await unit.flush()  # those with a place count there
+    found = await placing.find(unit, site, wanted, bound_for=[task.from_location for task in open_ones])
+    for task, places in zip(open_ones, found, strict=True):
+        task.no_place_reason = places.why_none
+        task.proposed_location = places.candidates[0][0] if places.candidates else ""
+
+
+def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedReceipt | None) -> PutAwayTask:
     """An inspection lot where goods wait for a decision, and a put-away task (MAT-98)."""
     site = f"sites/{receipt.site}"
     chain = order.chain if order is not None else receipt.chain
@@ -215,3 +236,4 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
         )
     )
     row.put_away_task = task.name
+    return task

@@ -47,6 +47,71 @@ $$;
 
 ALTER FUNCTION public.balance_key(p_site text, p_item text, p_location text, p_lot text, p_status text, p_serial text, p_handling_unit text, p_owner text, p_project text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.capacity_refusal(p public.posting_line, p_site text, p_limits jsonb, OUT outcome text, OUT subject text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  i record;
+  f record;
+begin
+  select x.item_class, x.gross_weight, x.volume into i from item x where x.name = p.item;
+  if not coalesce(p_limits -> 'item_classes' @> to_jsonb(i.item_class), true) then
+    outcome := 'NOT_ALLOWED_HERE';
+    subject := jsonb_build_object('location', p.to_location, 'limit', 'item_classes', 'asked', i.item_class);
+    return;
+  end if;
+
+  select d.* into f
+  from place_content(p_site, array[p.to_location]) h, lateral (values
+    (1, 'items', 'item_mixing', h.item, p.item, true),
+    (2, 'lots', 'lot_mixing', h.lot, p.lot, h.item = p.item),
+    (3, 'owners', 'owner_mixing', h.owner, p.to_owner, true),
+    (4, 'statuses', 'status_mixing', h.status, p.to_status, true)) as d(rank, dimension, rule, here, asked, compared)
+  where p_limits ->> d.rule = 'FORBIDDEN' and d.compared and d.here <> d.asked
+  order by d.rank, d.here limit 1;
+  if found then
+    outcome := 'MIXING_FORBIDDEN';
+    subject := jsonb_build_object('location', p.to_location, 'dimension', f.dimension, 'here', f.here,
+                                  'asked', f.asked);
+    return;
+  end if;
+
+  select m.* into f
+  from (
+    select coalesce(sum(h.weight) filter (where not h.coming), 0) as weight_here,
+           coalesce(sum(h.weight) filter (where h.coming), 0) as weight_coming,
+           coalesce(sum(h.volume) filter (where not h.coming), 0) as volume_here,
+           coalesce(sum(h.volume) filter (where h.coming), 0) as volume_coming,
+           count(distinct h.handling_unit) filter (where h.handling_unit <> '' and not h.coming) as units_here,
+           count(distinct h.handling_unit) filter (where h.handling_unit <> '' and h.coming) as units_coming,
+           coalesce(bool_or(h.handling_unit = p.to_handling_unit), false) as known,
+           coalesce(sum(h.quantity) filter (where h.item = p.item and not h.coming), 0) as quantity_here,
+           coalesce(sum(h.quantity) filter (where h.item = p.item and h.coming), 0) as quantity_coming
+    from place_content(p_site, array[p.to_location]) h) t,
+  lateral (values
+    (1, 'max_weight', (p_limits #>> '{max_weight,value}')::numeric, t.weight_here, t.weight_coming,
+     p.quantity * coalesce(i.gross_weight, 0), 'KGM'),
+    (2, 'max_volume', (p_limits #>> '{max_volume,value}')::numeric
+       * case p_limits #>> '{max_volume,unit_code}' when 'MTQ' then 1000 else 1 end,
+     t.volume_here, t.volume_coming, p.quantity * coalesce(i.volume, 0), 'LTR'),
+    (3, 'max_handling_units', (p_limits ->> 'max_handling_units')::numeric, t.units_here, t.units_coming,
+     case when p.to_handling_unit = '' or t.known then 0 else 1 end, 'H87'),
+    (4, 'item_limits', (select (x #>> '{quantity,value}')::numeric from jsonb_array_elements(p_limits -> 'item_limits') x
+                        where x ->> 'item' = p.item), t.quantity_here, t.quantity_coming, p.quantity, p.unit_code)
+  ) as m(rank, exceeded, most, here, coming, asked, unit_code)
+  where m.asked > 0 and m.here + m.coming + m.asked > m.most
+  order by m.rank limit 1;
+  if found then
+    outcome := 'CAPACITY_EXCEEDED';
+    subject := jsonb_build_object(
+      'location', p.to_location, 'limit', f.exceeded, 'most', trim_scale(f.most)::text,
+      'here', trim_scale(f.here)::text, 'coming', trim_scale(f.coming)::text, 'asked', trim_scale(f.asked)::text,
+      'unit_code', f.unit_code);
+  end if;
+end $$;
+
+ALTER FUNCTION public.capacity_refusal(p public.posting_line, p_site text, p_limits jsonb, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.currency_places(p_code text) RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -120,6 +185,21 @@ end $$;
 
 ALTER FUNCTION public.hold_items(p_site text, p_items text[]) OWNER TO materials_owner;
 
+CREATE FUNCTION public.keep_parent() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+  if tg_op = 'INSERT' or new.parent_location is distinct from old.parent_location then
+    insert into location_parent (location, from_time, parent_location)
+    values (new.name, case tg_op when 'INSERT' then new.create_time else new.update_time end, new.parent_location)
+    on conflict (location, from_time) do update set parent_location = excluded.parent_location;
+  end if;
+  return null;
+end $$;
+
+ALTER FUNCTION public.keep_parent() OWNER TO materials_owner;
+
 CREATE FUNCTION public.make_partitions(days integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -173,17 +253,163 @@ $$;
 
 ALTER FUNCTION public.p_site_key(p_site text, p_item text, p_location text, p_lot text, p_status text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.place_content(p_site text, p_places text[]) RETURNS TABLE(location text, coming boolean, item text, lot text, owner text, status text, handling_unit text, quantity numeric, weight numeric, volume numeric)
+    LANGUAGE sql STABLE
+    AS $$
+  select c.location, c.coming, c.item, c.lot, c.owner, c.status, c.handling_unit, c.quantity,
+         c.quantity * coalesce(i.gross_weight, 0), c.quantity * coalesce(i.volume, 0)
+  from (
+    select b.location, false as coming, b.item, b.lot, b.owner, b.status, b.handling_unit, b.on_hand as quantity
+    from balance b where b.site = p_site and b.location = any(p_places) and b.on_hand > 0
+    union all
+    select t.proposed_location, true, t.item, t.lot, '', t.status, '', t.quantity
+    from put_away_task t where t.site = p_site and t.state = 'READY' and t.proposed_location = any(p_places)) c
+  left join item i on i.name = c.item
+$$;
+
+ALTER FUNCTION public.place_content(p_site text, p_places text[]) OWNER TO materials_owner;
+
+CREATE FUNCTION public.place_key(p_site text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select hashtextextended('materials.places.' || p_site, 0)
+$$;
+
+ALTER FUNCTION public.place_key(p_site text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.place_refusal(p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
+declare
+  f record;
 begin
-  if p.from_location <> p.to_location then
-    select 'LOCATION_LOCKED', l.name into outcome, subject from location l
-    where l.name in (p.from_location, p.to_location) and l.blocked order by l.name limit 1;
+  if p.from_location = p.to_location then
+    return;
+  end if;
+  select t.site, t.limits, k.lock into f
+  from location t
+  left join lateral (
+    select jsonb_build_object(
+      'location', l.name, 'reason', coalesce(x.reason, ''), 'since', x.lock_time, 'lock',
+      case when l.kind = 'GROUP' then 'GROUP' when l.blocked then 'BLOCKED' else x.direction end) as lock
+    from location l
+    left join location_lock x on x.location = l.name and not l.blocked and x.direction in (
+      'COUNT', 'INACTIVE', case when l.name = p.to_location then 'INBOUND' else 'OUTBOUND' end)
+    where l.name in (p.from_location, p.to_location) and (l.blocked or l.kind = 'GROUP' or x.location is not null)
+    order by l.name, x.direction limit 1) k on true
+  where t.name = p.to_location;
+  if f.lock is not null then
+    outcome := 'LOCATION_LOCKED';
+    subject := f.lock;
+  elsif f.limits is not null then
+    select r.outcome, r.subject into outcome, subject from capacity_refusal(p, f.site, f.limits) r;
   end if;
 end $$;
 
 ALTER FUNCTION public.place_refusal(p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, line integer, available numeric, subject text, effective timestamp with time zone, worths numeric[], currency text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+  d record;
+  p posting_line;
+  lines posting_line[];
+  r record;
+  at timestamptz;
+begin
+  perform hold_items(p_site, array(
+    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
+  perform 1 from balance b
+  where b.name in (
+    select y.key from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l, lateral (values
+      (balance_key(p_site, l.item, l.from_location, l.lot, l.from_status, l.serial, l.from_handling_unit,
+                   l.from_owner, l.from_project)),
+      (balance_key(p_site, l.item, l.to_location, l.lot, l.to_status, l.serial, l.to_handling_unit, l.to_owner,
+                   l.to_project))) as y(key))
+  order by b.name for no key update;
+
+  for d in
+    select * from jsonb_to_recordset(p_postings) as x(
+      n int, name text, kind text, effective_time timestamptz, reason_code text, source text, reverses text,
+      correlation text, device text, lines jsonb)
+    order by n
+  loop
+    posting := d.name;
+    outcome := null;
+    line := 1;
+    available := 0;
+    subject := '';
+    worths := '{}';
+    currency := '';
+    -- taken after the locks: of two postings on one key the later one is also effective later
+    at := coalesce(d.effective_time, clock_timestamp());
+    effective := at;
+    lines := array(select l from posting_lines(d.lines) l);
+
+    if d.reverses <> '' and exists (
+      select 1 from movement m where m.reverses = d.reverses and m.reverses <> ''
+    ) then
+      outcome := 'ALREADY_REVERSED';
+      return next;
+      continue;
+    end if;
+
+    if cardinality(lines) = 1 then
+      p := lines[1];
+      r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
+      currency := r.currency;
+      if r.outcome is null then
+        insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
+                              lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
+                              effective_time, record_time, reason_code, source, actor, device, reverses, cost,
+                              cost_currency_code)
+        values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, p.item, p.lot, p.serial, p.from_location,
+                p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, clock_timestamp(),
+                d.reason_code, d.source, p_actor, coalesce(d.device, ''), d.reverses, r.worth, r.currency);
+        perform enter_line(p_site, d.name, 1, at, p, r.from_key, r.to_key, r.worth, r.sequence);
+        worths := array[r.worth];
+        outcome := 'POSTED';
+      else
+        outcome := r.outcome;
+        available := r.available;
+        subject := r.subject;
+      end if;
+    else
+      begin
+        insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
+                              lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
+                              effective_time, record_time, reason_code, source, actor, device, reverses,
+                              cost_currency_code)
+        values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, '', '', '', '', '', 'UNRESTRICTED',
+                'UNRESTRICTED', 0, '', at, clock_timestamp(), d.reason_code, d.source, p_actor,
+                coalesce(d.device, ''), d.reverses,
+                coalesce((select s.currency_code from site_fact s where s.name = 'sites/' || p_site), ''));
+        for number in 1 .. cardinality(lines) loop
+          line := number;
+          p := lines[number];
+          r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
+          if r.outcome is not null then
+            raise exception 'refused' using errcode = 'PL001';
+          end if;
+          perform enter_line(p_site, d.name, number, at, p, r.from_key, r.to_key, r.worth, r.sequence);
+          worths := worths || array[r.worth];
+          currency := case when r.currency <> '' then r.currency else currency end;
+        end loop;
+        outcome := 'POSTED';
+      exception when sqlstate 'PL001' then
+        outcome := r.outcome;
+        available := r.available;
+        subject := r.subject;
+        worths := '{}';
+      end;
+    end if;
+    return next;
+  end loop;
+end $$;
+
+ALTER FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
 
 CREATE FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) RETURNS record
     LANGUAGE plpgsql
@@ -334,7 +560,9 @@ CREATE FUNCTION public.post_movements(p_site text, p_actor text, p_postings json
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
-  select d.posting, d.outcome, d.available, d.subject, d.effective, d.worths[1], d.currency
+  select d.posting, d.outcome, d.available,
+         case when d.subject like '{%' then d.subject::jsonb ->> 'location' else d.subject end, d.effective,
+         d.worths[1], d.currency
   from post_to_ledger(p_site, p_actor, (
     select jsonb_agg(x || jsonb_build_object('lines', jsonb_build_array(x))) from jsonb_array_elements(p_postings) x)) d
 $$;
@@ -345,101 +573,16 @@ CREATE FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
-declare
-  d record;
-  p posting_line;
-  lines posting_line[];
-  r record;
-  at timestamptz;
 begin
   perform hold_items(p_site, array(
     select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
-  perform 1 from balance b
-  where b.name in (
-    select y.key from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l, lateral (values
-      (balance_key(p_site, l.item, l.from_location, l.lot, l.from_status, l.serial, l.from_handling_unit,
-                   l.from_owner, l.from_project)),
-      (balance_key(p_site, l.item, l.to_location, l.lot, l.to_status, l.serial, l.to_handling_unit, l.to_owner,
-                   l.to_project))) as y(key))
-  order by b.name for no key update;
-
-  for d in
-    select * from jsonb_to_recordset(p_postings) as x(
-      n int, name text, kind text, effective_time timestamptz, reason_code text, source text, reverses text,
-      correlation text, device text, lines jsonb)
-    order by n
-  loop
-    posting := d.name;
-    outcome := null;
-    line := 1;
-    available := 0;
-    subject := '';
-    worths := '{}';
-    currency := '';
-    -- taken after the locks: of two postings on one key the later one is also effective later
-    at := coalesce(d.effective_time, clock_timestamp());
-    effective := at;
-    lines := array(select l from posting_lines(d.lines) l);
-
-    if d.reverses <> '' and exists (
-      select 1 from movement m where m.reverses = d.reverses and m.reverses <> ''
-    ) then
-      outcome := 'ALREADY_REVERSED';
-      return next;
-      continue;
-    end if;
-
-    if cardinality(lines) = 1 then
-      p := lines[1];
-      r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
-      currency := r.currency;
-      if r.outcome is null then
-        insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
-                              lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
-                              effective_time, record_time, reason_code, source, actor, device, reverses, cost,
-                              cost_currency_code)
-        values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, p.item, p.lot, p.serial, p.from_location,
-                p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, clock_timestamp(),
-                d.reason_code, d.source, p_actor, coalesce(d.device, ''), d.reverses, r.worth, r.currency);
-        perform enter_line(p_site, d.name, 1, at, p, r.from_key, r.to_key, r.worth, r.sequence);
-        worths := array[r.worth];
-        outcome := 'POSTED';
-      else
-        outcome := r.outcome;
-        available := r.available;
-        subject := r.subject;
-      end if;
-    else
-      begin
-        insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
-                              lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
-                              effective_time, record_time, reason_code, source, actor, device, reverses,
-                              cost_currency_code)
-        values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, '', '', '', '', '', 'UNRESTRICTED',
-                'UNRESTRICTED', 0, '', at, clock_timestamp(), d.reason_code, d.source, p_actor,
-                coalesce(d.device, ''), d.reverses,
-                coalesce((select s.currency_code from site_fact s where s.name = 'sites/' || p_site), ''));
-        for number in 1 .. cardinality(lines) loop
-          line := number;
-          p := lines[number];
-          r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
-          if r.outcome is not null then
-            raise exception 'refused' using errcode = 'PL001';
-          end if;
-          perform enter_line(p_site, d.name, number, at, p, r.from_key, r.to_key, r.worth, r.sequence);
-          worths := worths || array[r.worth];
-          currency := case when r.currency <> '' then r.currency else currency end;
-        end loop;
-        outcome := 'POSTED';
-      exception when sqlstate 'PL001' then
-        outcome := r.outcome;
-        available := r.available;
-        subject := r.subject;
-        worths := '{}';
-      end;
-    end if;
-    return next;
-  end loop;
+  perform pg_advisory_xact_lock_shared(place_key(p_site));
+  perform 1 from location t
+  where t.limits is not null and t.name in (
+    select l.to_location from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l
+    where l.from_location <> l.to_location)
+  order by t.name for no key update;
+  return query select * from post_held(p_site, p_actor, p_postings);
 end $$;
 
 ALTER FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
@@ -744,7 +887,11 @@ CREATE TABLE public.item (
     lot_merge_allowed boolean DEFAULT true NOT NULL,
     shelf_life_days integer DEFAULT 0 NOT NULL,
     minimum_remaining_life_days integer DEFAULT 0 NOT NULL,
-    superseded_by text DEFAULT ''::text NOT NULL
+    superseded_by text DEFAULT ''::text NOT NULL,
+    gross_weight numeric(20,6),
+    gross_weight_unit_code text DEFAULT ''::text NOT NULL,
+    volume numeric(20,6),
+    volume_unit_code text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.item OWNER TO materials_owner;
@@ -811,10 +958,29 @@ CREATE TABLE public.location (
     parent_location text,
     check_code text NOT NULL,
     path_order integer NOT NULL,
-    blocked boolean NOT NULL
+    blocked boolean NOT NULL,
+    limits jsonb
 );
 
 ALTER TABLE public.location OWNER TO materials_owner;
+
+CREATE TABLE public.location_lock (
+    location text NOT NULL,
+    direction text NOT NULL,
+    reason text NOT NULL,
+    person text NOT NULL,
+    lock_time timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.location_lock OWNER TO materials_owner;
+
+CREATE TABLE public.location_parent (
+    location text NOT NULL,
+    from_time timestamp with time zone NOT NULL,
+    parent_location text
+);
+
+ALTER TABLE public.location_parent OWNER TO materials_owner;
 
 CREATE TABLE public.lot (
     name text NOT NULL,
@@ -1004,7 +1170,8 @@ CREATE TABLE public.put_away_task (
     state text NOT NULL,
     second_quantity numeric(20,6),
     second_quantity_unit_code text DEFAULT ''::text NOT NULL,
-    serials text[] DEFAULT '{}'::text[] NOT NULL
+    serials text[] DEFAULT '{}'::text[] NOT NULL,
+    no_place_reason text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.put_away_task OWNER TO materials_owner;
@@ -1268,6 +1435,12 @@ ALTER TABLE ONLY public.journal
 ALTER TABLE ONLY public.location
     ADD CONSTRAINT pk_location PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.location_lock
+    ADD CONSTRAINT pk_location_lock PRIMARY KEY (location, direction);
+
+ALTER TABLE ONLY public.location_parent
+    ADD CONSTRAINT pk_location_parent PRIMARY KEY (location, from_time);
+
 ALTER TABLE ONLY public.lot
     ADD CONSTRAINT pk_lot PRIMARY KEY (name);
 
@@ -1526,6 +1699,8 @@ CREATE TRIGGER journal_append_only BEFORE DELETE OR UPDATE ON public.journal FOR
 
 CREATE TRIGGER journal_no_truncate BEFORE TRUNCATE ON public.journal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER location_parents AFTER INSERT OR UPDATE OF parent_location ON public.location FOR EACH ROW EXECUTE FUNCTION public.keep_parent();
+
 CREATE TRIGGER materials_revision_states BEFORE UPDATE OF state ON public.materials_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER movement_append_only BEFORE DELETE OR UPDATE ON public.movement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -1565,8 +1740,14 @@ ALTER TABLE ONLY public.inspection_lot
 ALTER TABLE ONLY public.item_settings
     ADD CONSTRAINT fk_item_settings_item FOREIGN KEY (item) REFERENCES public.item(name);
 
+ALTER TABLE ONLY public.location_lock
+    ADD CONSTRAINT fk_location_lock_location FOREIGN KEY (location) REFERENCES public.location(name);
+
 ALTER TABLE ONLY public.location
     ADD CONSTRAINT fk_location_parent_location FOREIGN KEY (parent_location) REFERENCES public.location(name);
+
+ALTER TABLE ONLY public.location_parent
+    ADD CONSTRAINT fk_location_parent_location FOREIGN KEY (location) REFERENCES public.location(name);
 
 ALTER TABLE ONLY public.lot
     ADD CONSTRAINT fk_lot_item FOREIGN KEY (item) REFERENCES public.item(name);
@@ -1595,6 +1776,8 @@ GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO material
 
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) FROM PUBLIC;
 
@@ -1647,6 +1830,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.job_run TO materials_app;
 GRANT SELECT,INSERT ON TABLE public.journal TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.location TO materials_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.location_lock TO materials_app;
+
+GRANT SELECT ON TABLE public.location_parent TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.lot TO materials_app;
 

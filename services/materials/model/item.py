@@ -85,6 +85,10 @@ class Item(Resource, table=True):
     shelf_life_days: int = Field(default=0, nullable=False)
     minimum_remaining_life_days: int = Field(default=0, nullable=False)
     superseded_by: str = Field(default="", sa_type=Text, nullable=False)
+    gross_weight: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    gross_weight_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    volume: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    volume_unit_code: str = Field(default="", sa_type=Text, nullable=False)
 
     def checked(self) -> "Item":
         """FieldInvalid for a wrong GTIN, cost or alternate; units are judged by `measured`."""
@@ -100,6 +104,13 @@ class Item(Resource, table=True):
         if self.standard_cost is not None and self.standard_cost < 0:
             rule = "must not be negative"
             raise FieldInvalid(field="item.standard_cost", rule=rule, value=self.standard_cost)
+        for field, value, unit_code, only in (
+            ("gross_weight", self.gross_weight, self.gross_weight_unit_code, "KGM"),
+            ("volume", self.volume, self.volume_unit_code, "LTR"),
+        ):
+            if value is not None and (value < 0 or unit_code != only):
+                rule = f"must be in {only} and not negative"
+                raise FieldInvalid(field=f"item.{field}", rule=rule, value=f"{value} {unit_code}")
         return self
 
     def measured(self) -> "Item":

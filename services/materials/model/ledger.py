@@ -13,7 +13,8 @@ from services.chassis.db import json_text
 from services.chassis.faults import AlreadyExists, FailedPrecondition, Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, money, quantity
-from services.materials.model.location import Location, LocationLocked
+from services.materials.model import capacity
+from services.materials.model.location import Location
 from services.materials.model.movement import AlreadyReversed, Entry, Movement, MovementKind, Pair, Status
 from services.materials.rules import valuation
 
@@ -257,8 +258,9 @@ def _audited(line: Line) -> dict[str, Any]:
 
 
 def _fault(item: Posting, row: Any, stands: Mapping[str, Any]) -> Fault:
-    if row.outcome == "LOCATION_LOCKED":
-        return LocationLocked(location=row.subject, why="blocked")
+    by_place = capacity.refused(row.outcome, row.subject)
+    if by_place is not None:
+        return by_place
     if row.outcome == "ALREADY_REVERSED":
         return AlreadyReversed(movement=item.reverses, why="it was reversed before")
     line = item.lines[row.line - 1]

@@ -292,6 +292,7 @@ class PutAwayTask(Resource, table=True):
     lot: str = Field(default="", sa_type=Text, nullable=False)
     from_location: str = Field(sa_type=Text)
     proposed_location: str = Field(default="", sa_type=Text, nullable=False)
+    no_place_reason: str = Field(default="", sa_type=Text, nullable=False)
     to_location: str = Field(default="", sa_type=Text, nullable=False)
     quantity: Decimal = Field(sa_type=Numeric(20, 6))
     unit_code: str = Field(sa_type=Text)

@@ -274,7 +274,8 @@ _CANDIDATES = text("""
            lot.first_receipt_time, l.path_order,
            coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days, b.serial
     from balance b
-    join location l on l.name = b.location and not l.blocked
+    join location l on l.name = b.location and not l.blocked and not exists (
+      select from location_lock k where k.location = l.name and k.direction <> 'INBOUND')
     join item i on i.name = b.item
     left join item_settings s on s.site = b.site and s.item = b.item
     left join lot on lot.name = b.lot
@@ -299,7 +300,7 @@ _GIVE = text("""
 
 
 async def candidates(unit: Unit, site: str, items: Iterable[str]) -> dict[str, list[Candidate]]:
-    """Free unrestricted stock by item, at places that are not blocked; in one statement."""
+    """Free unrestricted stock by item, at places that let it out; in one statement."""
     found: dict[str, list[Candidate]] = {}
     for row in await unit.execute(_CANDIDATES, {"site": site, "items": sorted(set(items))}):
         found.setdefault(row.item, []).append(

@@ -6,4 +6,6 @@ RULE = "MAT-56"
 
 
 def plant() -> None:
-    edit_function("materials", "post_line", "if lowest < p.quantity then", "if false then")
+    edit_function(
+        "materials", "post_line", "if lowest < p.quantity or second_lowest < p.second_quantity then", "if false then"
+    )

@@ -6,5 +6,5 @@ RULE = "MAT-46"
 
 
 def plant() -> None:
-    edit_function("materials", "post_to_ledger", "where m.reverses = p.reverses and m.reverses <> ''", "where false")
+    edit_function("materials", "post_held", "where m.reverses = d.reverses and m.reverses <> ''", "where false")
     execute("materials", "drop index uq_movement_reverses")

@@ -1,0 +1,523 @@
+"""Places through the api: locks, limits, check codes, the tree, and finding a place."""
+
+import asyncio
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from plantops.materials.v1 import items_pb2, locations_pb2, receipts_pb2, reservations_pb2, tasks_pb2
+
+from tests.materials.builders import (
+    SITE,
+    ago,
+    arrived,
+    at,
+    balances,
+    expected,
+    fresh,
+    item,
+    lot,
+    movement,
+    place,
+    post,
+    q,
+    received,
+    reserved,
+    scanned,
+    stocked,
+)
+from tests.plant import Refused
+from tests.world import Plant
+
+Location = locations_pb2.Location
+Limits = Location.Limits
+Fit = locations_pb2.FindPlaceResponse
+
+
+async def lock(plant: Plant, where: str, direction: str, **given: Any) -> Any:
+    given = {"reason": "water", **given}
+    return await plant("sam", locations_pb2.LockLocationRequest(name=at(where), direction=direction, **given))
+
+
+async def unlock(plant: Plant, where: str, direction: str) -> Any:
+    return await plant("sam", locations_pb2.UnlockLocationRequest(name=at(where), direction=direction))
+
+
+async def deactivate(plant: Plant, where: str) -> Any:
+    return await plant("mara", locations_pb2.DeactivateLocationRequest(name=at(where), reason="rebuilt"))
+
+
+async def reactivate(plant: Plant, where: str) -> Any:
+    return await plant("mara", locations_pb2.ReactivateLocationRequest(name=at(where)))
+
+
+async def limited(plant: Plant, kind: str = "STORAGE", **limits: Any) -> str:
+    name = fresh("place")
+    await place(plant, name, kind, limits=Limits(**limits))
+    return name
+
+
+async def moved(plant: Plant, item_name: str, out: str, into: str, value: int = 1, **given: Any) -> Any:
+    return await post(
+        plant, movement("MOVE", item_name, value, from_location=at(out), to_location=at(into), **given), person="sam"
+    )
+
+
+async def found(plant: Plant, item_name: str, value: int | str = 1, **given: Any) -> Any:
+    return await plant(
+        "sam", locations_pb2.FindPlaceRequest(parent=SITE, item=item_name, quantity=q(value), **given)
+    )  # fmt: skip
+
+
+def reason_of(status: Any) -> str:
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status.details)
+    return info.reason
+
+
+async def refusal(call: Any) -> Refused:
+    with pytest.raises(Refused) as refused:
+        await call
+    return refused.value
+
+
+# --- locks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MAT-31")
+@pytest.mark.parametrize(
+    ("direction", "takes", "gives"), [("INBOUND", False, True), ("OUTBOUND", True, False), ("COUNT", False, False)]
+)
+async def test_a_lock_stops_one_direction_or_both(store: Plant, direction: str, takes: bool, gives: bool) -> None:
+    name, where = await item(store), fresh("place")
+    await place(store, where)
+    await stocked(store, name, 5, where)
+    await stocked(store, name, 5, "bin")
+    answer = await lock(store, where, direction)
+    (told,) = answer.locks
+    assert (told.direction, told.reason, told.person) == (Location.Direction.Value(direction), "water", "people/sam")
+    for call, goes in ((moved(store, name, "bin", where), takes), (moved(store, name, where, "bin"), gives)):
+        if goes:
+            await call
+            continue
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "LOCATION_LOCKED")
+        assert {key: refused.metadata[key] for key in ("location", "lock", "reason")} == {
+            "location": at(where), "lock": direction, "reason": "water",
+        }  # fmt: skip
+        assert refused.metadata["since"][:19] == told.lock_time.ToJsonString()[:19]
+    unlocked = await unlock(store, where, direction)
+    assert list(unlocked.locks) == []
+    await moved(store, name, "bin", where)
+    await moved(store, name, where, "bin")
+
+
+@pytest.mark.rule("MAT-31")
+async def test_locks_are_facts_of_their_own_and_each_is_set_once(store: Plant) -> None:
+    where = fresh("place")
+    await place(store, where)
+    await lock(store, where, "INBOUND")
+    both = await lock(store, where, "COUNT", reason="year end")
+    assert [(row.direction, row.reason) for row in both.locks] == [
+        (Location.COUNT, "year end"),
+        (Location.INBOUND, "water"),
+    ]
+    again = await refusal(lock(store, where, "INBOUND", reason="other"))
+    assert (again.code, again.reason) == ("FAILED_PRECONDITION", "LOCATION_ALREADY_LOCKED")
+    assert (again.metadata["reason"], again.metadata["person"]) == ("water", "people/sam")
+    left = await unlock(store, where, "COUNT")
+    assert [row.direction for row in left.locks] == [Location.INBOUND]
+    nothing = await refusal(unlock(store, where, "COUNT"))
+    assert (nothing.code, nothing.reason) == ("FAILED_PRECONDITION", "LOCATION_NOT_LOCKED")
+    stale = await refusal(lock(store, where, "OUTBOUND", etag='"1"'))
+    assert stale.reason == "ETAG_MISMATCH"
+    audited = store.rows(
+        "materials", "select before, after, reason from audit where object = %s order by id", at(where)
+    )
+    assert [row[1]["lock_inbound"] for row in audited if "lock_inbound" in (row[1] or {})] == ["water"]
+
+
+@pytest.mark.rule("MAT-31")
+async def test_what_is_no_real_place_is_not_locked(store: Plant) -> None:
+    for where in ("v-scrap", "hall"):
+        assert (await refusal(lock(store, where, "INBOUND"))).fields == ["name"]
+    assert (await refusal(lock(store, "bin", "INACTIVE"))).fields == ["direction"]
+    blocked = locations_pb2.UpdateLocationRequest(
+        location=Location(name=at("v-scrap"), blocked=True), update_mask=FieldMask(paths=["blocked"])
+    )
+    assert (await refusal(store("mara", blocked))).fields == ["location.blocked"]
+
+
+@pytest.mark.rule("MAT-31")
+@pytest.mark.rule("MAT-78")
+async def test_nothing_is_allocated_at_a_place_that_gives_nothing_and_who_waits_gets_it_later(store: Plant) -> None:
+    for direction, short in (("OUTBOUND", "3"), ("COUNT", "3"), ("INBOUND", "0")):
+        name, where = await item(store), fresh("place")
+        await place(store, where)
+        await stocked(store, name, 5, where)
+        await lock(store, where, direction)
+        claim = await reserved(store, name, 3)
+        assert claim.short.value == short
+        await unlock(store, where, direction)
+        claim = await store("vic", reservations_pb2.GetReservationRequest(name=claim.name))
+        assert claim.allocated.value == "3"
+
+
+@pytest.mark.rule("MAT-31")
+async def test_a_place_goes_out_of_use_when_it_is_empty_and_comes_back(store: Plant) -> None:
+    name, where = await item(store), fresh("place")
+    await place(store, where)
+    await stocked(store, name, 5, "bin")
+    await moved(store, name, "bin", where)
+    refused = await refusal(deactivate(store, where))
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "LOCATION_IN_USE")
+    assert refused.metadata["in_the_way"] == f"it holds 1 H87 of {name}"
+    await moved(store, name, where, "bin")
+    assert [row.direction for row in (await deactivate(store, where)).locks] == [Location.INACTIVE]
+    assert (await refusal(moved(store, name, "bin", where))).metadata["lock"] == "INACTIVE"
+    assert (await refusal(deactivate(store, where))).reason == "TRANSITION_NOT_ALLOWED"
+    assert list((await reactivate(store, where)).locks) == []
+    await moved(store, name, "bin", where)
+    again = await refusal(reactivate(store, where))
+    assert (again.reason, again.metadata["state"]) == ("TRANSITION_NOT_ALLOWED", "ACTIVE")
+
+
+@pytest.mark.rule("MAT-31")
+async def test_a_place_with_open_work_stays_in_use(store: Plant) -> None:
+    name, where, dock = await item(store), fresh("place"), fresh("dock")
+    await place(store, where, path_order=-9)
+    await place(store, dock, "DOCK")
+    receipt = await store(
+        "sam", receipts_pb2.StartReceiptRequest(parent=SITE, supplier="suppliers/acme", location=at(dock))
+    )
+    assert (await refusal(deactivate(store, dock))).metadata["in_the_way"] == f"{receipt.name} is being counted in"
+    task = await put_away_task(store, name, 1)
+    assert task.proposed_location == at(where)
+    assert (await refusal(deactivate(store, where))).metadata["in_the_way"] == f"{task.name} is open"
+    await confirm(store, task, "bin")
+    await deactivate(store, where)
+
+
+@pytest.mark.rule("MAT-31")
+async def test_while_goods_come_a_place_does_not_go_out_of_use(store: Plant) -> None:
+    name = await item(store)
+    await stocked(store, name, 20, "bin")
+    for _ in range(4):
+        where = fresh("place")
+        await place(store, where)
+        outcomes = await asyncio.gather(
+            moved(store, name, "bin", where), deactivate(store, where), return_exceptions=True
+        )
+        reasons = {row.reason for row in outcomes if isinstance(row, Refused)}
+        assert reasons in ({"LOCATION_LOCKED"}, {"LOCATION_IN_USE"})
+
+
+# --- limits --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MAT-32")
+@pytest.mark.parametrize(
+    ("limits", "field"),
+    [
+        ({"max_weight": q(1, "GRM")}, "location.limits.max_weight.unit_code"),
+        ({"max_weight": q(-1, "KGM")}, "location.limits.max_weight.value"),
+        ({"max_volume": q(1, "KGM")}, "location.limits.max_volume.unit_code"),
+        ({"max_handling_units": -1}, "location.limits.max_handling_units"),
+        ({"item_limits": [Location.ItemLimit(item="items/no", quantity=q(1))]}, "location.limits.item_limits[0].item"),
+    ],
+)
+async def test_a_wrong_limit_is_refused_with_the_field(store: Plant, limits: dict[str, Any], field: str) -> None:
+    assert (await refusal(limited(store, **limits))).fields == [field]
+
+
+@pytest.mark.rule("MAT-32")
+async def test_limits_are_kept_changed_and_taken_away(store: Plant) -> None:
+    name = await item(store)
+    once = Location.ItemLimit(item=name, quantity=q("5.0"))
+    kilos = Location.ItemLimit(item=name, quantity=q(1, "KGM"))
+    assert (await refusal(limited(store, item_limits=[once, once]))).fields == ["location.limits.item_limits[1].item"]
+    assert (await refusal(limited(store, item_limits=[kilos]))).fields == [
+        "location.limits.item_limits[0].quantity.unit_code"
+    ]
+    assert (await refusal(limited(store, "GROUP", max_weight=q(1, "KGM")))).fields == ["location.limits"]
+    where = await limited(store, max_volume=q("1.50", "MTQ"), item_limits=[once], item_mixing="FORBIDDEN")
+    read = await store("vic", locations_pb2.GetLocationRequest(name=at(where)))
+    assert (read.limits.max_volume, read.limits.item_limits[0].quantity) == (q("1.5", "MTQ"), q(5))
+    await stocked(store, name, 9, "bin")
+    assert (await refusal(moved(store, name, "bin", where, 6))).metadata["limit"] == "item_limits"
+    none = await store(
+        "mara",
+        locations_pb2.UpdateLocationRequest(location=Location(name=at(where)), update_mask=FieldMask(paths=["limits"])),
+    )
+    assert not none.HasField("limits")
+    await moved(store, name, "bin", where, 6)
+
+
+@pytest.mark.rule("MAT-32")
+async def test_weight_and_volume_of_an_item_are_in_kilograms_and_litres(store: Plant) -> None:
+    name = await item(store, gross_weight=q("0.125", "KGM"), volume=q(2, "LTR"))
+    read = await store("vic", items_pb2.GetItemRequest(name=name))
+    assert (read.gross_weight, read.volume) == (q("0.125", "KGM"), q(2, "LTR"))
+    assert (await refusal(item(store, gross_weight=q(1, "LBR")))).fields == ["item.gross_weight"]
+    assert (await refusal(item(store, volume=q(-1, "LTR")))).fields == ["item.volume"]
+
+
+@pytest.mark.rule("MAT-33")
+async def test_a_place_takes_up_to_its_limit_and_says_what_is_there(store: Plant) -> None:
+    heavy = await item(store, gross_weight=q(25, "KGM"))
+    where = await limited(store, max_weight=q(100, "KGM"))
+    await stocked(store, heavy, 9, "bin")
+    await moved(store, heavy, "bin", where, 2)
+    refused = await refusal(moved(store, heavy, "bin", where, 3))
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "CAPACITY_EXCEEDED")
+    assert refused.metadata == {
+        "location": at(where), "limit": "max_weight", "most": "100", "here": "50", "coming": "0", "asked": "75",
+        "unit_code": "KGM",
+    }  # fmt: skip
+    await moved(store, heavy, "bin", where, 2)
+    assert (await refusal(moved(store, heavy, "bin", where, 1))).metadata["here"] == "100"
+    await moved(store, heavy, where, "bin", 1)
+    await moved(store, heavy, "bin", where, 1)
+    light = await item(store)
+    await stocked(store, light, 999, where)
+
+
+@pytest.mark.rule("MAT-32")
+async def test_what_may_not_lie_together_does_not(store: Plant) -> None:
+    one, other = await item(store, item_class="a"), await item(store, item_class="b")
+    where = await limited(store, item_mixing="FORBIDDEN", status_mixing="FORBIDDEN")
+    await stocked(store, one, 5, where)
+    await stocked(store, other, 5, "bin")
+    await stocked(store, one, 5, "bin", to_status="BLOCKED")
+    refused = await refusal(moved(store, other, "bin", where))
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "MIXING_FORBIDDEN")
+    assert refused.metadata == {"location": at(where), "dimension": "items", "here": one, "asked": other}
+    statuses = await refusal(moved(store, one, "bin", where, from_status="BLOCKED"))
+    assert (statuses.metadata["dimension"], statuses.metadata["here"]) == ("statuses", "UNRESTRICTED")
+    tracked = await item(store, tracking="LOT")
+    first, second = await lot(store, tracked), await lot(store, tracked)
+    one_lot = await limited(store, lot_mixing="FORBIDDEN", item_mixing="ALLOWED")
+    await stocked(store, tracked, 1, one_lot, lot=first)
+    await stocked(store, tracked, 1, "bin", lot=second)
+    lots = await refusal(moved(store, tracked, "bin", one_lot, lot=second))
+    assert (lots.metadata["dimension"], lots.metadata["here"], lots.metadata["asked"]) == ("lots", first, second)
+    await moved(store, one, "bin", one_lot, from_status="BLOCKED")
+    classes = await limited(store, item_classes=["a"])
+    wrong = await refusal(moved(store, other, "bin", classes))
+    assert (wrong.code, wrong.reason, wrong.metadata["asked"]) == ("FAILED_PRECONDITION", "NOT_ALLOWED_HERE", "b")
+
+
+@pytest.mark.rule("MAT-35")
+async def test_goods_on_a_cart_are_in_the_book_of_the_cart(store: Plant) -> None:
+    name = await item(store)
+    await stocked(store, name, 5, "bin")
+    for kind in ("CART", "VEHICLE", "TRANSIT"):
+        ride = fresh(kind.lower())
+        await place(store, ride, kind)
+        await moved(store, name, "bin", ride, 2)
+        assert await balances(store, name) == {
+            ("bin", "UNRESTRICTED"): (D(3), D(0)), (ride, "UNRESTRICTED"): (D(2), D(0)),
+        }  # fmt: skip
+        await moved(store, name, ride, "bin", 2)
+
+
+# --- put-away and finding a place ----------------------------------------------------------------------------
+
+
+async def put_away_task(plant: Plant, name: str, value: int, where: str = "") -> Any:
+    """A task of goods that an order brings, to a named place or to none."""
+    await expected(plant, name, value, to=where)
+    posted = await received(plant, scanned(name, value))
+    return await plant("vic", tasks_pb2.GetPutAwayTaskRequest(name=posted.lines[0].put_away_task))
+
+
+async def confirm(plant: Plant, task: Any, where: str, **given: Any) -> Any:
+    return await plant("sam", tasks_pb2.ConfirmPutAwayRequest(name=task.name, location=at(where), **given))
+
+
+@pytest.mark.rule("MAT-33")
+@pytest.mark.rule("MAT-100")
+async def test_two_pallets_on_their_way_count_both_and_a_task_not_against_itself(store: Plant) -> None:
+    kind = fresh("class")
+    name = await item(store, item_class=kind, gross_weight=q(50, "KGM"))
+    where = await limited(store, max_weight=q(100, "KGM"), item_classes=[kind])
+    first = await put_away_task(store, name, 1, where)
+    second = await put_away_task(store, name, 1, where)
+    await stocked(store, name, 1, "bin")
+    refused = await refusal(moved(store, name, "bin", where))
+    assert (refused.reason, refused.metadata["here"], refused.metadata["coming"]) == ("CAPACITY_EXCEEDED", "0", "100")
+    await confirm(store, first, where)
+    assert (await refusal(moved(store, name, "bin", where))).metadata["coming"] == "50"
+    await confirm(store, second, "bin")
+    await moved(store, name, "bin", where)
+    assert (await balances(store, name))[where, "UNRESTRICTED"] == (D(2), D(0))
+
+
+@pytest.mark.rule("MAT-100")
+async def test_a_place_with_the_lot_comes_first_then_the_item_then_the_nearest_empty(store: Plant) -> None:
+    kind = fresh("class")
+    name = await item(store, item_class=kind, tracking="LOT", gross_weight=q(1, "KGM"))
+    one, other = await lot(store, name), await lot(store, name)
+    places = {
+        key: await limited(store, item_classes=[kind], max_weight=q(most, "KGM"))
+        for key, most in (("lot", 10), ("item", 10), ("full", 3), ("near", 5), ("small", 1), ("locked", 5))
+    }
+    for order, key in enumerate(("near", "small", "locked"), start=-100):
+        await store(
+            "mara",
+            locations_pb2.UpdateLocationRequest(
+                location=Location(name=at(places[key]), path_order=order), update_mask=FieldMask(paths=["path_order"])
+            ),
+        )
+    await stocked(store, name, 1, places["lot"], lot=one)
+    await stocked(store, name, 1, places["item"], lot=other)
+    await stocked(store, name, 2, places["full"], lot=other)
+    await lock(store, places["locked"], "INBOUND")
+    answer = await found(store, name, 2, lot=one)
+    mine = {at(where): key for key, where in places.items()}
+    candidates = [(mine[row.location], row.fit) for row in answer.candidates if row.location in mine]
+    assert candidates == [
+        ("lot", Fit.SAME_LOT),
+        ("item", Fit.SAME_ITEM),
+        ("near", Fit.EMPTY),
+    ]
+    assert {(mine[row.location], reason_of(row.refusal)) for row in answer.passed_over if row.location in mine} == {
+        ("full", "CAPACITY_EXCEEDED"), ("small", "CAPACITY_EXCEEDED"), ("locked", "LOCATION_LOCKED"),
+    }  # fmt: skip
+    assert (answer.weight_unknown, answer.volume_unknown) == (False, True)
+    elsewhere = await found(store, name, 2, lot=one, from_location=at(places["lot"]), status="INSPECTION")
+    assert mine[elsewhere.candidates[0].location] == "item"
+
+
+@pytest.mark.rule("MAT-100")
+async def test_what_looks_for_a_place_must_be_right(store: Plant) -> None:
+    name = await item(store)
+    for given, field in (
+        ({"item": "items/nothing"}, "item"),
+        ({"lot": "items/x/lots/y"}, "lot"),
+        ({"quantity": q(0)}, "quantity.value"),
+        ({"parent": "sites/nowhere"}, "parent"),
+    ):
+        request = locations_pb2.FindPlaceRequest(**{"parent": SITE, "item": name, "quantity": q(1), **given})
+        assert (await refusal(store("sam", request))).fields == [field]
+
+
+@pytest.mark.rule("MAT-100")
+async def test_a_receipt_proposes_places_and_says_when_there_is_none(store: Plant) -> None:
+    kind = fresh("class")
+    name = await item(store, item_class=kind, gross_weight=q(10, "KGM"))
+    where = await limited(store, item_classes=[kind], max_weight=q(20, "KGM"))
+    await store(
+        "mara",
+        locations_pb2.UpdateLocationRequest(
+            location=Location(name=at(where), path_order=-1000), update_mask=FieldMask(paths=["path_order"])
+        ),
+    )
+    assert (await put_away_task(store, name, 1)).proposed_location == at(where)
+    assert (await put_away_task(store, name, 1)).proposed_location == at(where)
+    third = await put_away_task(store, name, 1)
+    assert third.proposed_location not in ("", at(where))
+    assert third.no_place_reason == ""
+
+
+@pytest.mark.rule("MAT-100")
+async def test_where_no_place_has_room_the_task_says_why(store: Plant) -> None:
+    name, closed = await item(store), []
+    while rows := (await found(store, name)).candidates:
+        closed += [row.location.rsplit("/", 1)[-1] for row in rows]
+        for row in rows:
+            await lock(store, row.location.rsplit("/", 1)[-1], "INBOUND")
+    task = await put_away_task(store, name, 1)
+    for where in closed:
+        await unlock(store, where, "INBOUND")
+    assert task.proposed_location == ""
+    assert "places were passed over; the first: " in task.no_place_reason
+    done = await confirm(store, task, "shelf")
+    assert done.to_location == at("shelf")
+
+
+# --- check codes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MAT-34")
+async def test_a_check_code_is_made_and_a_place_confirmed_by_it_alone(store: Plant) -> None:
+    name, where = await item(store), fresh("place")
+    made = await store(
+        "mara",
+        locations_pb2.CreateLocationRequest(
+            parent=SITE, location_id=where, location=Location(title=where, kind="STORAGE"), generate_check_code=True
+        ),
+    )
+    again = await store("mara", locations_pb2.GenerateCheckCodeRequest(name=at(where)))
+    assert len({made.check_code, again.check_code}) == 2
+    task = await put_away_task(store, name, 1, "shelf")
+    good = again.check_code
+    misread = good[:2] + ("A" if good[2] != "A" else "B") + good[3:]
+    for code, rule in ((where, "is not the code"), (made.check_code, "is not the code"), (misread, "was misread")):
+        refused = await refusal(confirm(store, task, where, check_code=code))
+        assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["check_code"])
+        assert rule in str(refused)
+    done = await confirm(store, task, where, check_code=good)
+    assert done.to_location == at(where)
+
+
+@pytest.mark.rule("MAT-34")
+async def test_a_check_code_is_not_the_id_of_its_place(store: Plant) -> None:
+    where = fresh("place")
+    for code in (where, where.upper(), at(where)):
+        assert (await refusal(place(store, where, check_code=code))).fields == ["location.check_code"]
+    both = locations_pb2.CreateLocationRequest(
+        parent=SITE, location_id=where, generate_check_code=True,
+        location=Location(title=where, kind="STORAGE", check_code="C-1"),
+    )  # fmt: skip
+    assert (await refusal(store("mara", both))).fields == ["location.check_code"]
+
+
+# --- the tree ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MAT-30")
+async def test_the_tree_is_that_of_the_instant_asked_for(store: Plant) -> None:
+    hall, aisle, shelf = fresh("hall"), fresh("aisle"), fresh("shelf")
+    for group in (hall, aisle):
+        await place(store, group, "GROUP")
+    await place(store, shelf, parent_location=at(hall))
+    then = Timestamp()
+    then.GetCurrentTime()
+    for name, under in ((aisle, hall), (shelf, aisle)):
+        await store(
+            "mara",
+            locations_pb2.UpdateLocationRequest(
+                location=Location(name=at(name), parent_location=at(under)),
+                update_mask=FieldMask(paths=["parent_location"]),
+            ),
+        )
+
+    async def tree(**given: Any) -> dict[str, tuple[str, int]]:
+        answer = await store("vic", locations_pb2.GetLocationTreeRequest(parent=SITE, **given))
+        mine = [node for node in answer.nodes if node.location in {at(hall), at(aisle), at(shelf)}]
+        return {node.location: (node.parent_location, node.above_count) for node in mine}
+
+    assert await tree() == {at(hall): ("", 0), at(aisle): (at(hall), 1), at(shelf): (at(aisle), 2)}
+    assert await tree(as_of_time=then) == {at(hall): ("", 0), at(aisle): ("", 0), at(shelf): (at(hall), 1)}
+    assert await tree(as_of_time=ago(days=1)) == {}
+
+
+@pytest.mark.rule("MAT-30")
+async def test_a_place_that_holds_stock_is_no_group(store: Plant) -> None:
+    name, where = await item(store), fresh("place")
+    await place(store, where)
+    await stocked(store, name, 1, where)
+    assert (await refusal(place(store, fresh("x"), parent_location=at(where)))).fields == ["location.parent_location"]
+    group = locations_pb2.UpdateLocationRequest(
+        location=Location(name=at(where), kind="GROUP"), update_mask=FieldMask(paths=["kind"])
+    )
+    assert (await refusal(store("mara", group))).fields == ["kind"]
+    inside = fresh("inside")
+    await place(store, hall := fresh("hall"), "GROUP")
+    await place(store, inside, parent_location=at(hall))
+    assert (await refusal(stocked(store, name, 1, hall))).metadata["lock"] == "GROUP"
+    assert (await arrived(store)).location == at("dock")

@@ -1,0 +1,9 @@
+"""What open tasks bring to a place takes no room there."""
+
+from tests.planted.planting import edit_function
+
+RULE = "MAT-33"
+
+
+def plant() -> None:
+    edit_function("materials", "place_content", "t.state = 'READY'", "t.state = 'COMPLETED'")
