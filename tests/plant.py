@@ -137,6 +137,7 @@ def config_of(service: str, engines: Engines, urls: DatabaseUrls, issuer: Issuer
             "relay_url": urls.relay,
             "nats_url": engines.nats_url,
             "page_token_key": "tests",
+            "company_prefix": "0614141",
             "administrators": ["people/root"],
             "principals": {
                 "systems/erp": {"-": ["administrator", "planner", "storekeeper", "stockplanner", "inspector", "buyer"]},

@@ -129,6 +129,9 @@ class ServiceConfig(ProcessConfig):
     max_message_bytes: int = Field(default=1 << 20, ge=1024)
     max_concurrent_calls: int = Field(default=64, ge=1, description="calls at a time; those beyond are refused")
     reflection: bool = False
+    company_prefix: str = Field(
+        default="", pattern=r"^([0-9]{4,12})?$", description="GS1 company prefix, 4 to 12 digits; codes are made of it"
+    )
     administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
     principals: dict[str, dict[str, list[str]]] = Field(
         default_factory=dict, description="other systems and services: site or '-' -> roles"

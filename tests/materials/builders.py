@@ -19,6 +19,8 @@ from plantops.maintenance.v1 import events_pb2 as maintenance
 from plantops.maintenance.v1 import sites_pb2
 from plantops.materials.v1 import (
     balances_pb2,
+    handling_unit_types_pb2,
+    handling_units_pb2,
     items_pb2,
     locations_pb2,
     lots_pb2,
@@ -241,6 +243,35 @@ def approval(
 async def approve(plant: Plant, order: str, demands: Mapping[str, tuple[str, str | int]], **given: Any) -> None:
     """Maintenance approves an order with demands."""
     await tell(plant, "maintenance", approval(order, demands, **given), correlation=order)
+
+
+async def unit_type(plant: Plant, **given: Any) -> str:
+    """A type of handling units; gives its name."""
+    kind = handling_unit_types_pb2.HandlingUnitType(**{"title": "pallet", **given})
+    made = await plant("mara", handling_unit_types_pb2.CreateHandlingUnitTypeRequest(handling_unit_type=kind))
+    return str(made.name)
+
+
+async def handling_units(plant: Plant, kind: str, count: int = 1, where: str = "shelf") -> list[Any]:
+    """New handling units at a place, with SSCCs of the company's range."""
+    entry = handling_units_pb2.HandlingUnit(handling_unit_type=kind, location=at(where))
+    requests = [
+        handling_units_pb2.CreateHandlingUnitRequest(parent=SITE, handling_unit=entry, request_id=str(uuid4()))
+        for _ in range(count)
+    ]
+    answer = await plant("sam", handling_units_pb2.BatchCreateHandlingUnitsRequest(parent=SITE, requests=requests))
+    assert [reason(outcome) for outcome in answer.outcomes] == [""] * count
+    return [outcome.handling_unit for outcome in answer.outcomes]
+
+
+def packed(item_name: str, value: str | int | Decimal, unit_code: str = "H87", **given: Any) -> Any:
+    """Content to put into a handling unit or to take out of it."""
+    return handling_units_pb2.HandlingUnitContent(item=item_name, quantity=q(value, unit_code), **given)
+
+
+async def pack(plant: Plant, name: str, *contents: Any, **given: Any) -> Any:
+    """Put stock into a handling unit from its place."""
+    return await plant("sam", handling_units_pb2.PackHandlingUnitRequest(name=name, contents=contents, **given))
 
 
 async def reserved(plant: Plant, item_name: str, value: str | int, **given: Any) -> Any:

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from plantops.materials.v1 import (
     balances_pb2,
+    handling_units_pb2,
     inspections_pb2,
     items_pb2,
     locations_pb2,
@@ -20,20 +21,26 @@ from plantops.materials.v1 import (
 
 from tests.materials.builders import (
     SITE,
+    approve,
     arrived,
     at,
     batch,
     call,
     counted,
     expected,
+    handling_units,
     item,
     lot,
     movement,
+    pack,
+    packed,
     q,
     reason,
     reserved,
     scanned,
     stocked,
+    unit_type,
+    work_order,
 )
 from tests.statements import Statements, statements_of
 from tests.world import Plant
@@ -197,3 +204,23 @@ async def test_a_thousand_movements_are_one_call(store: Plant, statements: State
     assert len(client_answer.outcomes) == 1000
     assert store.value("materials", "select on_hand from balance where item = %s and not virtual", name) == 1000
     assert len(statements.with_part("post_to_ledger")) <= 24
+
+
+@pytest.mark.rule("MAT-21")
+async def test_a_full_pallet_takes_as_many_statements_as_a_small_one(store: Plant, statements: Statements) -> None:
+    counts = []
+    pallet = await unit_type(store)
+    for size in (2, 20):
+        names = [await item(store) for _ in range(size)]
+        await batch(store, [movement("OPENING", name, 3, to_location=at("shelf")) for name in names])
+        order = work_order()
+        await approve(store, order, {f"d{number}": (name, 2) for number, name in enumerate(names[: size // 2])})
+        outer, *boxes = (unit.name for unit in await handling_units(store, pallet, 3))
+        for box in boxes:
+            await pack(store, box, *(packed(name, 1) for name in names))
+            await store("sam", handling_units_pb2.NestHandlingUnitRequest(name=box, parent_handling_unit=outer))
+        await store.settle()
+        done = await store("sam", handling_units_pb2.MoveHandlingUnitRequest(name=outer, location=at("bin")))
+        assert len(done.reservations) == size // 2
+        counts.append(len(statements.with_part("UPDATE handling_unit")))
+    assert counts[0] == counts[1]

@@ -13,6 +13,7 @@ from services.chassis.wire import fill
 from services.materials.api.postings import Known
 from services.materials.model import ledger, stock
 from services.materials.model import location as locations
+from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.ledger import NotEnoughStock, Posting, SerialExists, line_of
 from services.materials.model.movement import (
@@ -25,6 +26,9 @@ from services.materials.model.movement import (
 )
 
 OF_DOCUMENTS = frozenset({MovementKind.RECEIPT, MovementKind.ISSUE, MovementKind.RETURN_TO_STOCK})
+
+TAKING_BACK = (InspectionLot.COLLECTION, HandlingUnit.COLLECTION)
+"""Documents that take their movements back by themselves: a unit is moved back as a whole (MAT-21)."""
 
 
 class MovementService:
@@ -73,7 +77,7 @@ class MovementService:
             raise AlreadyReversed(movement=found.name, why="it is a reversal itself")
         if await _reversal_of(unit, found.name):
             raise AlreadyReversed(movement=found.name, why="it was reversed before")
-        if found.kind in OF_DOCUMENTS or f"/{InspectionLot.COLLECTION}/" in found.source:
+        if found.kind in OF_DOCUMENTS or any(f"/{name}/" in found.source for name in TAKING_BACK):
             raise BelongsToDocument(movement=found.name, document=found.source)
         places = await locations.named(unit, {entry.location for entry in found.entries})
         lines = [line_of(pair, places).negated() for pair in reversed(found.lines)]
@@ -200,6 +204,39 @@ _CHECKS = (
         left join balance b on b.item = s.item and b.serial = s.name and not b.virtual and b.on_hand <> 0
         where s.balance like 'sites/' || :site || '/%' or b.site = :site
         group by 1, 2 having count(b.name) <> 1 or sum(b.on_hand) <> 1 or min(b.name) <> s.balance limit 100
+        """,
+    ),
+    (
+        "stock lies elsewhere than its handling unit",
+        """
+        select b.name, b.handling_unit, b.location, handling_unit_place(b.handling_unit) from balance b
+        where b.site = :site and not b.virtual and b.handling_unit <> '' and b.on_hand <> 0
+          and handling_unit_place(b.handling_unit) is distinct from b.location limit 100
+        """,
+    ),
+    (
+        "a handling unit is inside itself",
+        """
+        select h.name from handling_unit h
+        where h.site = :site and h.parent_handling_unit is not null
+          and exists (select 1 from handling_unit_path(h.name) p where p.name = h.name and p.depth > 1) limit 100
+        """,
+    ),
+    (
+        "a handling unit out of use holds stock or units",
+        """
+        select h.name, h.state, b.name from handling_unit h join balance b on b.handling_unit = h.name
+        where h.site = :site and b.on_hand <> 0 and h.state in ('POOLED', 'RETIRED')
+        union all
+        select h.name, h.state, i.name from handling_unit h join handling_unit i on i.parent_handling_unit = h.name
+        where h.site = :site and h.state in ('POOLED', 'RETIRED') limit 100
+        """,
+    ),
+    (
+        "80 % of an SSCC range is used",
+        """
+        select r.prefix, r.extension, r.next from sscc_range r
+        where 10 * (r.next - 1) >= 8 * ((10::numeric ^ (16 - length(r.prefix))) - 1) and :site <> '' limit 100
         """,
     ),
     (

@@ -9,6 +9,7 @@ from services.chassis import chain, revisions
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
+from services.materials.api.handling_unit_codes import handling_units_of, taken_out_of
 from services.materials.model import stock
 from services.materials.model.item import Item, SiteFact
 from services.materials.model.location import Location
@@ -114,6 +115,7 @@ class MaterialsLookupService:
         for item in items:
             match = answer.matches.add(kind="item", resource=item.name, title=item.title, state=item.state.value)
             match.actions.add(verb="show stock", rpc=service + "BalanceService/ListBalances", resource=item.name)
+            await taken_out_of(unit, request.handling_unit, item.name, match)
         number = lot_numbers.normal(code)
         for lot in await unit.all(select(Lot).where(Lot.number == number).order_by(Lot.name).limit(20)):  # type: ignore[arg-type]
             answer.matches.add(kind="lot", resource=lot.name, title=f"{lot.item} lot {lot.number}")
@@ -142,4 +144,5 @@ class MaterialsLookupService:
             )
             if receipt.state is ReceiptState.ARRIVED:
                 match.actions.add(verb="post", rpc=service + "ReceiptService/PostReceipt", resource=receipt.name)
+        await handling_units_of(unit, request, answer)
         return answer

@@ -12,8 +12,9 @@ from services.chassis.access import denied
 from services.chassis.faults import FailedPrecondition, FieldInvalid, TimeInFuture
 from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, python_of
+from services.materials.model import handling_unit, second_quantity
 from services.materials.model import location as locations
-from services.materials.model import second_quantity
+from services.materials.model.handling_unit import Path
 from services.materials.model.inspection import OPEN_LOTS, InspectionLot
 from services.materials.model.item import Item, State, site_fact
 from services.materials.model.ledger import Line, Posting, by_serial
@@ -61,6 +62,7 @@ class Known:
     inspected: dict[tuple[str, str, str], str]
     serials: dict[str, Serial]
     kinds: dict[str, MovementKind]
+    units: dict[str, Path]
 
     @classmethod
     async def of(cls, unit: Unit, site: str, requests: Iterable[Any]) -> "Known":
@@ -93,6 +95,9 @@ class Known:
             {(lot.item, lot.lot, lot.location): lot.name for lot in waiting},
             await unit.get_many(Serial, {name for request in asked for name in _serials(request)}, lock=False),
             await _kinds(unit, {row.returns for row in rows if row.returns}),
+            await handling_unit.paths(
+                unit, (n for row in rows for n in (row.from_handling_unit, row.to_handling_unit))
+            ),
         )
 
     def posting(self, unit: Unit, request: Any) -> Posting:
@@ -116,7 +121,8 @@ class Known:
         serials = self._named(item, request, amount)
         source, target = self._places(message, kind)
         before, after = self._statuses(unit, message, kind)
-        if (source.name, before) == (target.name, after):
+        out, into = self._units(message, kind, source, target)
+        if (source.name, before, out) == (target.name, after, into):
             rule = "must differ from where the stock is"
             raise FieldInvalid(field="movement.to_location", rule=rule, value=target.name)
         if before is Status.INSPECTION and (lot := self.inspected.get((item.name, message.lot, source.name))):
@@ -124,6 +130,7 @@ class Known:
         line = Line(
             item=item.name, lot=message.lot, quantity=amount, unit_code=item.base_unit_code,
             from_location=source.name, to_location=target.name, from_status=before, to_status=after,
+            from_handling_unit=out, to_handling_unit=into,
             from_virtual=source.virtual, to_virtual=target.virtual, standard_cost=item.standard(self.currency_code),
             entered=entered, second_quantity=second, second_unit_code=second_unit,
         )  # fmt: skip
@@ -199,6 +206,27 @@ class Known:
             rule = f"is chosen by the kind {kind}; leave it empty"
             raise FieldInvalid(field=f"movement.{field}", rule=rule, value=name)
         return found.usable()
+
+    def _units(self, message: Any, kind: MovementKind, source: Location, target: Location) -> tuple[str, str]:
+        """Handling units on both sides: of the site, and none in the world outside."""
+        out, into = message.from_handling_unit, message.to_handling_unit
+        if kind is MovementKind.STATUS_CHANGE:
+            if into not in ("", out):
+                rule = "must be empty: the stock stays in its unit"
+                raise FieldInvalid(field="movement.to_handling_unit", rule=rule, value=into)
+            into = out
+        for field, name, place in (("from_handling_unit", out, source), ("to_handling_unit", into, target)):
+            if name and (name not in self.units or not name.startswith(f"sites/{self.site}/") or place.virtual):
+                rule = (
+                    "must be empty: there are no units outside"
+                    if place.virtual
+                    else "must be a handling unit of the site"
+                )
+                raise FieldInvalid(field=f"movement.{field}", rule=rule, value=name)
+        if out and out == into and source is not target:
+            rule = "must be another one: a unit moves as a whole, by MoveHandlingUnit"
+            raise FieldInvalid(field="movement.to_handling_unit", rule=rule, value=into)
+        return out, into
 
     def _statuses(self, unit: Unit, message: Any, kind: MovementKind) -> tuple[Status, Status]:
         before = Status(enum_name(message, "from_status")) if message.from_status else Status.UNRESTRICTED

@@ -5,11 +5,13 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from services.chassis.faults import FieldInvalid
+from services.chassis.faults import Conflict, FieldInvalid
 from services.chassis.unit import Unit
-from services.materials.model import reservation, stock
+from services.chassis.wire import canonical
+from services.materials.model import content, reservation, stock
+from services.materials.model.handling_unit import HandlingUnitElsewhere
 from services.materials.model.inspection import InspectionLot
-from services.materials.model.ledger import ONE, ZERO, Line, Posting, by_serial
+from services.materials.model.ledger import ONE, ZERO, Line, NotEnoughStock, Posting, by_serial
 from services.materials.model.location import Location
 from services.materials.model.movement import Balance, MovementKind, Status
 from services.materials.model.receipt import PutAwayTask, TaskState
@@ -27,7 +29,11 @@ class PutAwayService:
         return await unit.list(PutAwayTask, request)
 
     async def confirm_put_away(self, request: Any, unit: Unit) -> Any:
+        around = await unit.first(select(PutAwayTask.handling_unit).where(PutAwayTask.name == request.name))  # type: ignore[call-overload]
+        taken_up = await content.take_up_around(unit, around) if around else None
         task = await stock.take_up(unit, PutAwayTask, request.name)
+        if task.handling_unit != around:
+            raise Conflict(sqlstate="packed meanwhile")
         place = await unit.find(Location, request.location, lock=False)
         if place is None or place.site != task.site or place.virtual:
             raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)
@@ -40,6 +46,8 @@ class PutAwayService:
         if place.name == task.from_location:
             raise FieldInvalid(field="location", rule="must differ from where the goods are", value=place.name)
         task.to_location = place.name
+        if taken_up is not None:
+            return await _put_unit_away(unit, task, place, taken_up)
         taken = await _allocations(unit, task)
         line = Line(
             item=task.item, lot=task.lot, quantity=task.quantity, unit_code=task.unit_code,
@@ -81,6 +89,30 @@ async def _weight_there(unit: Unit, task: PutAwayTask) -> Decimal | None:
     return weight
 
 
+async def _put_unit_away(unit: Unit, task: PutAwayTask, place: Location, taken_up: content.TakenUp) -> PutAwayTask:
+    """Goods in a unit go with the outermost one around it; all of its tasks are done by that."""
+    there = sum(
+        (
+            balance.on_hand
+            for balance in taken_up.inside
+            if (balance.handling_unit, balance.item, balance.lot, balance.status)
+            == (task.handling_unit, task.item, task.lot, task.status)
+        ),
+        Decimal(0),
+    )
+    if taken_up.place != task.from_location:
+        raise HandlingUnitElsewhere(handling_unit=taken_up.row.name, location=task.from_location)
+    if there < task.quantity:
+        raise NotEnoughStock(
+            available=canonical(there), unit_code=task.unit_code, item=task.item, lot=task.lot,
+            location=task.handling_unit, status=task.status.value, asked=canonical(task.quantity),
+        )  # fmt: skip
+    task.movement, _ = await content.move(
+        unit, taken_up, place, source=task.name, correlation=task.chain, put_away=True
+    )
+    return task
+
+
 async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, Decimal]]:
     """Allocations of what is moved, which have to go along with it; free stock stays behind last."""
     if task.status is not Status.UNRESTRICTED:
@@ -89,14 +121,16 @@ async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, 
         await unit.execute(
             select(Allocation, Reservation)
             .join(Reservation, Reservation.name == Allocation.reservation)  # type: ignore[arg-type]
+            .join(Balance, Balance.name == Allocation.balance)  # type: ignore[arg-type]
             .where(
+                Balance.handling_unit == "",  # type: ignore[arg-type]
                 Allocation.location == task.from_location,  # type: ignore[arg-type]
                 Allocation.lot == task.lot,  # type: ignore[arg-type]
                 Reservation.item == task.item,  # type: ignore[arg-type]
                 Allocation.serial.in_(task.serials or [""]),  # type: ignore[attr-defined]
             )
             .order_by(Reservation.name)
-            .with_for_update()
+            .with_for_update(of=[Allocation, Reservation])
         )
     ).all()
     found: list[tuple[Allocation, Decimal]] = []

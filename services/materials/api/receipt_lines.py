@@ -10,7 +10,8 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, to_date
-from services.materials.model import item_settings, second_quantity
+from services.materials.model import handling_unit, item_settings, second_quantity
+from services.materials.model.handling_unit import HandlingUnitElsewhere, Path
 from services.materials.model.item import Item
 from services.materials.model.ledger import SerialExists
 from services.materials.model.lot import Lot, LotDateConflict, Register, named, possible
@@ -42,6 +43,7 @@ class Counting:
     lots: dict[Key, Lot]
     number_rules: dict[str, NumberRule]
     register: Register
+    units: dict[str, Path]
 
     @classmethod
     async def of(cls, unit: Unit, receipt: Receipt, requests: Iterable[Any]) -> "Counting":
@@ -64,10 +66,11 @@ class Counting:
                 Lot.number.in_(sorted({lot_numbers.normal(row.lot_number) for row in rows})),  # type: ignore[attr-defined]
             )
         )
+        units = await handling_unit.paths(unit, (row.handling_unit for row in rows))
         rules = await item_settings.lot_number_rules(unit, receipt.site or "", items)
         register = await Register.of(unit, items, [number for row in rows for number in row.serial_numbers])
         known = {(lot.item, lot.number): lot for lot in lots}
-        return cls(unit, receipt, items, list(expected), known, rules, register)
+        return cls(unit, receipt, items, list(expected), known, rules, register, units)
 
     def add(self, request: Any) -> ReceiptLine:
         """One line; nothing is changed when it is refused."""
@@ -79,6 +82,7 @@ class Counting:
             raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
         second, second_unit = second_quantity.stated(item, request, amount)
         self._check_lot(item, request)
+        self._check_handling_unit(request.handling_unit)
         numbers = self._numbers(item, amount, request)
         order = self._order(item, amount, request)
         counted = order.count(amount)
@@ -89,7 +93,8 @@ class Counting:
             expected_receipt=order.name, purchase_order=order.purchase_order, order_line=order.order_line,
             schedule_line=order.schedule_line, item=item.name, lot=lot, quantity=amount,
             unit_code=item.base_unit_code, order_quantity=counted, order_quantity_unit_code=order.unit_code,
-            location=self.receipt.location, serials=sorted(serial.name for serial in serials),
+            location=self.receipt.location, handling_unit=request.handling_unit,
+            serials=sorted(serial.name for serial in serials),
             status=Status.INSPECTION if item.inspect_receipts or order.inspect else Status.UNRESTRICTED,
             second_quantity=second, second_quantity_unit_code=second_unit, entered_quantity=entered.quantity,
             entered_quantity_unit_code=entered.unit_code, factor_numerator=entered.numerator,
@@ -124,6 +129,15 @@ class Counting:
         raise NothingExpected(
             supplier=self.receipt.supplier, item=item.name, quantity=canonical(amount), unit_code=item.base_unit_code
         )
+
+    def _check_handling_unit(self, name: str) -> None:
+        """A unit that goods arrive in is open and stands at the dock."""
+        if not name:
+            return
+        if name not in self.units or not name.startswith(f"sites/{self.receipt.site}/"):
+            raise FieldInvalid(field="handling_unit", rule="must be a handling unit of the site", value=name)
+        if self.units[name].opened().place != self.receipt.location:
+            raise HandlingUnitElsewhere(handling_unit=name, location=self.receipt.location)
 
     def _check_lot(self, item: Item, request: Any) -> None:
         """The lot number is needed exactly where the item is tracked by lot; its dates are the lot's (MAT-13)."""

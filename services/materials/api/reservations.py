@@ -1,10 +1,11 @@
 """Reservations: allocation, issue by scan, return, release."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
@@ -15,7 +16,7 @@ from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.ledger import ONE, Entered, Line, Posting, by_serial
 from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot, named
-from services.materials.model.movement import MovementKind
+from services.materials.model.movement import Balance, MovementKind
 from services.materials.model.reservation import Allocation, LotExpired, NotAllocated, NothingIssued, Reservation, State
 from services.materials.rules import valuation
 
@@ -57,12 +58,13 @@ class ReservationService:
             taken = [(_allocation(row, request, amount), amount)]
         await _refuse_expired(unit, taken[0][0].lot, await site_fact(unit, site))
         target = await locations.virtual(unit, site, Kind.CONSUMED)
+        units = await _units_of(unit, [found for found, _ in taken])
         lines = [
             Line(
                 item=row.item, lot=found.lot, serial=found.serial, quantity=part, allocated=part,
                 unit_code=row.unit_code, from_location=found.location, to_location=target.name, to_virtual=True,
                 second_quantity=asked.second, second_unit_code=asked.second_unit_code,
-                entered=None if found.serial else asked.entered,
+                entered=None if found.serial else asked.entered, from_handling_unit=units[found.balance],
             )
             for found, part in taken
         ]  # fmt: skip
@@ -148,6 +150,14 @@ def _allocation(row: Reservation, request: Any, amount: Decimal) -> Allocation:
             location=request.location or "any place", asked=canonical(amount),
         )  # fmt: skip
     return found
+
+
+async def _units_of(unit: Unit, taken: Sequence[Allocation]) -> dict[str, str]:
+    """Balance -> handling unit of what was allocated."""
+    statement = select(Balance.name, Balance.handling_unit).where(  # type: ignore[call-overload]
+        Balance.name.in_([found.balance for found in taken])  # type: ignore[attr-defined]
+    )
+    return {row.name: row.handling_unit for row in await unit.execute(statement)}
 
 
 async def _refuse_expired(unit: Unit, name: str, fact: SiteFact) -> None:

@@ -162,13 +162,87 @@ end $$;
 
 ALTER FUNCTION public.guard_state() OWNER TO materials_owner;
 
-CREATE FUNCTION public.handling_unit_refusal(p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION public.handling_unit_path(p_name text) RETURNS TABLE(name text, state text, location text, handling_unit_type text, depth integer)
+    LANGUAGE sql STABLE
     AS $$
+  with recursive up as (
+    select h.name, h.state, h.location, h.handling_unit_type, h.parent_handling_unit, 1 as depth
+    from handling_unit h where h.name = p_name
+    union all
+    select h.name, h.state, h.location, h.handling_unit_type, h.parent_handling_unit, u.depth + 1
+    from up u join handling_unit h on h.name = u.parent_handling_unit where u.depth < 50
+  )
+  select u.name, u.state, u.location, u.handling_unit_type, u.depth from up u
+$$;
+
+ALTER FUNCTION public.handling_unit_path(p_name text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.handling_unit_place(p_name text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select p.location from handling_unit_path(p_name) p order by p.depth desc limit 1
+$$;
+
+ALTER FUNCTION public.handling_unit_place(p_name text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.handling_unit_refusal(p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  side record;
 begin
+  for side in
+    select x.name, x.location
+    from (values (p.from_handling_unit, p.from_location), (p.to_handling_unit, p.to_location)) x(name, location)
+    where x.name <> '' order by x.name
+  loop
+    perform hold_handling_units(array[side.name], false);
+    if handling_unit_place(side.name) is distinct from side.location then
+      outcome := 'HANDLING_UNIT_ELSEWHERE';
+      subject := side.name;
+      return;
+    end if;
+    select 'HANDLING_UNIT_CLOSED', u.name into outcome, subject
+    from handling_unit_path(side.name) u where u.state <> 'OPEN' order by u.depth limit 1;
+    if outcome is not null then
+      return;
+    end if;
+  end loop;
 end $$;
 
 ALTER FUNCTION public.handling_unit_refusal(p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.handling_unit_root(p_name text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select p.name from handling_unit_path(p_name) p order by p.depth desc limit 1
+$$;
+
+ALTER FUNCTION public.handling_unit_root(p_name text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+  roots text[];
+  held text[] := '{}';
+begin
+  loop
+    roots := array(
+      select distinct r.name from unnest(p_names) n, handling_unit_root(n) r(name) where r.name is not null
+      order by r.name);
+    exit when roots <@ held;
+    if p_alone then
+      perform 1 from handling_unit h where h.name = any(roots) order by h.name for update;
+    else
+      perform 1 from handling_unit h where h.name = any(roots) order by h.name for share;
+    end if;
+    held := held || roots;
+  end loop;
+end $$;
+
+ALTER FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) OWNER TO materials_owner;
 
 CREATE FUNCTION public.hold_items(p_site text, p_items text[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -606,6 +680,46 @@ end $$;
 
 ALTER FUNCTION public.refuse_change() OWNER TO materials_owner;
 
+CREATE FUNCTION public.stock_lies_where_its_unit_stands() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (
+    select 1 from balance b
+    where b.name = new.balance and b.on_hand <> 0 and handling_unit_place(b.handling_unit) is distinct from b.location
+  ) then
+    raise exception 'stock of % lies elsewhere than the unit', new.handling_unit using errcode = '23514';
+  end if;
+  return null;
+end $$;
+
+ALTER FUNCTION public.stock_lies_where_its_unit_stands() OWNER TO materials_owner;
+
+CREATE FUNCTION public.unit_takes_its_stock_along() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  before text := coalesce(old.location, handling_unit_place(old.parent_handling_unit));
+begin
+  if exists (select 1 from handling_unit_path(new.name) p where p.name = new.name and p.depth > 1) then
+    raise exception '% is inside itself', new.name using errcode = '23514';
+  end if;
+  if before is distinct from handling_unit_place(new.name) and exists (
+    with recursive down as (
+      select new.name as name, 1 as depth
+      union all
+      select h.name, d.depth + 1 from down d join handling_unit h on h.parent_handling_unit = d.name where d.depth < 50
+    )
+    select 1 from balance b join down d on d.name = b.handling_unit
+    where b.site = new.site and b.location = before and b.on_hand <> 0
+  ) then
+    raise exception 'stock of % stayed at %', new.name, before using errcode = '23514';
+  end if;
+  return null;
+end $$;
+
+ALTER FUNCTION public.unit_takes_its_stock_along() OWNER TO materials_owner;
+
 CREATE FUNCTION public.uuid_floor(at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -805,6 +919,55 @@ CREATE TABLE public.genealogy_edge (
 
 ALTER TABLE public.genealogy_edge OWNER TO materials_owner;
 
+CREATE TABLE public.handling_unit (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    sscc text NOT NULL,
+    handling_unit_type text NOT NULL,
+    location text,
+    parent_handling_unit text,
+    state text NOT NULL,
+    gross_weight numeric(20,6),
+    gross_weight_unit_code text NOT NULL,
+    CONSTRAINT ck_handling_unit_place CHECK ((num_nonnulls(location, parent_handling_unit) =
+CASE
+    WHEN (state = 'SHIPPED'::text) THEN 0
+    ELSE 1
+END)),
+    CONSTRAINT ck_handling_unit_sscc CHECK ((sscc ~ '^[0-9]{18}$'::text))
+);
+
+ALTER TABLE public.handling_unit OWNER TO materials_owner;
+
+CREATE TABLE public.handling_unit_type (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    title text NOT NULL,
+    reusable boolean NOT NULL,
+    grai text NOT NULL,
+    tare_weight numeric(20,6),
+    tare_weight_unit_code text NOT NULL,
+    max_weight numeric(20,6),
+    max_weight_unit_code text NOT NULL,
+    max_volume numeric(20,6),
+    max_volume_unit_code text NOT NULL,
+    outer_volume numeric(20,6),
+    outer_volume_unit_code text NOT NULL
+);
+
+ALTER TABLE public.handling_unit_type OWNER TO materials_owner;
+
 CREATE TABLE public.idempotency (
     principal text NOT NULL,
     method text NOT NULL,
@@ -856,6 +1019,7 @@ CREATE TABLE public.inspection_lot (
     second_decided numeric(20,6),
     second_decided_unit_code text DEFAULT ''::text NOT NULL,
     serials text[] DEFAULT '{}'::text[] NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_inspection_lot_decided CHECK (((decided >= (0)::numeric) AND (decided <= quantity)))
 );
 
@@ -1171,6 +1335,7 @@ CREATE TABLE public.put_away_task (
     second_quantity numeric(20,6),
     second_quantity_unit_code text DEFAULT ''::text NOT NULL,
     serials text[] DEFAULT '{}'::text[] NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
     no_place_reason text DEFAULT ''::text NOT NULL
 );
 
@@ -1219,7 +1384,8 @@ CREATE TABLE public.receipt_line (
     entered_quantity_unit_code text DEFAULT ''::text NOT NULL,
     factor_numerator bigint DEFAULT 1 NOT NULL,
     factor_denominator bigint DEFAULT 1 NOT NULL,
-    serials text[] DEFAULT '{}'::text[] NOT NULL
+    serials text[] DEFAULT '{}'::text[] NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.receipt_line OWNER TO materials_owner;
@@ -1331,6 +1497,17 @@ CREATE TABLE public.site_fact (
 
 ALTER TABLE public.site_fact OWNER TO materials_owner;
 
+CREATE TABLE public.sscc_range (
+    prefix text NOT NULL,
+    extension integer NOT NULL,
+    next bigint NOT NULL,
+    CONSTRAINT ck_sscc_range_extension CHECK (((extension >= 0) AND (extension <= 9))),
+    CONSTRAINT ck_sscc_range_next CHECK (((next >= 1) AND (next <= (((10)::numeric ^ ((16 - length(prefix)))::numeric))::bigint))),
+    CONSTRAINT ck_sscc_range_prefix CHECK ((prefix ~ '^[0-9]{4,12}$'::text))
+);
+
+ALTER TABLE public.sscc_range OWNER TO materials_owner;
+
 CREATE TABLE public.supply_request (
     name text NOT NULL,
     site text,
@@ -1410,6 +1587,12 @@ ALTER TABLE ONLY public.expected_receipt
 
 ALTER TABLE ONLY public.genealogy_edge
     ADD CONSTRAINT pk_genealogy_edge PRIMARY KEY (movement, input_lot, output_lot);
+
+ALTER TABLE ONLY public.handling_unit
+    ADD CONSTRAINT pk_handling_unit PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.handling_unit_type
+    ADD CONSTRAINT pk_handling_unit_type PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT pk_idempotency PRIMARY KEY (principal, method, request_id);
@@ -1492,6 +1675,9 @@ ALTER TABLE ONLY public.serial
 ALTER TABLE ONLY public.site_fact
     ADD CONSTRAINT pk_site_fact PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.sscc_range
+    ADD CONSTRAINT pk_sscc_range PRIMARY KEY (prefix, extension);
+
 ALTER TABLE ONLY public.supply_request
     ADD CONSTRAINT pk_supply_request PRIMARY KEY (name);
 
@@ -1530,6 +1716,18 @@ CREATE INDEX ix_expected_receipt_supplier ON public.expected_receipt USING btree
 CREATE INDEX ix_genealogy_edge_input_lot ON public.genealogy_edge USING btree (input_lot);
 
 CREATE INDEX ix_genealogy_edge_output_lot ON public.genealogy_edge USING btree (output_lot);
+
+CREATE INDEX ix_handling_unit_handling_unit_type ON public.handling_unit USING btree (site, handling_unit_type, name);
+
+CREATE INDEX ix_handling_unit_inside ON public.handling_unit USING btree (parent_handling_unit);
+
+CREATE INDEX ix_handling_unit_location ON public.handling_unit USING btree (site, location, name);
+
+CREATE INDEX ix_handling_unit_parent_handling_unit ON public.handling_unit USING btree (site, parent_handling_unit, name);
+
+CREATE INDEX ix_handling_unit_site ON public.handling_unit USING btree (site, name);
+
+CREATE INDEX ix_handling_unit_state ON public.handling_unit USING btree (site, state, name);
 
 CREATE INDEX ix_idempotency_expires_at ON public.idempotency USING btree (expires_at);
 
@@ -1661,6 +1859,12 @@ CREATE UNIQUE INDEX uq_balance_dimensions ON public.balance USING btree (item, l
 
 CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (purchase_order, order_line, schedule_line);
 
+CREATE UNIQUE INDEX uq_handling_unit_number ON public.handling_unit USING btree (site, number);
+
+CREATE UNIQUE INDEX uq_handling_unit_sscc ON public.handling_unit USING btree (sscc);
+
+CREATE UNIQUE INDEX uq_handling_unit_type_grai ON public.handling_unit_type USING btree (grai) WHERE (grai <> ''::text);
+
 CREATE UNIQUE INDEX uq_item_number ON public.item USING btree (number);
 
 CREATE UNIQUE INDEX uq_lot_number ON public.lot USING btree (item, number);
@@ -1691,6 +1895,10 @@ CREATE TRIGGER genealogy_edge_append_only BEFORE DELETE OR UPDATE ON public.gene
 
 CREATE TRIGGER genealogy_edge_no_truncate BEFORE TRUNCATE ON public.genealogy_edge FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE CONSTRAINT TRIGGER handling_unit_moved AFTER UPDATE OF location, parent_handling_unit ON public.handling_unit DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.unit_takes_its_stock_along();
+
+CREATE TRIGGER handling_unit_states BEFORE UPDATE OF state ON public.handling_unit FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER inspection_lot_states BEFORE UPDATE OF state ON public.inspection_lot FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER item_states BEFORE UPDATE OF state ON public.item FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
@@ -1706,6 +1914,8 @@ CREATE TRIGGER materials_revision_states BEFORE UPDATE OF state ON public.materi
 CREATE TRIGGER movement_append_only BEFORE DELETE OR UPDATE ON public.movement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER movement_entry_append_only BEFORE DELETE OR UPDATE ON public.movement_entry FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE CONSTRAINT TRIGGER movement_entry_handling_unit AFTER INSERT ON public.movement_entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.handling_unit <> ''::text) AND (new.quantity > (0)::numeric))) EXECUTE FUNCTION public.stock_lies_where_its_unit_stands();
 
 CREATE TRIGGER movement_entry_no_truncate BEFORE TRUNCATE ON public.movement_entry FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
@@ -1733,6 +1943,15 @@ ALTER TABLE ONLY public.allocation
 
 ALTER TABLE ONLY public.genealogy_edge
     ADD CONSTRAINT fk_genealogy_edge_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
+
+ALTER TABLE ONLY public.handling_unit
+    ADD CONSTRAINT fk_handling_unit_handling_unit_type FOREIGN KEY (handling_unit_type) REFERENCES public.handling_unit_type(name);
+
+ALTER TABLE ONLY public.handling_unit
+    ADD CONSTRAINT fk_handling_unit_location FOREIGN KEY (location) REFERENCES public.location(name);
+
+ALTER TABLE ONLY public.handling_unit
+    ADD CONSTRAINT fk_handling_unit_parent_handling_unit FOREIGN KEY (parent_handling_unit) REFERENCES public.handling_unit(name);
 
 ALTER TABLE ONLY public.inspection_lot
     ADD CONSTRAINT fk_inspection_lot_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
@@ -1770,6 +1989,9 @@ GRANT USAGE ON SCHEMA public TO materials_app;
 GRANT USAGE ON SCHEMA public TO materials_relay;
 
 REVOKE ALL ON FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) TO materials_app;
 
 REVOKE ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO materials_app;
@@ -1814,6 +2036,10 @@ GRANT USAGE ON SEQUENCE public.document_number TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.expected_receipt TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.genealogy_edge TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.handling_unit TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.handling_unit_type TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO materials_app;
 
@@ -1885,6 +2111,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.reservation TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.serial TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.site_fact TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sscc_range TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
 

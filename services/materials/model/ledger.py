@@ -14,6 +14,8 @@ from services.chassis.faults import AlreadyExists, FailedPrecondition, Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, money, quantity
 from services.materials.model import capacity
+from services.materials.model import handling_unit as handling_units
+from services.materials.model.handling_unit import HandlingUnitClosed, HandlingUnitElsewhere
 from services.materials.model.location import Location
 from services.materials.model.movement import AlreadyReversed, Entry, Movement, MovementKind, Pair, Status
 from services.materials.rules import valuation
@@ -211,6 +213,7 @@ async def post(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     if not postings:
         return
     await unit.flush()
+    await _hold_handling_units(unit, site, [line for item in postings for line in item.lines])
     serials = sorted({line.serial for item in postings for line in item.lines if line.serial})
     if serials:  # of all sites, so that two of them do not wait for each other
         await hold(unit, site, [line.item for item in postings for line in item.lines])
@@ -233,6 +236,14 @@ async def _stands(unit: Unit, rows: Iterable[Any]) -> dict[str, Any]:
     return {row.name: row for row in await unit.execute(_STANDS, {"names": names})} if names else {}
 
 
+async def _hold_handling_units(unit: Unit, site: str, lines: Sequence[Line]) -> None:
+    """Units that lines name are locked behind the items and before balances (MAT-74)."""
+    named = {name for line in lines for name in (line.from_handling_unit, line.to_handling_unit) if name}
+    if named:
+        await hold(unit, site, (line.item for line in lines))
+        await handling_units.hold(unit, named, alone=False)
+
+
 async def post_all(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     """Post movements of one document: all, or the first fault is raised."""
     await post(unit, site, postings)
@@ -253,7 +264,7 @@ def tell(unit: Unit, postings: Iterable[Posting]) -> None:
 def _audited(line: Line) -> dict[str, Any]:
     return {
         "item": line.item, "lot": line.lot, "serial": line.serial, "from": line.from_location, "to": line.to_location,
-        "quantity": line.quantity,
+        "from_unit": line.from_handling_unit, "to_unit": line.to_handling_unit, "quantity": line.quantity,
     }  # fmt: skip
 
 
@@ -264,6 +275,13 @@ def _fault(item: Posting, row: Any, stands: Mapping[str, Any]) -> Fault:
     if row.outcome == "ALREADY_REVERSED":
         return AlreadyReversed(movement=item.reverses, why="it was reversed before")
     line = item.lines[row.line - 1]
+    if row.outcome == "HANDLING_UNIT_CLOSED":
+        return HandlingUnitClosed(handling_unit=row.subject)
+    if row.outcome == "HANDLING_UNIT_ELSEWHERE":
+        out = row.subject == line.from_handling_unit
+        return HandlingUnitElsewhere(
+            handling_unit=row.subject, location=(line.from_location if out else line.to_location)
+        )
     if row.outcome == "SERIAL_EXISTS":
         here = stands.get(row.subject)
         if here is None:
@@ -284,6 +302,11 @@ def _row(number: int, item: Posting) -> dict[str, Any]:
         "reason_code": item.reason_code, "source": item.source, "reverses": item.reverses,
         "correlation": item.correlation, "device": item.device, "lines": [_line(line) for line in item.lines],
     }  # fmt: skip
+
+
+def content_of(lines: Iterable[Line]) -> str:
+    """Lines as the database's functions read them."""
+    return json_text([_line(line) for line in lines])
 
 
 def _line(line: Line) -> dict[str, Any]:

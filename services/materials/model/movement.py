@@ -28,6 +28,7 @@ class MovementKind(StrEnum):
     OPENING = "OPENING"
     REVERSAL = "REVERSAL"
     PRODUCE = "PRODUCE"
+    REPACK = "REPACK"
 
 
 class Status(StrEnum):
@@ -156,6 +157,16 @@ class Movement(Resource, table=True):
         return self.entries[1].second_quantity_unit_code if len(self.entries) == 2 else ""
 
     @property
+    def from_handling_unit(self) -> str:
+        """Unit that the stock of a movement of one line came out of."""
+        return self.entries[0].handling_unit if len(self.entries) == 2 else ""
+
+    @property
+    def to_handling_unit(self) -> str:
+        """Unit that the stock of a movement of one line went into."""
+        return self.entries[1].handling_unit if len(self.entries) == 2 else ""
+
+    @property
     def returns(self) -> str:
         """The loss that it brings back."""
         return self.entries[0].returns if self.entries else ""
@@ -181,7 +192,9 @@ class Balance(Table, table=True):
     """
 
     COLLECTION: ClassVar[str] = "balances"
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "location", "lot", "status", "on_hand", "reserved"})
+    FILTERABLE: ClassVar[frozenset[str]] = frozenset(
+        {"item", "location", "lot", "status", "handling_unit", "on_hand", "reserved"}
+    )
     __table_args__ = (
         CheckConstraint("virtual or (on_hand >= 0 and coalesce(second_on_hand, 0) >= 0)", name="on_hand"),
         CheckConstraint("virtual or (reserved >= 0 and reserved <= on_hand)", name="reserved"),

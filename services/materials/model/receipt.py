@@ -192,6 +192,7 @@ class ReceiptLine(Table, table=True):
     factor_numerator: int = Field(default=1, sa_type=BigInteger, nullable=False)
     factor_denominator: int = Field(default=1, sa_type=BigInteger, nullable=False)
     serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    handling_unit: str = Field(default="", sa_type=Text, nullable=False)
 
     @property
     def entered(self) -> Entered | None:
@@ -303,4 +304,5 @@ class PutAwayTask(Resource, table=True):
     second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     state: TaskState = Field(default=TaskState.READY, sa_type=enum_text(TaskState), nullable=False)
+    handling_unit: str = Field(default="", sa_type=Text, nullable=False)
     serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]

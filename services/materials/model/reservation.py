@@ -280,7 +280,7 @@ _CANDIDATES = text("""
     left join item_settings s on s.site = b.site and s.item = b.item
     left join lot on lot.name = b.lot
     where b.site = :site and b.item = any(cast(:items as text[])) and b.status = 'UNRESTRICTED' and not b.virtual
-      and b.on_hand > b.reserved and b.handling_unit = '' and b.owner = '' and b.project = ''
+      and b.on_hand > b.reserved and b.owner = '' and b.project = ''
 """)
 _LIFE_DAYS = text("""
     select i.name, coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days
