@@ -1,6 +1,7 @@
 """Lots: their dates, and several that become one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,14 @@ class LotMergeForbidden(FailedPrecondition):
     """Lots stay apart: the item says so, or something still speaks of one of them (MAT-14)."""
 
     text = "Lots of {item} are not merged: {why}."
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """How much there is of a lot at a place, with its second quantity."""
+
+    quantity: Decimal
+    second: Decimal | None
 
 
 class LotService:
@@ -82,11 +91,11 @@ class LotService:
         posting = await _merge(unit, site, item, place, status, amounts, new)
         await unit.flush()
         await stock.move(unit, site, [posting])
-        for lot, amount in amounts.items():
+        for lot, there in amounts.items():
             assert posting.effective_time is not None
             unit.session.add(
                 GenealogyEdge(
-                    movement=posting.name, input_lot=lot, output_lot=new.name, item=item.name, quantity=amount,
+                    movement=posting.name, input_lot=lot, output_lot=new.name, item=item.name, quantity=there.quantity,
                     unit_code=item.base_unit_code, effective_time=posting.effective_time, certain=True,
                 )
             )  # fmt: skip
@@ -168,21 +177,21 @@ async def _mergeable(unit: Unit, item: Item, lots: Sequence[Lot], place: Locatio
 
 async def _numbered(unit: Unit, site: str, item: Item, number: str) -> None:
     """FieldInvalid for a number that the site does not want for lots of the item."""
-    rule = (await item_settings.lot_number_rules(unit, site, [item.name])).get(item.name)
-    if rule is not None and (refusal := rule.refusal(lot_numbers.normal(number))):
+    rules = (await item_settings.number_rules(unit, site, [item.name])).get(item.name)
+    if rules is not None and (refusal := rules.lots.refusal(lot_numbers.normal(number))):
         raise FieldInvalid(field="number", rule=refusal, value=number)
 
 
-async def _on_hand(unit: Unit, lots: Sequence[Lot], place: Location, status: Status) -> dict[str, Decimal]:
+async def _on_hand(unit: Unit, lots: Sequence[Lot], place: Location, status: Status) -> dict[str, _There]:
     """All of each lot there; FieldInvalid for one of which nothing is."""
     rows = await unit.execute(
-        select(Balance.lot, Balance.on_hand).where(  # type: ignore[call-overload]
+        select(Balance.lot, Balance.on_hand, Balance.second_on_hand).where(  # type: ignore[call-overload]
             Balance.item == lots[0].item, Balance.location == place.name, Balance.status == status,
             Balance.lot.in_([lot.name for lot in lots]), Balance.on_hand > 0,  # type: ignore[attr-defined]
             Balance.serial == "", Balance.handling_unit == "", Balance.owner == "", Balance.project == "",
         )
     )  # fmt: skip
-    found: dict[str, Decimal] = {row.lot: row.on_hand for row in rows}
+    found = {row.lot: _There(row.on_hand, row.second_on_hand) for row in rows}
     missing = sorted({lot.name for lot in lots} - set(found))
     if missing:
         raise FieldInvalid(field="lots", rule=f"must all be {status} at {place.name}", value=missing)
@@ -201,7 +210,7 @@ def _new_lot(unit: Unit, request: Any, item: Item, lots: Sequence[Lot]) -> Lot:
 
 
 async def _merge(
-    unit: Unit, site: str, item: Item, place: Location, status: Status, amounts: dict[str, Decimal], new: Lot
+    unit: Unit, site: str, item: Item, place: Location, status: Status, amounts: dict[str, _There], new: Lot
 ) -> Posting:
     """The new lot out of production, the old ones into it, at one value: the site's stock keeps its worth (MAT-14)."""
     production = await locations.virtual(unit, site, Kind.PRODUCTION)
@@ -210,20 +219,24 @@ async def _merge(
         select(ValueBalance).where(ValueBalance.site == site, ValueBalance.item == item.name)  # type: ignore[arg-type]
     )
     digits = valuation.places(fact.currency_code)
-    total = sum(amounts.values(), Decimal(0))
+    total = sum((there.quantity for there in amounts.values()), Decimal(0))
+    weights = [there.second for there in amounts.values() if there.second is not None]
+    weighed = item.catch.unit_code if item.catch is not None else ""
     whole = valuation.share(value.value, total, value.quantity, digits)
-    costs = valuation.parts(whole, list(amounts.values()), digits)
+    costs = valuation.parts(whole, [there.quantity for there in amounts.values()], digits)
     made = Line(
         item=item.name, lot=new.name, quantity=total, unit_code=item.base_unit_code,
         from_location=production.name, to_location=place.name, from_virtual=True, from_status=status,
-        to_status=status, cost=whole,
+        to_status=status, cost=whole, second_quantity=sum(weights, Decimal(0)) if weighed else None,
+        second_unit_code=weighed,
     )  # fmt: skip
     used = [
         Line(
-            item=item.name, lot=lot, quantity=amount, unit_code=item.base_unit_code, from_location=place.name,
+            item=item.name, lot=lot, quantity=there.quantity, unit_code=item.base_unit_code, from_location=place.name,
             to_location=production.name, to_virtual=True, from_status=status, to_status=status, cost=cost,
+            second_quantity=there.second, second_unit_code=weighed,
         )
-        for (lot, amount), cost in zip(amounts.items(), costs, strict=True)
+        for (lot, there), cost in zip(amounts.items(), costs, strict=True)
     ]  # fmt: skip
     # the new lot first: at no moment is the item's stock empty and its value lost
     return Posting.new(unit, site, MovementKind.PRODUCE, made, *used, source=new.name)

@@ -13,6 +13,7 @@ from services.chassis.wire import canonical, to_date
 from services.materials.model import handling_unit, item_settings, second_quantity
 from services.materials.model.handling_unit import HandlingUnitElsewhere, Path
 from services.materials.model.item import Item
+from services.materials.model.item_settings import NumberRules
 from services.materials.model.ledger import SerialExists
 from services.materials.model.lot import Lot, LotDateConflict, Register, named, possible
 from services.materials.model.movement import Status
@@ -26,7 +27,6 @@ from services.materials.model.receipt import (
 )
 from services.materials.rules import lot_numbers
 from services.materials.rules.lots import Dates, lasting
-from services.materials.rules.number_rules import NumberRule
 
 Key = tuple[str, str]
 DATES = ("manufacture_date", "best_before_date", "expire_date")
@@ -41,7 +41,7 @@ class Counting:
     items: dict[str, Item]
     expected: list[ExpectedReceipt]
     lots: dict[Key, Lot]
-    number_rules: dict[str, NumberRule]
+    number_rules: dict[str, NumberRules]
     register: Register
     units: dict[str, Path]
 
@@ -67,7 +67,7 @@ class Counting:
             )
         )
         units = await handling_unit.paths(unit, (row.handling_unit for row in rows))
-        rules = await item_settings.lot_number_rules(unit, receipt.site or "", items)
+        rules = await item_settings.number_rules(unit, receipt.site or "", items)
         register = await Register.of(unit, items, [number for row in rows for number in row.serial_numbers])
         known = {(lot.item, lot.number): lot for lot in lots}
         return cls(unit, receipt, items, list(expected), known, rules, register, units)
@@ -152,7 +152,7 @@ class Counting:
         lot = self.lots.get((item.name, number))
         dates = _dates(request)
         if lot is None:
-            if refusal := self.number_rules.get(item.name, NumberRule()).refusal(number):
+            if refusal := self._rules(item).lots.refusal(number):
                 raise FieldInvalid(field="lot_number", rule=refusal, value=request.lot_number)
             possible(dates)
             return
@@ -173,12 +173,17 @@ class Counting:
             if not number or (serial is not None and serial.name in mine):
                 raise FieldInvalid(field=field, rule="names each serial once in the receipt", value=number)
             if serial is None:
+                if refusal := self._rules(item).serials.refusal(number):
+                    raise FieldInvalid(field=field, rule=refusal, value=number)
                 continue
             if serial.lot != (lot.name if lot is not None else ""):
                 raise FieldInvalid(field=field, rule=f"names a serial of {serial.lot or 'no lot'}", value=number)
             if serial.balance or serial.left_by:
                 raise SerialExists.of(serial.name, serial.location, serial.left_by, serial.handling_unit)
         return numbers
+
+    def _rules(self, item: Item) -> NumberRules:
+        return self.number_rules.get(item.name, NumberRules())
 
     def _lot(self, item: Item, request: Any) -> str:
         """Name of the line's lot; one that is not known is made."""

@@ -1070,7 +1070,8 @@ CREATE TABLE public.item_settings (
     update_time timestamp with time zone NOT NULL,
     item text NOT NULL,
     minimum_remaining_life_days integer,
-    lot_number_rule jsonb
+    lot_number_rule jsonb,
+    serial_number_rule jsonb
 );
 
 ALTER TABLE public.item_settings OWNER TO materials_owner;

@@ -1,6 +1,7 @@
 """Settings of an item at a site: what one plant demands beside what holds everywhere."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index, Text, select
@@ -24,18 +25,30 @@ class ItemSettings(Resource, table=True):
     item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
     minimum_remaining_life_days: int | None = None
     lot_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
+    serial_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
 
     def checked(self) -> "ItemSettings":
         """FieldInvalid for a rule that no number could keep."""
-        if NumberRule.of(self.lot_number_rule).broken():
-            rule = "must be more than the prefix has"
-            raise FieldInvalid(field="item_settings.lot_number_rule.length", rule=rule)
+        for name in ("lot_number_rule", "serial_number_rule"):
+            if NumberRule.of(getattr(self, name)).broken():
+                rule = "must be more than the prefix has"
+                raise FieldInvalid(field=f"item_settings.{name}.length", rule=rule)
         return self
 
 
-async def lot_number_rules(unit: Unit, site: str, items: Iterable[str]) -> dict[str, NumberRule]:
-    """What lot numbers of items look like at a site, where it says so; in one statement."""
+@dataclass(frozen=True, slots=True)
+class NumberRules:
+    """What numbers of an item's lots and serials look like at a site; anything unless it says so."""
+
+    lots: NumberRule = field(default_factory=NumberRule)
+    serials: NumberRule = field(default_factory=NumberRule)
+
+
+async def number_rules(unit: Unit, site: str, items: Iterable[str]) -> dict[str, NumberRules]:
+    """The rules of items that have settings at a site; in one statement."""
     rows = await unit.all(
         select(ItemSettings).where(ItemSettings.site == site, ItemSettings.item.in_(sorted(items)))  # type: ignore[arg-type, attr-defined]
     )
-    return {row.item: NumberRule.of(row.lot_number_rule) for row in rows if row.lot_number_rule}
+    return {
+        row.item: NumberRules(NumberRule.of(row.lot_number_rule), NumberRule.of(row.serial_number_rule)) for row in rows
+    }

@@ -10,6 +10,7 @@ from plantops.materials.v1 import (
     balances_pb2,
     inspections_pb2,
     items_pb2,
+    lots_pb2,
     movements_pb2,
     receipts_pb2,
     reservations_pb2,
@@ -25,6 +26,7 @@ from tests.materials.builders import (
     check,
     expected,
     item,
+    lot,
     movement,
     position,
     post,
@@ -274,6 +276,21 @@ async def test_an_issue_and_its_return_carry_both(store: Plant) -> None:
     assert (more.value.reason, more.value.metadata["issued"]) == ("TOLERANCE_EXCEEDED", "5.2")
     await call(store, "sam", back(1, "2.4"))
     assert await weighed(store, name) == {("shelf", "UNRESTRICTED"): ("3", "7.2")}
+
+
+@pytest.mark.rule("MAT-9", "MAT-14")
+async def test_merged_lots_carry_both(store: Plant) -> None:
+    name = await cheese(store, tracking="LOT")
+    one, two = await lot(store, name), await lot(store, name)
+    await post(store, opening(name, 2, "5.1", lot=one))
+    await post(store, opening(name, 1, "2.4", lot=two))
+    new = await call(
+        store, "stella", lots_pb2.MergeLotsRequest(parent=SITE, lots=[one, two], location=SHELF, number="M-1")
+    )
+    listed = await store("vic", balances_pb2.ListBalancesRequest(parent=SITE, filter=f'item = "{name}"'))
+    assert [(row.lot, row.on_hand.value, row.second_on_hand) for row in listed.balances] == [
+        (new.name, "3", kg("7.5")),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,18 @@ async def test_a_new_lot_is_numbered_as_the_site_says(store: Plant) -> None:
     assert [reason(row) for row in outcomes] == ["FIELD_INVALID", "", ""]
 
 
+@pytest.mark.rule("MAT-12")
+async def test_a_new_serial_is_numbered_as_the_site_says(store: Plant) -> None:
+    name = await item(store, tracking="SERIAL")
+    await settings(store, name, serial_number_rule=messages.ItemSettings.NumberRule(prefix="SN", length=6))
+    await expected(store, name, 10)
+    receipt = await arrived(store)
+    outcomes = await counted(
+        store, receipt.name, scanned(name, 1, serial_numbers=["SN12345"]), scanned(name, 1, serial_numbers=["SN1234"])
+    )
+    assert [reason(row) for row in outcomes] == ["FIELD_INVALID", ""]
+
+
 @pytest.mark.rule("MAT-87")
 async def test_a_lot_must_be_usable_for_some_days_after_the_need(store: Plant) -> None:
     today = datetime.now(UTC)

@@ -31,7 +31,7 @@ SETTINGS = """
 create table item_settings (
   name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
   create_time timestamptz not null, update_time timestamptz not null,
-  item text not null, minimum_remaining_life_days integer, lot_number_rule jsonb,
+  item text not null, minimum_remaining_life_days integer, lot_number_rule jsonb, serial_number_rule jsonb,
   constraint pk_item_settings primary key (name),
   constraint fk_item_settings_item foreign key (item) references item (name)
 );
