@@ -1,10 +1,9 @@
 """Movements, balances and the check of the ledger."""
 
-from decimal import Decimal
 from typing import Any
 
 from plantops.materials.v1 import balances_pb2, movements_pb2
-from sqlalchemy import or_, select, text
+from sqlalchemy import select, text
 
 from services.chassis import query
 from services.chassis.faults import Fault
@@ -17,6 +16,7 @@ from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.ledger import NotEnoughStock, Posting, SerialExists, line_of
 from services.materials.model.movement import (
+    THERE,
     AlreadyReversed,
     Balance,
     BelongsToDocument,
@@ -111,14 +111,11 @@ async def _reversal_of(unit: Unit, movement: str) -> str:
     )
 
 
-_THERE = or_(Balance.on_hand != Decimal(0), Balance.second_on_hand != Decimal(0))  # type: ignore[arg-type]
-
-
 class BalanceService:
     """Stock on hand and what can be promised of it."""
 
     async def list_balances(self, request: Any, unit: Unit) -> Any:
-        where = [Balance.virtual.is_(False), _THERE]  # type: ignore[attr-defined]
+        where = [Balance.virtual.is_(False), THERE]  # type: ignore[attr-defined]
         statement = select(Balance).where(*where)
         parent = request.parent
         if parent != "sites/-":

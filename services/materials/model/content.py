@@ -11,7 +11,7 @@ from services.materials.model import claims, handling_unit, ledger, stock
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitNotEmpty
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Location
-from services.materials.model.movement import Balance, MovementKind
+from services.materials.model.movement import THERE, Balance, MovementKind
 
 
 async def content(unit: Unit, site: str, units: Iterable[str], place: str) -> Sequence[Balance]:
@@ -22,7 +22,7 @@ async def content(unit: Unit, site: str, units: Iterable[str], place: str) -> Se
             Balance.site == site,  # type: ignore[arg-type]
             Balance.location == place,  # type: ignore[arg-type]
             Balance.handling_unit.in_(sorted(units)),  # type: ignore[attr-defined]
-            Balance.on_hand != 0,  # type: ignore[arg-type]
+            THERE,
         )
         .order_by(Balance.handling_unit, Balance.name)
         .execution_options(populate_existing=True)
@@ -37,7 +37,7 @@ async def refuse_filled(unit: Unit, row: HandlingUnit) -> None:
             Balance.site == row.site,  # type: ignore[arg-type]
             Balance.location == row.location,  # type: ignore[arg-type]
             Balance.handling_unit == row.name,  # type: ignore[arg-type]
-            Balance.on_hand != 0,  # type: ignore[arg-type]
+            THERE,
         )
     )
     if held or len(below) > 1:

@@ -29,6 +29,13 @@ class NotEnoughStock(FailedPrecondition):
     text = "Only {available} {unit_code} of {item} are available at {location}; {asked} were asked."
 
 
+class WeightNegativeInPast(FailedPrecondition):
+    """A backdated posting would make a later second quantity negative (MAT-9, MAT-56)."""
+
+    reason = "NEGATIVE_IN_PAST"
+    text = "At {location} there was not always as much as {asked} {unit_code} of {item} since then."
+
+
 class NegativeInPast(FailedPrecondition):
     """A backdated posting would make a later balance negative (MAT-56)."""
 
@@ -265,6 +272,7 @@ def _audited(line: Line) -> dict[str, Any]:
     return {
         "item": line.item, "lot": line.lot, "serial": line.serial, "from": line.from_location, "to": line.to_location,
         "from_unit": line.from_handling_unit, "to_unit": line.to_handling_unit, "quantity": line.quantity,
+        "second_quantity": line.second_quantity,
     }  # fmt: skip
 
 
@@ -287,6 +295,11 @@ def _fault(item: Posting, row: Any, stands: Mapping[str, Any]) -> Fault:
         if here is None:
             return SerialExists.of(line.serial, "", row.subject)
         return SerialExists.of(line.serial, here.location, "", here.handling_unit)
+    if row.outcome == "NEGATIVE_IN_PAST" and line.second_quantity is not None and row.available >= line.quantity:
+        return WeightNegativeInPast(
+            item=line.item, lot=line.lot, location=line.from_location, status=line.from_status.value,
+            asked=canonical(line.second_quantity), unit_code=line.second_unit_code,
+        )  # fmt: skip
     kind = NegativeInPast if row.outcome == "NEGATIVE_IN_PAST" else NotEnoughStock
     second = row.outcome == "NOT_ENOUGH_SECOND"
     return kind(

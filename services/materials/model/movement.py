@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, or_, text
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import FailedPrecondition
@@ -233,6 +233,10 @@ class Balance(Table, table=True):
     project: str = Field(default="", sa_type=Text, nullable=False)
     second_on_hand: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     second_on_hand_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+
+
+THERE = or_(Balance.on_hand != 0, Balance.second_on_hand != 0)  # type: ignore[arg-type]
+"""Something is there, be it weight alone (MAT-9)."""
 
 
 class ValueBalance(Table, table=True):

@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.type.decimal_pb2 import Decimal as Number
 from plantops.materials.v1 import (
     balances_pb2,
+    handling_units_pb2,
     inspections_pb2,
     items_pb2,
     lots_pb2,
@@ -25,9 +26,12 @@ from tests.materials.builders import (
     call,
     check,
     expected,
+    handling_units,
     item,
     lot,
     movement,
+    pack,
+    packed,
     position,
     post,
     q,
@@ -36,6 +40,7 @@ from tests.materials.builders import (
     reserved,
     scanned,
     told,
+    unit_type,
 )
 from tests.plant import Refused
 from tests.world import Plant
@@ -163,7 +168,7 @@ async def test_the_weight_is_not_negative_in_the_past(store: Plant) -> None:
     await post(store, movement("ADJUST", name, 0, to_location=SHELF, second_quantity=kg("1"),
                                effective_time=ago(hours=1)))  # fmt: skip
     found = await refused(store, move(name, 3, "9.5", confirm_weight=True, effective_time=ago(hours=2)))
-    assert found.reason == "NEGATIVE_IN_PAST"
+    assert (found.reason, found.metadata["asked"], found.metadata["unit_code"]) == ("NEGATIVE_IN_PAST", "9.5", "KGM")
     await post(store, move(name, 3, "9.5", confirm_weight=True))
 
 
@@ -291,6 +296,24 @@ async def test_merged_lots_carry_both(store: Plant) -> None:
     assert [(row.lot, row.on_hand.value, row.second_on_hand) for row in listed.balances] == [
         (new.name, "3", kg("7.5")),
     ]  # fmt: skip
+
+
+@pytest.mark.rule("MAT-9", "MAT-20")
+async def test_weight_that_is_left_in_a_unit_goes_along_with_it(store: Plant) -> None:
+    name = await cheese(store)
+    await post(store, opening(name, 2, "5.1"))
+    tote = (await handling_units(store, await unit_type(store), 1))[0]
+    await pack(store, tote.name, packed(name, 2, second_quantity=kg("5.1")))
+    out = movement("MOVE", name, 2, from_location=SHELF, to_location=BIN, second_quantity=kg("5"),
+                   from_handling_unit=tote.name)  # fmt: skip
+    await post(store, out)
+    await store("sam", handling_units_pb2.MoveHandlingUnitRequest(name=tote.name, location=DOCK))
+    assert await weighed(store, name) == {
+        ("bin", "UNRESTRICTED"): ("2", "5"), ("dock", "UNRESTRICTED"): ("0", "0.1"),
+    }  # fmt: skip
+    with pytest.raises(Refused) as filled:
+        await store("sam", handling_units_pb2.RetireHandlingUnitRequest(name=tote.name))
+    assert filled.value.reason == "HANDLING_UNIT_NOT_EMPTY"
 
 
 @pytest.mark.parametrize(
