@@ -16,6 +16,7 @@ from plantops.materials.v1 import (
     policies_pb2,
     receipts_pb2,
     reservations_pb2,
+    serials_pb2,
     tasks_pb2,
 )
 
@@ -36,12 +37,14 @@ from tests.materials.builders import (
     packed,
     q,
     reason,
+    received,
     reserved,
     scanned,
     stocked,
     unit_type,
     work_order,
 )
+from tests.materials.serials import tool
 from tests.statements import Statements, statements_of
 from tests.world import Plant
 
@@ -113,6 +116,37 @@ async def test_places_for_a_receipt_are_found_with_as_many_statements_whatever_i
         assert len(answer.lines) == size
         counts[size] = len([row for row in statements.with_part("post_to_ledger") if " location" in row])
     assert counts[1] == counts[8] > 0
+
+
+@pytest.mark.rule("MAT-50")
+@pytest.mark.played_partner
+async def test_serials_take_as_many_statements_whatever_their_number(store: Plant, statements: Statements) -> None:
+    counts: dict[int, list[int]] = {}
+    for size in (2, 25):
+        name = await tool(store)
+        await expected(store, name, 30)
+        numbers = [f"S{number}" for number in range(size)]
+        receipt = await received(store, scanned(name, size, serial_numbers=numbers))
+        found = [len(statements.with_part("INSERT INTO receipt_line")), len(statements.with_part("post_to_ledger"))]
+        (line,) = receipt.lines
+        claim = await reserved(store, name, size - 1)
+        found.append(len(statements.with_part("INSERT INTO allocation")))
+        await store("sam", tasks_pb2.ConfirmPutAwayRequest(name=line.put_away_task, location=at("shelf")))
+        found.append(len(statements.with_part("post_to_ledger")))
+        taken = {row.serial for row in claim.allocations}
+        mine = [*sorted(set(line.serials) - taken), *sorted(taken)[1:]]  # one that is free for one that is allocated
+        issue = reservations_pb2.IssueReservationRequest(name=claim.name, quantity=q(len(mine)), serials=mine)
+        await store("sam", issue)
+        found.append(len(statements.with_part("post_to_ledger")))
+        back = reservations_pb2.ReturnIssueRequest(
+            name=claim.name, quantity=q(len(mine)), serials=mine, location=at("bin")
+        )
+        await store("sam", back)
+        found.append(len(statements.with_part("post_to_ledger")))
+        await store("vic", serials_pb2.ListSerialsRequest(parent=name))
+        found.append(len(statements.with_part("FROM serial ")))
+        counts[size] = found
+    assert counts[2] == counts[25]
 
 
 LISTS: list[tuple[Any, str, int]] = [

@@ -22,6 +22,7 @@ _STEPS = text("""
     join movement_entry o on o.movement = e.movement and o.side = e.side - 1
     join movement m on m.name = e.movement
     where e.serial = :serial and e.side % 2 = 0
+      and (cast(:sites as text[]) is null or e.site = any(cast(:sites as text[])))
       and (e.effective_time, m.record_time, m.name, e.side) > (:effective, :record, :movement, :side)
     order by e.effective_time, m.record_time, m.name, e.side limit :size
 """)
@@ -53,12 +54,14 @@ class SerialService:
     async def get_serial_history(self, request: Any, unit: Unit) -> Any:
         size = query.page_size(request)
         bound = f"{unit.caller.name} history {request.name}"
+        sites = unit.caller.sites(unit.context.action)
         after: Any = {"effective": _BEGIN, "record": _BEGIN, "movement": "", "side": 0}
         if request.page_token:
             place = query.open_token(request.page_token, bound, unit.context.page_token_key, 4)
             after = dict(zip(after, [*map(datetime.fromisoformat, place[:2]), *place[2:]], strict=True))
         serial = await unit.get(Serial, request.name)
-        rows = (await unit.execute(_STEPS, {"serial": serial.name, "size": size + 1, **after})).all()
+        asked = {"serial": serial.name, "size": size + 1, "sites": None if sites is None else sorted(sites)}
+        rows = (await unit.execute(_STEPS, {**asked, **after})).all()
         answer = serials_pb2.GetSerialHistoryResponse()
         for row in rows[:size]:
             fill(answer.steps.add(), row._mapping)

@@ -31,10 +31,14 @@ def lasting(dates: Dates, shelf_life_days: int) -> Dates:
 
 
 def merged(lots: Iterable[Dates]) -> Dates:
-    """Dates of what is mixed: the earliest of each, so that no part of it is used too late."""
+    """Dates of what is mixed: the earliest of each, so that no part of it is used too late.
+
+    It has a day of manufacture where that of every part is known.
+    """
     rows = list(lots)
-
-    def earliest(name: str) -> date | None:
-        return min((day for row in rows if (day := getattr(row, name)) is not None), default=None)
-
-    return Dates(earliest("manufacture_date"), earliest("best_before_date"), earliest("expire_date"))
+    made = [row.manufacture_date for row in rows if row.manufacture_date is not None]
+    return Dates(
+        min(made) if len(made) == len(rows) > 0 else None,
+        min((row.best_before_date for row in rows if row.best_before_date is not None), default=None),
+        min((row.expire_date for row in rows if row.expire_date is not None), default=None),
+    )

@@ -271,6 +271,15 @@ async def test_the_history_of_a_serial_is_never_overwritten_and_is_read_in_pages
     assert foreign.value.fields == ["page_token"]
 
 
+async def test_the_history_shows_what_happened_where_the_caller_may_look(store: Plant) -> None:
+    name = await tool(store)
+    (one,) = await serials(store, name, 1)
+    await opened(store, name, [one])
+    assert len(await steps(store, one)) == 1
+    seen = await store("eve", serials_pb2.GetSerialHistoryRequest(name=one))
+    assert list(seen.steps) == []
+
+
 @pytest.mark.rule("MAT-16")
 @pytest.mark.rule("MAT-50")
 async def test_a_batch_refuses_the_serial_that_is_in_and_posts_the_others(store: Plant) -> None:

@@ -82,3 +82,17 @@ def test_money_has_the_places_of_its_currency_rounded_half_away_from_zero(
     currency: str, amount: str, money: str
 ) -> None:
     assert valuation.rounded(D(amount), valuation.places(currency)) == D(money)
+
+
+@pytest.mark.rule("MAT-5")
+@given(st.integers(0, 10**9), st.lists(st.integers(1, 1000), min_size=1, max_size=40), st.sampled_from([0, 2, 3]))
+def test_parts_of_a_value_sum_to_it_and_none_is_less_than_nothing(mills: int, weights: list[int], digits: int) -> None:
+    value = D(mills) / 1000
+    found = valuation.parts(value, [D(weight) for weight in weights], digits)
+    assert len(found) == len(weights)
+    assert sum(found) == valuation.rounded(value, digits)
+    assert min(found) >= 0
+
+
+def test_ten_in_three_parts_is_as_the_specification_says() -> None:
+    assert valuation.parts(D(10), [D(1)] * 3) == [D("3.33"), D("3.34"), D("3.33")]

@@ -1,0 +1,11 @@
+"""A serial that is in stock, or left otherwise, comes in once more."""
+
+from tests.planted.planting import edit_function
+
+RULE = "MAT-16"
+
+
+def plant() -> None:
+    edit_function(
+        "materials", "post_line", "and (s.balance <> '' or s.left_by not in", "and (false and s.left_by not in"
+    )
