@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf.message import Message
-from plantops.materials.v1 import receipts_pb2, serials_pb2
+from plantops.materials.v1 import receipts_pb2, reservations_pb2, serials_pb2
 
 from cli.engines import Engines
 from tests.materials.builders import (
@@ -19,11 +19,13 @@ from tests.materials.builders import (
     expected,
     fresh,
     place,
+    q,
     reason,
+    reserved,
     scanned,
     site,
 )
-from tests.materials.serials import moving, serials, stand, steps, tool
+from tests.materials.serials import moving, opened, serials, stand, steps, tool
 from tests.plant import Client, Refused
 from tests.signing import Issuer
 from tests.world import Plant, running
@@ -59,7 +61,7 @@ async def at_once(plant: Plant, requests: Sequence[Message]) -> list[str]:
 @pytest.mark.rule("MAT-16")
 @pytest.mark.rule("MAT-80")
 async def test_of_two_receipts_of_one_serial_at_once_one_is_posted(store: Plant) -> None:
-    for _ in range(4):
+    for _ in range(3):
         name, number = await tool(store), fresh("S")
         await expected(store, name, 2)
         receipts = [await arrived(store) for _ in range(2)]
@@ -78,7 +80,7 @@ async def test_serials_that_come_in_at_two_sites_at_once_in_any_order_are_at_one
     other = await site(store, fresh("site"))
     await place(store, "rack", parent=other)
     name = await tool(store)
-    for _ in range(4):
+    for _ in range(3):
         names = await serials(store, name, 6)
         here = moving("OPENING", name, names, to_location=at("shelf"))
         there = moving("OPENING", name, names[::-1], to_location=f"{other}/locations/rack")
@@ -89,10 +91,37 @@ async def test_serials_that_come_in_at_two_sites_at_once_in_any_order_are_at_one
     assert await check(store, other) == []
 
 
+@pytest.mark.rule("MAT-16")
+@pytest.mark.rule("MAT-80")
+@pytest.mark.played_partner
+async def test_whatever_happens_to_serials_at_once_each_has_one_way(store: Plant) -> None:
+    name = await tool(store)
+    names = await serials(store, name, 6)
+    await opened(store, name, names)
+    claims = [await reserved(store, name, 1) for _ in range(3)]
+    requests: list[Message] = []
+    for number, one in enumerate(names):
+        requests += [
+            reservations_pb2.IssueReservationRequest(name=claims[number % 3].name, quantity=q(1), serials=[one]),
+            moving("MOVE", name, [one], from_location=at("shelf"), to_location=at("bin")),
+            moving("ADJUST", name, [one], from_location=at("bin")),
+            moving("OPENING", name, [one], to_location=at("dock")),
+        ]
+    found = await at_once(store, requests)
+    assert set(found) <= {"", "NOT_ENOUGH_STOCK", "TOLERANCE_EXCEEDED", "TRANSITION_NOT_ALLOWED", "SERIAL_EXISTS"}
+    assert found.count("") >= 3
+    for one in names:
+        way = await steps(store, one)
+        assert [step.to_location for step in way[:-1]] == [step.from_location for step in way[1:]]
+        where, _, left_by = await stand(store, one)
+        assert (where or left_by) == (way[-1].to_location.rsplit("/", 1)[-1] if where else way[-1].movement)
+    assert await check(store) == []
+
+
 @pytest.mark.rule("MAT-15")
 async def test_an_enterprise_may_give_a_serial_number_once_over_all_items(store: Plant) -> None:
     one, other = await tool(store), await tool(store)
-    for _ in range(4):
+    for _ in range(3):
         number = fresh("S")
         requests = [
             serials_pb2.CreateSerialRequest(parent=item, serial=serials_pb2.Serial(number=number))

@@ -405,9 +405,9 @@ async def test_claims_name_serials_and_an_issue_takes_what_was_scanned(store: Pl
     name = await tool(store)
     names = await serials(store, name, 5)
     await opened(store, name, names[:4])
-    await opened(store, name, names[4:], "bin")
     claim = await reserved(store, name, 2)
     other = await reserved(store, name, 1)
+    await opened(store, name, names[4:], "bin")
     mine = sorted(taken.serial for taken in claim.allocations)
     (others,) = [taken.serial for taken in other.allocations]
     free = next(one for one in names if one not in (*mine, others) and one != names[4])
