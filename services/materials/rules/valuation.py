@@ -3,10 +3,11 @@
 The posting function computes the same in the database; a test compares both.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+
+from services.materials.rules import units
 
 ZERO = Decimal(0)
 
@@ -38,11 +39,8 @@ def share(value: Decimal, part: Decimal, whole: Decimal, digits: int = 2) -> Dec
 
 
 def parts(value: Decimal, weights: Sequence[Decimal], digits: int = 2) -> list[Decimal]:
-    """A rounded value in parts by weight that sum to it exactly (MAT-5): 10.00 in 1, 1, 1 is 3.33, 3.34, 3.33."""
-    with localcontext(prec=80):
-        total, whole = rounded(value, digits), sum(weights, ZERO)
-        marks = [rounded(total * upto / whole, digits) for upto in itertools.accumulate(weights, initial=ZERO)]
-    return [after - before for before, after in itertools.pairwise(marks)]
+    """A rounded value in parts by weight that sum to it exactly (MAT-5): 10.00 in 1, 1, 1 is 3.34, 3.33, 3.33."""
+    return units.split(rounded(value, digits), weights, Decimal(1).scaleb(-digits))
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,4 +95,4 @@ def test_parts_of_a_value_sum_to_it_and_none_is_less_than_nothing(mills: int, we
 
 
 def test_ten_in_three_parts_is_as_the_specification_says() -> None:
-    assert valuation.parts(D(10), [D(1)] * 3) == [D("3.33"), D("3.34"), D("3.33")]
+    assert valuation.parts(D(10), [D(1)] * 3) == [D("3.34"), D("3.33"), D("3.33")]
