@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--site", default="", help="one site's ledger only, such as hamburg")
     check.add_argument("--as", dest="person", default="people/opal", help="who asks (default %(default)s)")
     check.set_defaults(command=_check)
+    verify = commands.add_parser("verify-ledger", help="compute the numbers and hashes of the stock ledger anew")
+    verify.add_argument("--site", default="", help="one site only, such as hamburg")
+    verify.add_argument("--from", dest="first", type=int, default=1, help="ledger number to begin with (default 1)")
+    verify.add_argument("--as", dest="person", default="people/opal", help="who asks (default %(default)s)")
+    verify.set_defaults(command=_verify)
 
     repair_parsers(commands)
 
@@ -216,6 +221,17 @@ def _demo(options: argparse.Namespace) -> int:
     from cli.demo import demo
 
     return asyncio.run(demo(Home(options.data), pause=options.pause))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from cli.verify import verify
+
+    async def work() -> int:
+        async with Session.of(plant_of(options.data)) as session:
+            site = f"sites/{options.site}" if options.site else ""
+            return await verify(session, site, first=options.first, person=options.person)
+
+    return asyncio.run(work())
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -6,7 +6,20 @@ from typing import Any
 from sqlalchemy import text
 
 from services.chassis.jobs import job
-from services.materials.model import stock
+from services.materials.model import sealing, stock
+
+
+@job(every=timedelta(seconds=2))
+async def seal_ledgers(open_unit: Any) -> None:
+    """Number and chain what was posted since, site by site, a batch in each unit (MAT-43)."""
+    async with open_unit() as unit:
+        sites = await sealing.unsealed_sites(unit)
+    for site in sites:
+        sealed = sealing.BATCH
+        while sealed == sealing.BATCH:
+            async with open_unit() as unit:
+                sealed = await sealing.seal_some(unit, site)
+
 
 _POLICIES = text("select site, item from materials_policy where active_revision <> '' order by name")
 

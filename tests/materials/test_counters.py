@@ -150,7 +150,7 @@ async def test_serials_take_as_many_statements_whatever_their_number(store: Plan
 
 
 LISTS: list[tuple[Any, str, int]] = [
-    (movements_pb2.ListMovementsRequest(parent=SITE), "FROM movement ", 2),
+    (movements_pb2.ListMovementsRequest(parent=SITE), "FROM movement ", 3),
     (balances_pb2.ListBalancesRequest(parent=SITE), "FROM balance ", 1),
     (items_pb2.ListItemsRequest(), "FROM item ", 1),
     (lots_pb2.ListLotsRequest(parent="items/-"), "FROM lot ", 1),

@@ -1,19 +1,21 @@
 """Movements, balances and the check of the ledger."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from plantops.materials.v1 import balances_pb2, movements_pb2
 from sqlalchemy import select, text
 
-from services.chassis import query
+from services.chassis import operations, query
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
-from services.chassis.wire import fill
+from services.chassis.wire import date_message, fill, python_of
 from services.materials.api.postings import Known
-from services.materials.model import ledger, stock
+from services.materials.model import ledger, sealing, stock
 from services.materials.model import location as locations
 from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.inspection import InspectionLot
+from services.materials.model.item import site_fact
 from services.materials.model.ledger import NotEnoughStock, Posting, SerialExists, line_of
 from services.materials.model.movement import (
     THERE,
@@ -91,6 +93,41 @@ class MovementService:
             raise StockMovedOn(**gone.metadata | {"resource": found.name, "why": gone.message}) from None
         return await unit.get(Movement, posting.name, lock=False)
 
+    async def verify_ledger(self, request: Any, unit: Unit) -> Any:
+        site = request.name.split("/")[1]
+        await site_fact(unit, site, field="name")
+        count = request.count or 1000
+        found = await sealing.verify(unit, site, request.first_number or 1, count)
+        answer = movements_pb2.VerifyLedgerResponse(
+            verified_count=found.count, last_number=found.last, last_hash=found.hash, bad_number=found.bad_number,
+            bad_movement=found.bad_movement, finding=found.wrong,
+        )  # fmt: skip
+        if not found.wrong and found.count == count:
+            answer.next_number = found.last + 1
+        elif not found.wrong and (name := await sealing.passed_over(unit, site)):
+            answer.bad_movement, answer.finding = name, "the movement was never sealed and lies before those that are"
+        answer.unsealed_count, oldest = await sealing.waiting(unit, site)
+        if oldest is not None:
+            answer.oldest_unsealed_time.FromDatetime(oldest)
+        return answer
+
+    async def list_ledger_heads(self, request: Any, unit: Unit) -> Any:
+        site = request.parent.split("/")[1]
+        zone = (await site_fact(unit, site)).time_zone
+        size = query.page_size(request)
+        bound, before = operations.bound_to(unit, site), None
+        if request.page_token:
+            (before,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
+        rows = (await unit.execute(_HEADS, {"site": site, "zone": zone, "before": before, "size": size + 1})).all()
+        answer = movements_pb2.ListLedgerHeadsResponse()
+        for row in rows[:size]:
+            head = answer.ledger_heads.add(ledger_number=row.ledger_number, hash=row.hash.hex())
+            head.day.CopyFrom(date_message(row.day))
+        if len(rows) > size:
+            token = query.seal_token([str(rows[size - 1].day)], bound, unit.context.page_token_key)
+            answer.next_page_token = token
+        return answer
+
     async def check_ledger(self, request: Any, unit: Unit) -> Any:
         answer = movements_pb2.CheckLedgerResponse()
         site = request.name.split("/")[1]
@@ -127,6 +164,51 @@ class BalanceService:
             principal=f"{unit.caller.name} balances", key=unit.context.page_token_key,
         )  # fmt: skip
 
+    async def query_balances(self, request: Any, unit: Unit) -> Any:
+        site = request.parent.split("/")[1]
+        await site_fact(unit, site)
+        size = query.page_size(request)
+        known = {
+            "site": site, "item": request.item, "location": request.location,
+            "effective": _instant(unit, request, "effective_time"), "known": _instant(unit, request, "known_time"),
+        }  # fmt: skip
+        bound, after = operations.bound_to(unit, *(str(value) for value in known.values())), ""
+        if request.page_token:
+            (after,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
+        rows = (await unit.execute(_THEN, {**known, "after": after, "size": size + 1})).mappings().all()
+        answer = balances_pb2.QueryBalancesResponse()
+        for row in rows[:size]:
+            fill(answer.balances.add(), row)
+        if len(rows) > size:
+            token = query.seal_token([rows[size - 1]["name"]], bound, unit.context.page_token_key)
+            answer.next_page_token = token
+        return answer
+
+
+def _instant(unit: Unit, request: Any, field: str) -> Any:
+    """An instant of the request; without one the latest there is."""
+    return python_of(getattr(request, field)) if request.HasField(field) else datetime.max.replace(tzinfo=UTC)
+
+
+_THEN = text("""
+    select b.name, b.item, b.lot, b.serial, b.location, b.handling_unit, b.status, b.owner, b.project, b.unit_code,
+           sum(e.quantity) as on_hand, sum(e.second_quantity) as second_on_hand, b.second_on_hand_unit_code,
+           max(m.record_time) as update_time
+    from balance b
+    join movement_entry e on e.balance = b.name and e.effective_time <= :effective
+    join movement m on m.name = e.movement and m.record_time <= :known
+    where b.site = :site and not b.virtual and b.name > :after
+      and (cast(:item as text) = '' or b.item = :item) and (cast(:location as text) = '' or b.location = :location)
+    group by b.name having sum(e.quantity) <> 0 or sum(e.second_quantity) <> 0 order by b.name limit :size
+""")
+
+_HEADS = text("""
+    select distinct on (day) (s.seal_time at time zone :zone)::date as day, s.ledger_number, s.hash
+    from ledger_seal s
+    where s.site = :site and (cast(:before as text) is null
+                              or (s.seal_time at time zone :zone)::date < cast(cast(:before as text) as date))
+    order by day desc, s.ledger_number desc limit :size
+""")
 
 _CHECKS = (
     (

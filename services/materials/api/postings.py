@@ -12,7 +12,7 @@ from services.chassis.access import denied
 from services.chassis.faults import FailedPrecondition, FieldInvalid, TimeInFuture
 from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, python_of
-from services.materials.model import handling_unit, second_quantity
+from services.materials.model import handling_unit, second_quantity, settings
 from services.materials.model import location as locations
 from services.materials.model.handling_unit import Path
 from services.materials.model.inspection import OPEN_LOTS, InspectionLot
@@ -23,8 +23,6 @@ from services.materials.model.lot import Lot, Serial, named
 from services.materials.model.movement import Movement, MovementKind, Status
 
 APPROVE = "materials.movements.approve"
-BACKDATE = timedelta(days=7)
-"""How far back a movement may be effective (MAT-58)."""
 
 _SIDES = {
     MovementKind.MOVE: (None, None),
@@ -63,6 +61,7 @@ class Known:
     serials: dict[str, Serial]
     kinds: dict[str, MovementKind]
     units: dict[str, Path]
+    backdating: timedelta
 
     @classmethod
     async def of(cls, unit: Unit, site: str, requests: Iterable[Any]) -> "Known":
@@ -98,6 +97,7 @@ class Known:
             await handling_unit.paths(
                 unit, (n for row in rows for n in (row.from_handling_unit, row.to_handling_unit))
             ),
+            timedelta(days=(await settings.site_settings(unit, site, lock=False)).backdating_days),
         )
 
     def posting(self, unit: Unit, request: Any) -> Posting:
@@ -136,8 +136,8 @@ class Known:
         )  # fmt: skip
         line.returns = self._returns(message, kind, serials)
         return Posting.new(
-            unit, self.site, kind, *by_serial(line, serials), effective_time=_effective(unit, message),
-            reason_code=message.reason_code,
+            unit, self.site, kind, *by_serial(line, serials), effective_time=_effective(unit, message, self.backdating),
+            device=message.device, reason_code=message.reason_code,
         )  # fmt: skip
 
     def _named(self, item: Item, request: Any, amount: Decimal) -> list[str]:
@@ -256,12 +256,12 @@ async def _kinds(unit: Unit, names: set[str]) -> dict[str, MovementKind]:
     return {row.name: row.kind for row in rows}
 
 
-def _effective(unit: Unit, message: Any) -> Any:
+def _effective(unit: Unit, message: Any, backdating: timedelta) -> Any:
     if not message.HasField("effective_time"):
         return None
     at = python_of(message.effective_time)
     if at > unit.now:
         raise TimeInFuture(field="movement.effective_time", value=at.isoformat(), limit=unit.now.isoformat())
-    if at < unit.now - BACKDATE:
-        raise BackdateTooFar(time=at.isoformat(), limit=(unit.now - BACKDATE).isoformat())
+    if at < unit.now - backdating:
+        raise BackdateTooFar(time=at.isoformat(), limit=(unit.now - backdating).isoformat())
     return at

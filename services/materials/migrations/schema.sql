@@ -437,11 +437,12 @@ begin
       if r.outcome is null then
         insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
                               lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
-                              effective_time, record_time, reason_code, source, actor, device, reverses, cost,
+                              effective_time, record_time, reason_code, source, actor, device, reverses, xid, cost,
                               cost_currency_code)
         values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, p.item, p.lot, p.serial, p.from_location,
                 p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, clock_timestamp(),
-                d.reason_code, d.source, p_actor, coalesce(d.device, ''), d.reverses, r.worth, r.currency);
+                d.reason_code, d.source, p_actor, coalesce(d.device, ''), d.reverses, pg_current_xact_id()::text::bigint, r.worth,
+                r.currency);
         perform enter_line(p_site, d.name, 1, at, p, r.from_key, r.to_key, r.worth, r.sequence);
         worths := array[r.worth];
         outcome := 'POSTED';
@@ -454,11 +455,11 @@ begin
       begin
         insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
                               lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
-                              effective_time, record_time, reason_code, source, actor, device, reverses,
+                              effective_time, record_time, reason_code, source, actor, device, reverses, xid,
                               cost_currency_code)
         values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, '', '', '', '', '', 'UNRESTRICTED',
                 'UNRESTRICTED', 0, '', at, clock_timestamp(), d.reason_code, d.source, p_actor,
-                coalesce(d.device, ''), d.reverses,
+                coalesce(d.device, ''), d.reverses, pg_current_xact_id()::text::bigint,
                 coalesce((select s.currency_code from site_fact s where s.name = 'sites/' || p_site), ''));
         for number in 1 .. cardinality(lines) loop
           line := number;
@@ -490,11 +491,12 @@ CREATE FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_re
     AS $$
 declare
   v record;
-  s record;
+  known record;
   free numeric;
   second_free numeric;
   lowest numeric;
   second_lowest numeric;
+  receipts_first boolean;
   rest numeric;
   kept numeric;
   from_outside boolean := p.from_virtual or p.from_owner <> '';
@@ -517,12 +519,12 @@ begin
   subject := p.from_location;
 
   if p.serial <> '' then
-    select x.balance, x.left_by into s from serial x where x.name = p.serial for update;
+    select x.balance, x.left_by into known from serial x where x.name = p.serial for update;
     -- one that left comes back only by a movement that names how it left (MAT-16)
     if p.from_virtual and not p.to_virtual
-       and (s.balance <> '' or s.left_by not in ('', p.returns, p_reverses)) then
+       and (known.balance <> '' or known.left_by not in ('', p.returns, p_reverses)) then
       outcome := 'SERIAL_EXISTS';
-      subject := case when s.balance <> '' then s.balance else s.left_by end;
+      subject := case when known.balance <> '' then known.balance else known.left_by end;
       return;
     end if;
   end if;
@@ -542,6 +544,8 @@ begin
     end if;
     if p_backdated then
       -- what there was at that instant and at every later one must be enough (MAT-56), in the order of replay (MAT-49)
+      receipts_first := coalesce((select s.receipts_first from site_settings s
+                                  where s.name = 'sites/' || p_site || '/materialsSettings'), false);
       select t.base + least(coalesce(min(r.running), 0), 0), t.second_base + least(coalesce(min(r.second), 0), 0)
       into lowest, second_lowest
       from (
@@ -550,7 +554,7 @@ begin
       left join (
         select sum(e.quantity) over w as running, sum(e.second_quantity) over w as second
         from movement_entry e where e.balance = from_key and e.effective_time > p_at
-        window w as (order by e.effective_time, e.item_sequence)) r on true
+        window w as (order by e.effective_time, receipts_first and e.quantity < 0, e.item_sequence)) r on true
       group by t.base, t.second_base;
       if lowest < p.quantity or second_lowest < p.second_quantity then
         outcome := 'NEGATIVE_IN_PAST';
@@ -1110,6 +1114,24 @@ ALTER TABLE public.journal ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.ledger_head (
+    site text NOT NULL,
+    horizon bigint NOT NULL
+);
+
+ALTER TABLE public.ledger_head OWNER TO materials_owner;
+
+CREATE TABLE public.ledger_seal (
+    site text NOT NULL,
+    ledger_number bigint NOT NULL,
+    movement text NOT NULL,
+    form integer NOT NULL,
+    hash bytea NOT NULL,
+    seal_time timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.ledger_seal OWNER TO materials_owner;
+
 CREATE TABLE public.location (
     name text NOT NULL,
     site text,
@@ -1232,7 +1254,8 @@ CREATE TABLE public.movement (
     cost numeric(24,9),
     cost_currency_code text NOT NULL,
     serial text DEFAULT ''::text NOT NULL,
-    device text DEFAULT ''::text NOT NULL
+    device text DEFAULT ''::text NOT NULL,
+    xid bigint
 );
 
 ALTER TABLE public.movement OWNER TO materials_owner;
@@ -1498,6 +1521,21 @@ CREATE TABLE public.site_fact (
 
 ALTER TABLE public.site_fact OWNER TO materials_owner;
 
+CREATE TABLE public.site_settings (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    backdating_days integer NOT NULL,
+    receipts_first boolean NOT NULL,
+    CONSTRAINT ck_site_settings_backdating_days CHECK (((backdating_days >= 0) AND (backdating_days <= 366)))
+);
+
+ALTER TABLE public.site_settings OWNER TO materials_owner;
+
 CREATE TABLE public.sscc_range (
     prefix text NOT NULL,
     extension integer NOT NULL,
@@ -1616,6 +1654,12 @@ ALTER TABLE ONLY public.job_run
 ALTER TABLE ONLY public.journal
     ADD CONSTRAINT pk_journal PRIMARY KEY (pos);
 
+ALTER TABLE ONLY public.ledger_head
+    ADD CONSTRAINT pk_ledger_head PRIMARY KEY (site);
+
+ALTER TABLE ONLY public.ledger_seal
+    ADD CONSTRAINT pk_ledger_seal PRIMARY KEY (site, ledger_number);
+
 ALTER TABLE ONLY public.location
     ADD CONSTRAINT pk_location PRIMARY KEY (name);
 
@@ -1675,6 +1719,9 @@ ALTER TABLE ONLY public.serial
 
 ALTER TABLE ONLY public.site_fact
     ADD CONSTRAINT pk_site_fact PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.site_settings
+    ADD CONSTRAINT pk_site_settings PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.sscc_range
     ADD CONSTRAINT pk_sscc_range PRIMARY KEY (prefix, extension);
@@ -1756,6 +1803,8 @@ CREATE INDEX ix_item_state ON public.item USING btree (state, name);
 
 CREATE INDEX ix_journal_correlation ON public.journal USING btree (correlation, pos);
 
+CREATE INDEX ix_ledger_seal_seal_time ON public.ledger_seal USING btree (site, seal_time);
+
 CREATE INDEX ix_location_check_code ON public.location USING btree (site, check_code, name);
 
 CREATE INDEX ix_location_kind ON public.location USING btree (site, kind, name);
@@ -1803,6 +1852,8 @@ CREATE INDEX ix_movement_source ON public.movement USING btree (source, name);
 CREATE INDEX ix_movement_to_location ON public.movement USING btree (site, to_location, name);
 
 CREATE INDEX ix_movement_to_status ON public.movement USING btree (site, to_status, name);
+
+CREATE INDEX ix_movement_xid ON public.movement USING btree (site, xid);
 
 CREATE INDEX ix_outbox_aggregate ON ONLY public.outbox USING btree (aggregate_id, pos);
 
@@ -1868,6 +1919,8 @@ CREATE UNIQUE INDEX uq_handling_unit_type_grai ON public.handling_unit_type USIN
 
 CREATE UNIQUE INDEX uq_item_number ON public.item USING btree (number);
 
+CREATE UNIQUE INDEX uq_ledger_seal_movement ON public.ledger_seal USING btree (movement);
+
 CREATE UNIQUE INDEX uq_lot_number ON public.lot USING btree (item, number);
 
 CREATE UNIQUE INDEX uq_materials_policy ON public.materials_policy USING btree (item, site);
@@ -1907,6 +1960,10 @@ CREATE TRIGGER item_states BEFORE UPDATE OF state ON public.item FOR EACH ROW EX
 CREATE TRIGGER journal_append_only BEFORE DELETE OR UPDATE ON public.journal FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER journal_no_truncate BEFORE TRUNCATE ON public.journal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ledger_seal_append_only BEFORE DELETE OR UPDATE ON public.ledger_seal FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ledger_seal_no_truncate BEFORE TRUNCATE ON public.ledger_seal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER location_parents AFTER INSERT OR UPDATE OF parent_location ON public.location FOR EACH ROW EXECUTE FUNCTION public.keep_parent();
 
@@ -1959,6 +2016,9 @@ ALTER TABLE ONLY public.inspection_lot
 
 ALTER TABLE ONLY public.item_settings
     ADD CONSTRAINT fk_item_settings_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.ledger_seal
+    ADD CONSTRAINT fk_ledger_seal_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
 
 ALTER TABLE ONLY public.location_lock
     ADD CONSTRAINT fk_location_lock_location FOREIGN KEY (location) REFERENCES public.location(name);
@@ -2056,6 +2116,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.job_run TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.journal TO materials_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_head TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_seal TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.location TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.location_lock TO materials_app;
@@ -2112,6 +2176,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.reservation TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.serial TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.site_fact TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.site_settings TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sscc_range TO materials_app;
 

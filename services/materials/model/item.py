@@ -251,9 +251,9 @@ class SiteFact(Table, table=True):
         return at.astimezone(ZoneInfo(self.time_zone)).date()
 
 
-async def site_fact(unit: Unit, site: str) -> SiteFact:
+async def site_fact(unit: Unit, site: str, *, field: str = "parent") -> SiteFact:
     """A site's zone and currency; FieldInvalid for one that is not known here."""
     fact: SiteFact | None = await unit.first(select(SiteFact).where(SiteFact.name == f"sites/{site}"))  # type: ignore[arg-type]
     if fact is None:
-        raise FieldInvalid(field="parent", rule="must be a site that is known here", value=f"sites/{site}")
+        raise FieldInvalid(field=field, rule="must be a site that is known here", value=f"sites/{site}")
     return fact

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, or_, text
 from sqlmodel import Field, Relationship
@@ -119,6 +119,7 @@ class Movement(Resource, table=True):
             "effective_time", "record_time", "actor",
         ),
         Index("ix_movement_source", "source", "name"),
+        Index("ix_movement_xid", "site", "xid"),
         Index("uq_movement_reverses", "reverses", unique=True, postgresql_where=text("reverses <> ''")),
     )  # fmt: skip
 
@@ -142,6 +143,10 @@ class Movement(Resource, table=True):
 
     serial: str = Field(default="", sa_type=Text, nullable=False)
     device: str = Field(default="", sa_type=Text, nullable=False)
+    xid: int | None = Field(default=None, sa_type=BigInteger)
+    seal: Optional["Seal"] = Relationship(
+        sa_relationship_kwargs={"lazy": "selectin", "viewonly": True, "uselist": False}
+    )
     entries: list[Entry] = Relationship(
         sa_relationship_kwargs={"lazy": "selectin", "order_by": "Entry.side", "viewonly": True}
     )
@@ -172,9 +177,45 @@ class Movement(Resource, table=True):
         return self.entries[0].returns if self.entries else ""
 
     @property
+    def ledger_number(self) -> int:
+        """Its number in the ledger of the site; 0 until it is sealed, some seconds after it was posted."""
+        return self.seal.ledger_number if self.seal is not None else 0
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over it and all before, as hexadecimal digits; empty until it is sealed."""
+        return self.seal.hash.hex() if self.seal is not None else ""
+
+    @property
     def lines(self) -> Sequence["Pair"]:
         """Both sides of each line."""
         return [Pair(*self.entries[at : at + 2]) for at in range(0, len(self.entries), 2)]
+
+
+class Seal(Table, table=True):
+    """Place of a movement in its site's ledger: a number without a hole, and a hash over all before (MAT-43)."""
+
+    __tablename__ = "ledger_seal"
+    __table_args__ = (
+        Index("uq_ledger_seal_movement", "movement", unique=True),
+        Index("ix_ledger_seal_seal_time", "site", "seal_time"),
+    )
+
+    site: str = Field(sa_type=Text, primary_key=True)
+    ledger_number: int = Field(sa_type=BigInteger, primary_key=True)
+    movement: str = Field(sa_type=Text, sa_column_args=[ForeignKey("movement.name")])
+    form: int
+    hash: bytes
+    seal_time: datetime = Field(sa_type=instant())
+
+
+class Head(Table, table=True):
+    """How far a site's ledger is sealed: up to transactions before the horizon; its row is the sealer's lock."""
+
+    __tablename__ = "ledger_head"
+
+    site: str = Field(sa_type=Text, primary_key=True)
+    horizon: int = Field(sa_type=BigInteger)
 
 
 class Pair:

@@ -1,12 +1,10 @@
 """Movements of eight days ago are recorded."""
 
-from datetime import timedelta
-
-from services.materials.api import postings
+from services.materials.model import settings
 from tests.planted.planting import replace
 
 RULE = "MAT-58"
 
 
 def plant() -> None:
-    replace(postings, "BACKDATE", timedelta(days=8))
+    replace(settings, "BACKDATING_DAYS", 8)

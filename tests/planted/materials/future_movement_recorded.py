@@ -10,7 +10,7 @@ RULE = "MAT-42"
 
 
 def plant() -> None:
-    def effective(unit: Any, message: Any) -> Any:
+    def effective(unit: Any, message: Any, backdating: Any) -> Any:
         return python_of(message.effective_time) if message.HasField("effective_time") else None
 
     replace(postings, "_effective", effective)

@@ -14,7 +14,8 @@ branch_labels = None
 depends_on = None
 
 COLUMNS = """
-alter table movement add column serial text not null default '', add column device text not null default '';
+alter table movement
+  add column serial text not null default '', add column device text not null default '', add column xid bigint;
 alter table movement_entry
   add column site text not null default '', add column balance text not null default '',
   add column serial text not null default '', add column handling_unit text not null default '',
@@ -42,10 +43,36 @@ create table serial (
   constraint pk_serial primary key (name),
   constraint fk_serial_item foreign key (item) references item (name)
 );
+create table site_settings (
+  name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
+  create_time timestamptz not null, update_time timestamptz not null,
+  backdating_days integer not null, receipts_first boolean not null,
+  constraint pk_site_settings primary key (name),
+  constraint ck_site_settings_backdating_days check (backdating_days between 0 and 366)
+);
+create table ledger_seal (
+  site text not null, ledger_number bigint not null, movement text not null, form integer not null,
+  hash bytea not null, seal_time timestamptz not null,
+  constraint pk_ledger_seal primary key (site, ledger_number),
+  constraint fk_ledger_seal_movement foreign key (movement) references movement (name)
+);
+create unique index uq_ledger_seal_movement on ledger_seal (movement);
+create index ix_ledger_seal_seal_time on ledger_seal (site, seal_time);
+create table ledger_head (
+  site text not null, horizon bigint not null,
+  constraint pk_ledger_head primary key (site)
+);
 create unique index uq_serial_number on serial (item, number);
 create index ix_serial_number on serial (number, name);
 create index ix_serial_lot on serial (lot, name);
 """
+
+RIGHTS = {
+    "serial": "select, insert, update",
+    "site_settings": "select, insert, update",
+    "ledger_seal": "select, insert",
+    "ledger_head": "select, insert, update",
+}
 
 # numbers of entries that are there already stay free for them; 0004 gives them out
 NUMBERS = """
@@ -59,6 +86,8 @@ where e.site = v.site and e.item = v.item
 def upgrade() -> None:
     """Columns that old rows and processes of the release before fill by their defaults; then the functions."""
     op.execute(COLUMNS)
-    schema.grant(op, "materials", "serial", "select, insert, update")
+    for table, rights in RIGHTS.items():
+        schema.grant(op, "materials", table, rights)
+    schema.append_only(op, "ledger_seal")
     op.execute(NUMBERS)
     op.execute(LEDGER.replace(":=", r"\:="))

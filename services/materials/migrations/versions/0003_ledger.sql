@@ -46,11 +46,12 @@ create function post_line(p_site text, p_movement text, p_kind text, p_reverses 
 language plpgsql as $$
 declare
   v record;
-  s record;
+  known record;
   free numeric;
   second_free numeric;
   lowest numeric;
   second_lowest numeric;
+  receipts_first boolean;
   rest numeric;
   kept numeric;
   from_outside boolean := p.from_virtual or p.from_owner <> '';
@@ -73,12 +74,12 @@ begin
   subject := p.from_location;
 
   if p.serial <> '' then
-    select x.balance, x.left_by into s from serial x where x.name = p.serial for update;
+    select x.balance, x.left_by into known from serial x where x.name = p.serial for update;
     -- one that left comes back only by a movement that names how it left (MAT-16)
     if p.from_virtual and not p.to_virtual
-       and (s.balance <> '' or s.left_by not in ('', p.returns, p_reverses)) then
+       and (known.balance <> '' or known.left_by not in ('', p.returns, p_reverses)) then
       outcome := 'SERIAL_EXISTS';
-      subject := case when s.balance <> '' then s.balance else s.left_by end;
+      subject := case when known.balance <> '' then known.balance else known.left_by end;
       return;
     end if;
   end if;
@@ -98,6 +99,8 @@ begin
     end if;
     if p_backdated then
       -- what there was at that instant and at every later one must be enough (MAT-56), in the order of replay (MAT-49)
+      receipts_first := coalesce((select s.receipts_first from site_settings s
+                                  where s.name = 'sites/' || p_site || '/materialsSettings'), false);
       select t.base + least(coalesce(min(r.running), 0), 0), t.second_base + least(coalesce(min(r.second), 0), 0)
       into lowest, second_lowest
       from (
@@ -106,7 +109,7 @@ begin
       left join (
         select sum(e.quantity) over w as running, sum(e.second_quantity) over w as second
         from movement_entry e where e.balance = from_key and e.effective_time > p_at
-        window w as (order by e.effective_time, e.item_sequence)) r on true
+        window w as (order by e.effective_time, receipts_first and e.quantity < 0, e.item_sequence)) r on true
       group by t.base, t.second_base;
       if lowest < p.quantity or second_lowest < p.second_quantity then
         outcome := 'NEGATIVE_IN_PAST';
@@ -257,11 +260,12 @@ begin
       if r.outcome is null then
         insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
                               lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
-                              effective_time, record_time, reason_code, source, actor, device, reverses, cost,
+                              effective_time, record_time, reason_code, source, actor, device, reverses, xid, cost,
                               cost_currency_code)
         values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, p.item, p.lot, p.serial, p.from_location,
                 p.to_location, p.from_status, p.to_status, p.quantity, p.unit_code, at, clock_timestamp(),
-                d.reason_code, d.source, p_actor, coalesce(d.device, ''), d.reverses, r.worth, r.currency);
+                d.reason_code, d.source, p_actor, coalesce(d.device, ''), d.reverses, pg_current_xact_id()::text::bigint, r.worth,
+                r.currency);
         perform enter_line(p_site, d.name, 1, at, p, r.from_key, r.to_key, r.worth, r.sequence);
         worths := array[r.worth];
         outcome := 'POSTED';
@@ -274,11 +278,11 @@ begin
       begin
         insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
                               lot, serial, from_location, to_location, from_status, to_status, quantity, unit_code,
-                              effective_time, record_time, reason_code, source, actor, device, reverses,
+                              effective_time, record_time, reason_code, source, actor, device, reverses, xid,
                               cost_currency_code)
         values (d.name, p_site, 1, 0, d.correlation, now(), now(), d.kind, '', '', '', '', '', 'UNRESTRICTED',
                 'UNRESTRICTED', 0, '', at, clock_timestamp(), d.reason_code, d.source, p_actor,
-                coalesce(d.device, ''), d.reverses,
+                coalesce(d.device, ''), d.reverses, pg_current_xact_id()::text::bigint,
                 coalesce((select s.currency_code from site_fact s where s.name = 'sites/' || p_site), ''));
         for number in 1 .. cardinality(lines) loop
           line := number;

@@ -13,6 +13,7 @@ depends_on = None
 def upgrade() -> None:
     """Built beside the writers."""
     index_later(op, "ix_movement_entry_balance", "movement_entry (balance, effective_time, item_sequence)")
+    index_later(op, "ix_movement_xid", "movement (site, xid)")
     index_later(op, "ix_movement_entry_serial", "movement_entry (serial, item_sequence) where serial <> ''")
     for name, on in (
         ("uq_movement_entry_sequence", "movement_entry (site, item, item_sequence)"),

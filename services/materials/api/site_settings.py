@@ -1,0 +1,27 @@
+"""What a site decides about its stock."""
+
+from typing import Any
+
+from services.chassis.faults import EtagMismatch
+from services.chassis.unit import Unit
+from services.materials.model import settings
+from services.materials.model.item import site_fact
+
+
+class MaterialsSettingsService:
+    """What a site decides about its stock."""
+
+    async def get_materials_settings(self, request: Any, unit: Unit) -> Any:
+        site = request.name.split("/")[1]
+        await site_fact(unit, site, field="name")
+        return await settings.site_settings(unit, site)
+
+    async def update_materials_settings(self, request: Any, unit: Unit) -> Any:
+        site = request.materials_settings.name.split("/")[1]
+        await site_fact(unit, site, field="materials_settings.name")
+        found = await settings.site_settings(unit, site)
+        if request.materials_settings.etag not in ("", found.etag):
+            raise EtagMismatch(resource=found.name, etag=request.materials_settings.etag, current=found.etag)
+        if found.create_time is None:
+            unit.add(found)
+        return unit.update(found, request.materials_settings, request.update_mask)

@@ -1,0 +1,42 @@
+"""The canonical form of a movement and the chain of hashes over a site's ledger (MAT-43)."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+FORM = 1
+"""Version of the canonical form: a later one changes nothing of what is sealed already."""
+
+MOVEMENT = (
+    "name", "site", "kind", "effective_time", "record_time", "reason_code", "source", "actor", "device", "reverses",
+    "correlation",
+)  # fmt: skip
+ENTRY = (
+    "side", "item", "lot", "serial", "handling_unit", "owner", "project", "location", "status", "quantity",
+    "unit_code", "second_quantity", "second_quantity_unit_code", "entered_quantity", "entered_quantity_unit_code",
+    "factor_numerator", "factor_denominator", "value", "returns", "item_sequence", "effective_time", "balance",
+)  # fmt: skip
+
+
+def canonical(movement: Any, entries: Iterable[Any]) -> bytes:
+    """A movement with its entries as bytes: JSON of the fields in this order, entries by side, UTF-8."""
+    rows = [[_plain(getattr(entry, name)) for name in ENTRY] for entry in sorted(entries, key=lambda row: row.side)]
+    content = [FORM, [_plain(getattr(movement, name)) for name in MOVEMENT], rows]
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def chained(before: bytes, content: bytes) -> bytes:
+    """Hash of a movement behind another: SHA-256 of the hash before and the canonical bytes."""
+    return hashlib.sha256(before + content).digest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return value if value is None or isinstance(value, int) else str(value)

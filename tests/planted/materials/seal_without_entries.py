@@ -1,0 +1,13 @@
+"""Entries are not part of what is sealed."""
+
+from typing import Any
+
+from services.materials.rules import seal
+from tests.planted.planting import replace
+
+RULE = "MAT-43"
+
+
+def plant() -> None:
+    canonical: Any = seal.canonical
+    replace(seal, "canonical", lambda movement, entries: canonical(movement, ()))
