@@ -9,7 +9,7 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, enum_name, fill, python_of, values_for
-from services.materials.model import capacity, ledger, placing, stock
+from services.materials.model import capacity, handling_unit, ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
 from services.materials.model.location import Direction, Location
@@ -105,10 +105,14 @@ class LocationService:
         amount = item.base(decimal_of(request.quantity.value), request.quantity.unit_code, "quantity.value")
         if amount <= 0:
             raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
+        around = (await handling_unit.paths(unit, [request.handling_unit])).get(request.handling_unit)
+        if request.handling_unit and (around is None or not around.name.startswith(f"{request.parent}/")):
+            rule = "must be a handling unit of the site"
+            raise FieldInvalid(field="handling_unit", rule=rule, value=request.handling_unit)
         status = Status(enum_name(request, "status")) if request.status else Status.UNRESTRICTED
         wanted = Wanted.of(
             item, amount, lot=request.lot, owner=request.owner, status=status.value,
-            handling_unit=request.handling_unit, from_location=request.from_location,
+            around=around, from_location=request.from_location,
         )  # fmt: skip
         (found,) = await placing.find(unit, site, [wanted])
         answer = locations_pb2.FindPlaceResponse(

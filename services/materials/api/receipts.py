@@ -11,7 +11,7 @@ from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api.receipt_lines import Counting
-from services.materials.model import ledger, placing, stock
+from services.materials.model import handling_unit, ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model.inspection import InspectionLot, LotState
 from services.materials.model.item import Item, site_fact
@@ -177,9 +177,15 @@ async def _propose(unit: Unit, site: str, items: dict[str, Item], tasks: Sequenc
     open_ones = [task for task in tasks if not task.proposed_location]
     if not open_ones:
         return
+    around = await handling_unit.paths(unit, (task.handling_unit for task in open_ones))
     wanted = [
         Wanted.of(
-            items[task.item], task.quantity, lot=task.lot, status=task.status.value, from_location=task.from_location
+            items[task.item],
+            task.quantity,
+            lot=task.lot,
+            status=task.status.value,
+            from_location=task.from_location,
+            around=around.get(task.handling_unit),
         )
         for task in open_ones
     ]

@@ -45,6 +45,7 @@ def limits_of(data: Mapping[str, Any] | None) -> Limits:
         max_handling_units=found.get("max_handling_units"),
         quantities={row["item"]: Decimal(row["quantity"]["value"]) for row in found.get("item_limits", ())},
         item_classes=frozenset(found.get("item_classes", ())),
+        handling_unit_types=frozenset(found.get("handling_unit_types", ())),
         apart=frozenset(name for name, rule in RULES.items() if found.get(rule) == "FORBIDDEN"),
     )
 

@@ -227,7 +227,10 @@ _IN_USE = text("""
       select 3, r.name || ' is being counted in' from receipt r
       where r.site = :site and r.state = 'ARRIVED' and r.location = :name
       union all
-      select 4, l.name || ' lies in it' from location l
+      select 4, h.name || ' stands there' from handling_unit h
+      where h.site = :site and h.location = :name and h.state in ('OPEN', 'CLOSED')
+      union all
+      select 5, l.name || ' lies in it' from location l
       where l.parent_location = :name and not exists (
         select from location_lock k where k.location = l.name and k.direction = 'INACTIVE')
     ) f order by rank, found limit 1

@@ -12,6 +12,7 @@ from services.chassis.db import json_text
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.materials.model import capacity, location
+from services.materials.model.handling_unit import Path
 from services.materials.model.item import Item
 from services.materials.model.location import LocationLocked
 from services.materials.rules import capacity as rule
@@ -35,12 +36,16 @@ class Wanted:
     from_location: str = ""
 
     @classmethod
-    def of(cls, item: Item, quantity: Decimal, *, from_location: str = "", **more: Any) -> "Wanted":
-        """A quantity of an item in its base unit."""
+    def of(
+        cls, item: Item, quantity: Decimal, *, from_location: str = "", around: Path | None = None, **more: Any
+    ) -> "Wanted":
+        """A quantity of an item in its base unit, in a handling unit or loose."""
         return cls(
             Goods(
                 item=item.name, quantity=quantity, unit_code=item.base_unit_code, item_class=item.item_class,
-                weight=quantity * (item.gross_weight or 0), volume=quantity * (item.volume or 0), **more,
+                weight=quantity * (item.gross_weight or 0), volume=quantity * (item.volume or 0),
+                handling_unit=around.root if around else "", handling_unit_type=around.types[-1] if around else "",
+                **more,
             ),
             from_location,
         )  # fmt: skip
@@ -132,22 +137,35 @@ async def find(unit: Unit, site: str, wanted: Sequence[Wanted], *, bound_for: Se
     if bound_for:
         await location.hold(unit, [*limited, *bound_for])
     there = await _content(unit, site, limited)
+    return _judged(wanted, rows, there, keep=bool(bound_for))
+
+
+def _judged(wanted: Sequence[Wanted], rows: Sequence[Any], there: dict[str, list[Goods]], *, keep: bool) -> list[Found]:
+    """Places for each; with `keep` the first one is taken, and what is in one handling unit stays together."""
     found = [Found() for _ in wanted]
+    known = {row.name: row for row in rows}
     taken: dict[str, str] = {}
+    together: dict[str, str] = {}
+    fitting: dict[int, list[Any]] = {}
     for row in rows:
-        goods, into, fit = wanted[row.n].goods, found[row.n], list(Fit)[row.rank]
-        if bound_for and into.candidates:
-            continue
-        if fit is Fit.EMPTY and taken.get(row.name, goods.item) != goods.item:
-            continue  # empty no more: goods before these go there
-        fault = _fault(row, there.get(row.name, []), goods)
-        if fault is not None:
-            into.passed_over.append((row.name, fit, fault))
-            continue
-        into.candidates.append((row.name, fit))
-        if bound_for:
-            taken.setdefault(row.name, goods.item)
-            there.setdefault(row.name, []).append(replace(goods, coming=True))
+        fitting.setdefault(row.n, []).append(row)
+    for number, (goods, into) in enumerate(zip((row.goods for row in wanted), found, strict=True)):
+        bound = known.get(together.get(goods.handling_unit, ""))
+        for row in [bound] if bound is not None else fitting.get(number, []):
+            fit = list(Fit)[row.rank]
+            if bound is None and fit is Fit.EMPTY and taken.get(row.name, goods.item) != goods.item:
+                continue  # empty no more: goods before these go there
+            fault = _fault(row, there.get(row.name, []), goods)
+            if fault is not None:
+                into.passed_over.append((row.name, fit, fault))
+                continue
+            into.candidates.append((row.name, fit))
+            if keep:
+                taken.setdefault(row.name, goods.item)
+                there.setdefault(row.name, []).append(replace(goods, coming=True))
+                if goods.handling_unit:
+                    together[goods.handling_unit] = row.name
+                break
     return found
 
 

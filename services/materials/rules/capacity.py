@@ -14,7 +14,10 @@ DIMENSIONS = ("items", "lots", "owners", "statuses")
 
 @dataclass(frozen=True, slots=True)
 class Goods:
-    """Goods at a place, on their way there (`coming`), or looking for one; weight in KGM, volume in LTR, of all."""
+    """Goods at a place, on their way there (`coming`), or looking for one; weight in KGM, volume in LTR, of all.
+
+    `handling_unit` is the outermost one around them, which stands on a position.
+    """
 
     item: str
     quantity: Decimal
@@ -23,6 +26,7 @@ class Goods:
     owner: str = ""
     status: str = "UNRESTRICTED"
     handling_unit: str = ""
+    handling_unit_type: str = ""
     item_class: str = ""
     weight: Decimal = ZERO
     volume: Decimal = ZERO
@@ -46,6 +50,7 @@ class Limits:
     max_handling_units: int | None = None
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
     item_classes: frozenset[str] = frozenset()
+    handling_unit_types: frozenset[str] = frozenset()
     apart: frozenset[str] = frozenset()
     """Dimensions of which only one may be there."""
 
@@ -86,6 +91,12 @@ def refusal(limits: Limits, content: Iterable[Goods], asked: Goods) -> Refusal |
     """Why the goods do not fit; None when they do."""
     if limits.item_classes and asked.item_class not in limits.item_classes:
         return NotAllowed("item_classes", asked.item_class)
+    if (
+        asked.handling_unit
+        and limits.handling_unit_types
+        and asked.handling_unit_type not in limits.handling_unit_types
+    ):
+        return NotAllowed("handling_unit_types", asked.handling_unit_type)
     rows = list(content)
     for dimension in DIMENSIONS:
         if dimension in limits.apart:

@@ -8,7 +8,14 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
-from plantops.materials.v1 import items_pb2, locations_pb2, receipts_pb2, reservations_pb2, tasks_pb2
+from plantops.materials.v1 import (
+    handling_units_pb2,
+    items_pb2,
+    locations_pb2,
+    receipts_pb2,
+    reservations_pb2,
+    tasks_pb2,
+)
 
 from tests.materials.builders import (
     SITE,
@@ -18,9 +25,12 @@ from tests.materials.builders import (
     balances,
     expected,
     fresh,
+    handling_units,
     item,
     lot,
     movement,
+    pack,
+    packed,
     place,
     post,
     q,
@@ -28,6 +38,7 @@ from tests.materials.builders import (
     reserved,
     scanned,
     stocked,
+    unit_type,
 )
 from tests.plant import Refused
 from tests.world import Plant
@@ -324,6 +335,45 @@ async def test_goods_on_a_cart_are_in_the_book_of_the_cart(store: Plant) -> None
         await moved(store, name, ride, "bin", 2)
 
 
+@pytest.mark.rule("MAT-32")
+@pytest.mark.rule("MAT-33")
+async def test_a_position_is_taken_by_the_outermost_unit_of_an_allowed_type(store: Plant) -> None:
+    name, other = await item(store), await item(store)
+    for one in (name, other):
+        await stocked(store, one, 9, "bin")
+    pallet, box = await unit_type(store), await unit_type(store, title="box")
+    first, second = await handling_units(store, pallet, 2, "bin")
+    (inner,) = await handling_units(store, box, 1, "bin")
+    await pack(store, inner.name, packed(other, 2))
+    await pack(store, first.name, packed(name, 1))
+    await store("sam", handling_units_pb2.NestHandlingUnitRequest(name=inner.name, parent_handling_unit=first.name))
+    await pack(store, second.name, packed(name, 1))
+    where = await limited(store, max_handling_units=1, handling_unit_types=[pallet])
+    await bring(store, first.name, where)
+    refused = await refusal(bring(store, second.name, where))
+    assert (refused.reason, refused.metadata["limit"], refused.metadata["here"]) == (
+        "CAPACITY_EXCEEDED", "max_handling_units", "1",
+    )  # fmt: skip
+    assert (await refusal(deactivate(store, where))).reason == "LOCATION_IN_USE"
+    boxes = await limited(store, handling_unit_types=[box])
+    wrong = await refusal(bring(store, second.name, boxes))
+    assert (wrong.reason, wrong.metadata["limit"], wrong.metadata["asked"]) == (
+        "NOT_ALLOWED_HERE", "handling_unit_types", pallet,
+    )  # fmt: skip
+    await moved(store, name, "bin", where)
+    answer = await found(store, name, handling_unit=second.name)
+    over = {row.location: reason_of(row.refusal) for row in answer.passed_over}
+    assert (over[at(where)], over[at(boxes)]) == ("CAPACITY_EXCEEDED", "NOT_ALLOWED_HERE")
+    nobody = locations_pb2.FindPlaceRequest(
+        parent=SITE, item=name, quantity=q(1), handling_unit=f"{SITE}/handlingUnits/x"
+    )
+    assert (await refusal(store("sam", nobody))).fields == ["handling_unit"]
+
+
+async def bring(plant: Plant, unit: str, where: str) -> Any:
+    return await plant("sam", handling_units_pb2.MoveHandlingUnitRequest(name=unit, location=at(where)))
+
+
 # --- put-away and finding a place ----------------------------------------------------------------------------
 
 
@@ -421,6 +471,20 @@ async def test_a_receipt_proposes_places_and_says_when_there_is_none(store: Plan
     third = await put_away_task(store, name, 1)
     assert third.proposed_location not in ("", at(where))
     assert third.no_place_reason == ""
+
+
+@pytest.mark.rule("MAT-100")
+async def test_a_pallet_with_several_items_gets_one_place(store: Plant) -> None:
+    names = [await item(store) for _ in range(3)]
+    for name in names:
+        await expected(store, name, 1, to="")
+    for turn in range(2):
+        await place(store, fresh("place"), path_order=-2000 + turn)
+    (unit,) = await handling_units(store, await unit_type(store), 1, "dock")
+    posted = await received(store, *(scanned(name, 1, handling_unit=unit.name) for name in names))
+    tasks = [await store("vic", tasks_pb2.GetPutAwayTaskRequest(name=row.put_away_task)) for row in posted.lines]
+    (where,) = {task.proposed_location for task in tasks}
+    assert where
 
 
 @pytest.mark.rule("MAT-100")

@@ -62,6 +62,15 @@ def coming(item: str = "a", quantity: int | str = 1, **given: Any) -> Goods:
         (Limits(quantities={"a": D(10)}), [goods("a", 10)], goods("b", 11), None),
         (Limits(item_classes=frozenset({"x"})), [], goods(item_class="y"), NotAllowed("item_classes", "y")),
         (Limits(item_classes=frozenset({"x", "y"})), [], goods(item_class="y"), None),
+        (
+            Limits(handling_unit_types=frozenset({"pallet"})), [],
+            goods(handling_unit="u", handling_unit_type="box"), NotAllowed("handling_unit_types", "box"),
+        ),
+        (
+            Limits(handling_unit_types=frozenset({"pallet"})), [],
+            goods(handling_unit="u", handling_unit_type="pallet"), None,
+        ),
+        (Limits(handling_unit_types=frozenset({"pallet"})), [], goods(), None),
         (Limits(apart=frozenset({"items"})), [goods("a")], goods("b"), Mixed("items", "a", "b")),
         (Limits(apart=frozenset({"items"})), [coming("a")], goods("b"), Mixed("items", "a", "b")),
         (Limits(apart=frozenset({"items"})), [goods("a")], goods("a"), None),
@@ -98,6 +107,7 @@ limits_kept = st.fixed_dictionaries(
     optional={
         "max_weight": quantity("KGM"), "max_volume": quantity("LTR"), "max_handling_units": st.integers(1, 2),
         "item_limits": quantity("H87").map(lambda value: [{"item": "a", "quantity": value}]),
+        "handling_unit_types": st.just(["handlingUnitTypes/pallet"]),
         "item_classes": st.just(["class-a"]), "item_mixing": mixing, "lot_mixing": mixing, "owner_mixing": mixing,
         "status_mixing": mixing,
     },
@@ -138,9 +148,9 @@ def test_rule_and_database_refuse_the_same_for_the_same_reason(
             look.execute(
                 "insert into put_away_task (name, site, version, event_version, correlation, create_time, update_time,"
                 " item, lot, from_location, proposed_location, to_location, quantity, unit_code, status, receipt,"
-                " receipt_line, movement, state) values (%s, 's', 1, 0, '', now(), now(), %s, %s, 'f', 'l', '', %s,"
-                " 'H87', %s, 'r', 1, '', 'READY')",
-                [str(number), row.item, row.lot, row.quantity, row.status],
+                " receipt_line, movement, state, handling_unit) values (%s, 's', 1, 0, '', now(), now(), %s, %s, 'f',"
+                " 'l', '', %s, 'H87', %s, 'r', 1, '', 'READY', %s)",
+                [str(number), row.item, row.lot, row.quantity, row.status, row.handling_unit],
             )
         outcome, subject = look.execute(
             "select r.outcome, r.subject from posting_lines(%s) p, capacity_refusal(p, 's', %s) r",
@@ -161,7 +171,7 @@ def test_rule_and_database_refuse_the_same_for_the_same_reason(
     def weighed(row: Goods, *, moving: bool = False) -> Goods:
         return Goods(
             item=row.item, quantity=row.quantity, unit_code="H87", lot=row.lot, owner="" if moving else row.owner,
-            status=row.status, handling_unit="" if moving else row.handling_unit, item_class=f"class-{row.item}",
+            status=row.status, handling_unit=row.handling_unit, item_class=f"class-{row.item}",
             weight=row.quantity * (of_one[f"{row.item}w"] or 0), volume=row.quantity * (of_one[f"{row.item}v"] or 0),
             coming=moving,
         )  # fmt: skip

@@ -7,4 +7,6 @@ RULE = "MAT-30"
 
 
 def plant() -> None:
-    replace(location, "_TREE", without(location._TREE, "and h.from_time <= :at", "and :at is not null"))
+    replace(
+        location, "_TREE", without(location._TREE, "and h.from_time <= :at", "and cast(:at as timestamptz) is not null")
+    )

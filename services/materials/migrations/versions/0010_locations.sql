@@ -1,17 +1,22 @@
 -- Places: who may bring and take, how much fits, what may lie together, and the tree as it was.
 
+-- the outermost handling unit around another, which is what stands on a position
+create function outermost(p_handling_unit text) returns text language sql stable as $$
+  select case when p_handling_unit = '' then '' else coalesce(handling_unit_root(p_handling_unit), p_handling_unit) end
+$$;
+
 -- what is at places, and what open tasks bring there
 create function place_content(p_site text, p_places text[])
 returns table (location text, coming boolean, item text, lot text, owner text, status text, handling_unit text,
                quantity numeric, weight numeric, volume numeric)
 language sql stable as $$
-  select c.location, c.coming, c.item, c.lot, c.owner, c.status, c.handling_unit, c.quantity,
+  select c.location, c.coming, c.item, c.lot, c.owner, c.status, outermost(c.handling_unit), c.quantity,
          c.quantity * coalesce(i.gross_weight, 0), c.quantity * coalesce(i.volume, 0)
   from (
     select b.location, false as coming, b.item, b.lot, b.owner, b.status, b.handling_unit, b.on_hand as quantity
     from balance b where b.site = p_site and b.location = any(p_places) and b.on_hand > 0
     union all
-    select t.proposed_location, true, t.item, t.lot, '', t.status, '', t.quantity
+    select t.proposed_location, true, t.item, t.lot, '', t.status, t.handling_unit, t.quantity
     from put_away_task t where t.site = p_site and t.state = 'READY' and t.proposed_location = any(p_places)) c
   left join item i on i.name = c.item
 $$;
@@ -22,11 +27,21 @@ language plpgsql stable as $$
 declare
   i record;
   f record;
+  around text := outermost(p.to_handling_unit);
+  kind text;
 begin
   select x.item_class, x.gross_weight, x.volume into i from item x where x.name = p.item;
   if not coalesce(p_limits -> 'item_classes' @> to_jsonb(i.item_class), true) then
     outcome := 'NOT_ALLOWED_HERE';
     subject := jsonb_build_object('location', p.to_location, 'limit', 'item_classes', 'asked', i.item_class);
+    return;
+  end if;
+
+  select h.handling_unit_type into kind from handling_unit h where h.name = around;
+  if around <> '' and not coalesce(p_limits -> 'handling_unit_types' @> to_jsonb(coalesce(kind, '')), true) then
+    outcome := 'NOT_ALLOWED_HERE';
+    subject := jsonb_build_object('location', p.to_location, 'limit', 'handling_unit_types',
+                                  'asked', coalesce(kind, ''));
     return;
   end if;
 
@@ -53,7 +68,7 @@ begin
            coalesce(sum(h.volume) filter (where h.coming), 0) as volume_coming,
            count(distinct h.handling_unit) filter (where h.handling_unit <> '' and not h.coming) as units_here,
            count(distinct h.handling_unit) filter (where h.handling_unit <> '' and h.coming) as units_coming,
-           coalesce(bool_or(h.handling_unit = p.to_handling_unit), false) as known,
+           coalesce(bool_or(h.handling_unit = around), false) as known,
            coalesce(sum(h.quantity) filter (where h.item = p.item and not h.coming), 0) as quantity_here,
            coalesce(sum(h.quantity) filter (where h.item = p.item and h.coming), 0) as quantity_coming
     from place_content(p_site, array[p.to_location]) h) t,
@@ -64,7 +79,7 @@ begin
        * case p_limits #>> '{max_volume,unit_code}' when 'MTQ' then 1000 else 1 end,
      t.volume_here, t.volume_coming, p.quantity * coalesce(i.volume, 0), 'LTR'),
     (3, 'max_handling_units', (p_limits ->> 'max_handling_units')::numeric, t.units_here, t.units_coming,
-     case when p.to_handling_unit = '' or t.known then 0 else 1 end, 'H87'),
+     case when around = '' or t.known then 0 else 1 end, 'H87'),
     (4, 'item_limits', (select (x #>> '{quantity,value}')::numeric from jsonb_array_elements(p_limits -> 'item_limits') x
                         where x ->> 'item' = p.item), t.quantity_here, t.quantity_coming, p.quantity, p.unit_code)
   ) as m(rank, exceeded, most, here, coming, asked, unit_code)
