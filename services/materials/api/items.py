@@ -6,11 +6,11 @@ from typing import Any
 from plantops.materials.v1 import items_pb2
 from sqlalchemy import select, text
 
-from services.chassis.faults import Cycle, FailedPrecondition, FieldInvalid, QuantityNotOnGrid
+from services.chassis.faults import Cycle, FailedPrecondition, FieldInvalid, QuantityNotOnGrid, UnitIncompatible
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, decimal_of, enum_name, values_for
 from services.chassis.wire import quantity as quantity_message
-from services.materials.model.item import Item, State
+from services.materials.model.item import LARGEST, Item, State
 from services.materials.rules import alternates, units
 
 
@@ -107,7 +107,12 @@ class ItemService:
         source = item.unit_named(request.unit, "unit")
         target = item.unit_named(request.to_unit, "to_unit") if request.to_unit else item.base_unit_code
         per = item.factor(source) / item.factor(target)
+        if max(per.numerator, per.denominator) > units.LARGEST:
+            raise UnitIncompatible(item=item.name, from_unit=source, to_unit=target)
         exact = Fraction(value) * per
+        if abs(exact) >= LARGEST:
+            rule = f"must be less than {canonical(LARGEST)} {target}"
+            raise FieldInvalid(field="value", rule=rule, value=value)
         grid = units.grid(target, item.base_unit_code, item.base_step)
         purpose = enum_name(request, "purpose")
         try:

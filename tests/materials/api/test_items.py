@@ -159,6 +159,20 @@ async def test_a_conversion_tells_its_factor_and_is_refused_where_a_posting_woul
         assert refused.value.fields == [field]
 
 
+@pytest.mark.rule("MAT-1", "MAT-7")
+async def test_what_cannot_be_said_exactly_is_not_converted(store: Plant) -> None:
+    huge = 2**62
+    name = await item(store, conversions=[conversion("XBX", huge), conversion("XPK", 1, huge)])
+    for value, unit, to, why in (
+        ("1", "XBX", "XPK", "UNIT_INCOMPATIBLE"),
+        ("1", "XBX", "H87", "FIELD_INVALID"),
+        ("99999999999999", "MIO", "H87", "FIELD_INVALID"),
+    ):
+        with pytest.raises(Refused) as refused:
+            await converted(store, name, value, unit, to)
+        assert (refused.value.code, refused.value.reason) == ("INVALID_ARGUMENT", why)
+
+
 @pytest.mark.parametrize(
     ("given", "why", "field"),
     [
