@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf.message import Message
+from plantops.materials.v1 import handling_units_pb2 as pb
 from plantops.materials.v1 import movements_pb2, reservations_pb2
 
 from tests.materials.builders import (
@@ -17,11 +18,14 @@ from tests.materials.builders import (
     balances,
     check,
     claim_of,
+    handling_units,
     item,
     movement,
+    packed,
     q,
     stocked,
     tell,
+    unit_type,
     work_order,
 )
 from tests.materials.test_invariants import broken
@@ -155,3 +159,33 @@ async def test_issues_releases_moves_and_receipts_at_once_leave_the_stock_whole(
     found = await answers(clients, requests)
     assert set(found) <= {"", "NOT_ENOUGH_STOCK", "TOLERANCE_EXCEEDED", "TRANSITION_NOT_ALLOWED"}
     assert found.count("") >= 40
+
+
+@pytest.mark.rule("MAT-20", "MAT-21", "MAT-74")
+async def test_units_that_are_packed_nested_and_moved_at_once_stay_whole(store: Plant, clients: list[Client]) -> None:
+    kind = await unit_type(store)
+    pallet, *boxes = (unit.name for unit in await handling_units(store, kind, 4))
+    names = [await item(store) for _ in range(4)]
+    for name in names:
+        await stocked(store, name, 30, "shelf")
+        await stocked(store, name, 30, "bin")
+    requests: list[Message] = []
+    for turn in range(8):
+        for number, box in enumerate(boxes):
+            what = [packed(names[(number + turn + more) % 4], 1) for more in (0, 1)]
+            requests.append(pb.PackHandlingUnitRequest(name=box, contents=what))
+            if turn % 2:
+                requests.append(pb.NestHandlingUnitRequest(name=box, parent_handling_unit=pallet))
+                requests.append(pb.UnpackHandlingUnitRequest(name=boxes[number - 1]))
+            else:
+                requests.append(pb.UnnestHandlingUnitRequest(name=box))
+        requests.append(pb.MoveHandlingUnitRequest(name=pallet, location=at("bin" if turn % 2 else "shelf")))
+        requests.append(pb.MoveHandlingUnitRequest(name=boxes[turn % 3], location=at("bin"), detach=True))
+    for request in requests:
+        request.request_id = str(uuid4())  # type: ignore[attr-defined]
+    found = await answers(clients, requests)
+    assert set(found) <= {"", "HANDLING_UNIT_ELSEWHERE", "HANDLING_UNIT_NESTED", "FIELD_INVALID", "NOT_ENOUGH_STOCK"}
+    assert found.count("") > len(requests) // 3
+    for name in names:
+        total = "select sum(on_hand) from balance where item = %s and not virtual"
+        assert store.value("materials", total, name) == 60

@@ -4,8 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select, text
+from sqlalchemy.orm.exc import StaleDataError
 
-from services.chassis.faults import Conflict, FieldInvalid
+from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
 from services.materials.model import content, reservation, stock
@@ -33,7 +34,7 @@ class PutAwayService:
         taken_up = await content.take_up_around(unit, around) if around else None
         task = await stock.take_up(unit, PutAwayTask, request.name)
         if task.handling_unit != around:
-            raise Conflict(sqlstate="packed meanwhile")
+            raise StaleDataError(f"{task.name} was packed meanwhile")
         place = await unit.find(Location, request.location, lock=False)
         if place is None or place.site != task.site or place.virtual:
             raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)

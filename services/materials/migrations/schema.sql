@@ -235,21 +235,16 @@ CREATE FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) RETU
     SET search_path TO 'public', 'pg_temp'
     AS $$
 declare
-  roots text[];
-  held text[] := '{}';
+  roots text[] := array_remove(array(select distinct handling_unit_root(n) from unnest(p_names) n), null);
 begin
-  loop
-    roots := array(
-      select distinct r.name from unnest(p_names) n, handling_unit_root(n) r(name) where r.name is not null
-      order by r.name);
-    exit when roots <@ held;
-    if p_alone then
-      perform 1 from handling_unit h where h.name = any(roots) order by h.name for update;
-    else
-      perform 1 from handling_unit h where h.name = any(roots) order by h.name for share;
-    end if;
-    held := held || roots;
-  end loop;
+  if p_alone then
+    perform 1 from handling_unit h where h.name = any(roots) order by h.name for update;
+  else
+    perform 1 from handling_unit h where h.name = any(roots) order by h.name for share;
+  end if;
+  if not array_remove(array(select distinct handling_unit_root(n) from unnest(p_names) n), null) <@ roots then
+    raise exception 'handling units were nested meanwhile' using errcode = '40001';
+  end if;
 end $$;
 
 ALTER FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) OWNER TO materials_owner;

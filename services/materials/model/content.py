@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select, text
+from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis.unit import Unit
 from services.materials.model import claims, handling_unit, ledger, stock
@@ -58,27 +59,34 @@ class TakenUp:
 async def take_up_around(unit: Unit, name: str) -> TakenUp:
     """The outermost unit around one, taken up."""
     known = await handling_unit.paths(unit, [name])
-    return await take_up(unit, known[name].root if name in known else name)
+    found = await take_up(unit, known[name].root if name in known else name)
+    if found.row.parent_handling_unit:
+        raise StaleDataError(f"{found.row.name} was nested meanwhile")
+    return found
 
 
 async def take_up(unit: Unit, name: str, *, etag: str = "") -> TakenUp:
     """A unit with its tree, behind the stock inside.
 
-    Items come first, then units (MAT-74); what was packed in between is locked too. A constant number of statements.
+    Items come first, then units (MAT-74). When something of another item was packed before the unit was held, the
+    whole command begins anew. A constant number of statements.
     """
-    site = name.split("/")[1]
-    place = ""
-    inside: Sequence[Balance] = ()
-    below: Collection[str] = ()
-    for _ in range(2):
-        known = await handling_unit.paths(unit, [name])
-        place = known[name].place if name in known else ""
-        below = await handling_unit.inside(unit, name)
-        inside = await content(unit, site, below, place)
-        await ledger.hold(unit, site, (balance.item for balance in inside))
-        await handling_unit.hold(unit, [name])
+    place, inside, _ = await _look(unit, name)
+    items = {balance.item for balance in inside}
+    await ledger.hold(unit, name.split("/")[1], items)
+    await handling_unit.hold(unit, [name])
+    place, inside, below = await _look(unit, name)
+    if not {balance.item for balance in inside} <= items:
+        raise StaleDataError(f"{name} was packed meanwhile")
     row = await unit.get(HandlingUnit, name, etag=etag)
     return TakenUp(row, place, inside, below)
+
+
+async def _look(unit: Unit, name: str) -> tuple[str, Sequence[Balance], Collection[str]]:
+    known = await handling_unit.paths(unit, [name])
+    place = known[name].place if name in known else ""
+    below = await handling_unit.inside(unit, name)
+    return place, await content(unit, name.split("/")[1], below, place), below
 
 
 _TASKS = text("""

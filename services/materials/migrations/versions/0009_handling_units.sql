@@ -21,25 +21,22 @@ create function handling_unit_place(p_name text) returns text language sql stabl
   select p.location from handling_unit_path(p_name) p order by p.depth desc limit 1
 $$;
 
--- whoever puts something in or takes it out shares the outermost unit; whoever moves, closes or nests has it alone
+-- whoever puts something in or takes it out shares the outermost unit; whoever moves, closes or nests has it alone.
+-- One that came to be inside another while its lock was waited for is a clash: the whole command begins anew, since
+-- locks taken in another order would wait for each other.
 create function hold_handling_units(p_names text[], p_alone boolean) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  roots text[];
-  held text[] := '{}';
+  roots text[] := array_remove(array(select distinct handling_unit_root(n) from unnest(p_names) n), null);
 begin
-  loop
-    roots := array(
-      select distinct r.name from unnest(p_names) n, handling_unit_root(n) r(name) where r.name is not null
-      order by r.name);
-    exit when roots <@ held;
-    if p_alone then
-      perform 1 from handling_unit h where h.name = any(roots) order by h.name for update;
-    else
-      perform 1 from handling_unit h where h.name = any(roots) order by h.name for share;
-    end if;
-    held := held || roots;
-  end loop;
+  if p_alone then
+    perform 1 from handling_unit h where h.name = any(roots) order by h.name for update;
+  else
+    perform 1 from handling_unit h where h.name = any(roots) order by h.name for share;
+  end if;
+  if not array_remove(array(select distinct handling_unit_root(n) from unnest(p_names) n), null) <@ roots then
+    raise exception 'handling units were nested meanwhile' using errcode = '40001';
+  end if;
 end $$;
 
 -- why nothing may be packed there or taken out of there (MAT-20, MAT-22)
