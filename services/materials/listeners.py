@@ -42,10 +42,8 @@ async def know_site(event: SiteChanged, unit: Unit) -> None:
     if fact is None:
         fact = SiteFact(name=event.site, time_zone=event.time_zone, currency_code=event.currency_code)
         unit.session.add(fact)
-    names = {f"{event.site}/{Location.COLLECTION}/v-{kind.lower()}": kind for kind in sorted(VIRTUAL)}
-    known = await unit.get_many(Location, names, lock=False)
-    for name, kind in names.items():
-        if name not in known:
+        for kind in sorted(VIRTUAL):
+            name = f"{event.site}/{Location.COLLECTION}/v-{kind.lower()}"
             unit.add(Location(name=name, title=kind.capitalize(), kind=kind))
     fact.time_zone, fact.currency_code = event.time_zone, event.currency_code
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index, Text, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import lazyload
 from sqlmodel import Field, Relationship
 
@@ -295,12 +295,15 @@ _BARE = lazyload(Location.locks)  # type: ignore[arg-type]
 
 
 async def virtual(unit: Unit, site: str, kind: Kind) -> Location:
-    """The site's virtual location of a kind."""
+    """The site's virtual location of a kind; one that a release brought after the site was made comes with its use."""
     found = (await virtuals(unit, site)).get(kind)
-    if found is None:
-        rule = f"must be a site with a place for {kind}; it comes with the next change of the site"
-        raise FieldInvalid(field="parent", rule=rule, value=f"sites/{site}")
-    return found
+    if found is not None:
+        return found
+    name = f"sites/{site}/{Location.COLLECTION}/v-{kind.lower()}"
+    values = {"name": name, "site": site, "kind": kind, "title": kind.capitalize()}
+    times = {"create_time": unit.now, "update_time": unit.now}
+    await unit.execute(insert(Location).values(**values, **times).on_conflict_do_nothing())
+    return (await virtuals(unit, site))[kind]
 
 
 async def virtuals(unit: Unit, site: str) -> dict[Kind, Location]:

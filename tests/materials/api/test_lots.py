@@ -1,5 +1,6 @@
 """Lots through the api: dates that belong to them, and several that become one."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
@@ -13,6 +14,7 @@ from tests.materials.builders import (
     arrived,
     at,
     call,
+    check,
     claim_of,
     contents,
     counted,
@@ -32,6 +34,7 @@ from tests.materials.builders import (
     received,
     reserved,
     scanned,
+    site,
     stocked,
     told,
     worth,
@@ -238,6 +241,28 @@ async def test_lots_at_one_place_become_a_new_one_with_edges_and_the_same_value(
     assert await on_hand(store, name) == {(one, "shelf"): D(2), (two, "shelf"): D(5)}
     assert worth(store, name) == before
     assert list((await read(store, new.name)).merged_from) == []
+
+
+@pytest.mark.rule("MAT-30")
+async def test_a_site_from_before_merges_gets_its_place_for_them_with_the_first(store: Plant) -> None:
+    old = await site(store, fresh("old"))
+    with store.look("materials") as connection:
+        for table in ("location_parent", "location"):
+            column = "name" if table == "location" else "location"
+            connection.execute(f"delete from {table} where {column} = %s", (f"{old}/locations/v-production",))  # noqa: S608
+    shelf = f"{old}/locations/shelf"
+    merges = []
+    for name in [await item(store, tracking="LOT") for _ in range(3)]:
+        lots = [await lot(store, name) for _ in range(2)]
+        for one in lots:
+            await post(store, movement("OPENING", name, 1, lot=one, to_location=shelf), parent=old)
+        merges.append(lots_pb2.MergeLotsRequest(parent=old, lots=lots, number="M", location=shelf))
+    made = await asyncio.gather(*(store("sam", merge) for merge in merges))
+    assert [len(new.merged_from) for new in made] == [2, 2, 2]
+    assert (
+        store.value("materials", "select count(*) from location where kind = 'PRODUCTION' and site = %s", old[6:]) == 1
+    )
+    assert await check(store, old) == []
 
 
 @pytest.mark.rule("MAT-14")

@@ -27,18 +27,12 @@ create index ix_genealogy_edge_input_lot on genealogy_edge (input_lot);
 create index ix_genealogy_edge_output_lot on genealogy_edge (output_lot);
 """
 
-PRODUCTION = """
-insert into location (name, site, version, event_version, correlation, create_time, update_time, title, kind,
-                      check_code, path_order, blocked)
-select f.name || '/locations/v-production', split_part(f.name, '/', 2), 1, 0, '', now(), now(), 'Production',
-       'PRODUCTION', '', 0, false
-from site_fact f on conflict do nothing
-"""
-
 
 def upgrade() -> None:
-    """Columns with defaults for the release before, the edges, and the place where lots become others."""
+    """Columns with defaults for the release before, and the edges.
+
+    The place where lots become others comes with its first use: the release before reads no place of that kind.
+    """
     op.execute(TABLES)
     schema.grant(op, "materials", "genealogy_edge", "select, insert")
     schema.append_only(op, "genealogy_edge")
-    op.execute(PRODUCTION)
