@@ -168,7 +168,9 @@ async def balances(plant: Plant, item_name: str) -> dict[tuple[str, str], tuple[
     }
 
 
-_BY_OTHERS = {"idempotency", "inbox", "applied", "audit", "consumer_position", "waiting_event", "job_run"}
+_BY_OTHERS = {
+    "idempotency", "inbox", "applied", "audit", "consumer_position", "waiting_event", "job_run", "ledger_seal",
+}  # fmt: skip
 
 
 def contents(plant: Plant) -> dict[str, int]:
