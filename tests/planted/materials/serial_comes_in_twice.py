@@ -7,5 +7,8 @@ RULE = "MAT-16"
 
 def plant() -> None:
     edit_function(
-        "materials", "post_line", "and (s.balance <> '' or s.left_by not in", "and (false and s.left_by not in"
+        "materials",
+        "post_line",
+        "and (known.balance <> '' or known.left_by not in",
+        "and (false and known.left_by not in",
     )
