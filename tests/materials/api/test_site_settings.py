@@ -75,7 +75,7 @@ async def test_settings_of_an_unknown_site_and_out_of_range_are_refused(store: P
     assert refused.value.reason == "FIELD_INVALID"
     with pytest.raises(Refused) as refused:
         await decide(store, name="sites/nowhere/materialsSettings", backdating_days=3)
-    assert refused.value.reason in ("FIELD_INVALID", "PERMISSION_DENIED")
+    assert refused.value.reason == "RESOURCE_NOT_FOUND"
 
 
 async def then(store: Plant, name: str, **given: Any) -> dict[str, Decimal]:
