@@ -394,6 +394,7 @@ class Commands:
                 event=event,
                 traceparent=traceparent,
                 page_token_key=self.page_token_key,
+                metrics=self.metrics,
                 config=self.config,
             )
             unit = Unit(session, context, now)

@@ -138,6 +138,10 @@ DECLARED: Mapping[str, Declared] = MappingProxyType(
             "What the broker's client reported: permission, slow_consumer, disconnected, other.", "kind"
         ),
         "plantops_stream_drift": _gauge("Differences between declared and live: stream, consumer.", "kind"),
+        # materials
+        "plantops_ledger_differences": _gauge(
+            "What the last daily proofs found that is not as the ledger makes it; set by the process that proved."
+        ),
         # the process
         "plantops_loop_lag_seconds": _histogram("By how much the event loop was late.", places=_BOTH),
         "plantops_clock_skew_seconds": _gauge("The database's clock less this machine's."),

@@ -3,10 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import text
 
 from services.chassis.jobs import job
-from services.materials.model import sealing, stock
+from services.materials.model import proof, sealing, stock
+
+log = structlog.get_logger("ledger")
 
 
 @job(every=timedelta(seconds=2))
@@ -19,6 +22,21 @@ async def seal_ledgers(open_unit: Any) -> None:
         while sealed == sealing.BATCH:
             async with open_unit() as unit:
                 sealed = await sealing.seal_some(unit, site)
+
+
+@job(every=timedelta(minutes=10))
+async def prove_ledgers(open_unit: Any) -> None:
+    """Once a day every ledger is compared with what was made of it; a difference is an alarm (MAT-45)."""
+    async with open_unit() as unit:
+        sites = await proof.due(unit)
+    for site in sites:
+        async with open_unit() as unit:
+            findings = await proof.prove(unit, site)
+        if findings:
+            log.error("the ledger differs", site=f"sites/{site}", findings=findings[:5], count=len(findings))
+    async with open_unit() as unit:
+        if unit.context.metrics is not None:
+            unit.context.metrics.set("plantops_ledger_differences", await proof.total(unit))
 
 
 _POLICIES = text("select site, item from materials_policy where active_revision <> '' order by name")

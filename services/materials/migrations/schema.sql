@@ -1134,6 +1134,15 @@ CREATE TABLE public.ledger_head (
 
 ALTER TABLE public.ledger_head OWNER TO materials_owner;
 
+CREATE TABLE public.ledger_proof (
+    site text NOT NULL,
+    prove_time timestamp with time zone NOT NULL,
+    differences integer NOT NULL,
+    findings text[] NOT NULL
+);
+
+ALTER TABLE public.ledger_proof OWNER TO materials_owner;
+
 CREATE TABLE public.ledger_seal (
     site text NOT NULL,
     ledger_number bigint NOT NULL,
@@ -1670,6 +1679,9 @@ ALTER TABLE ONLY public.journal
 ALTER TABLE ONLY public.ledger_head
     ADD CONSTRAINT pk_ledger_head PRIMARY KEY (site);
 
+ALTER TABLE ONLY public.ledger_proof
+    ADD CONSTRAINT pk_ledger_proof PRIMARY KEY (site);
+
 ALTER TABLE ONLY public.ledger_seal
     ADD CONSTRAINT pk_ledger_seal PRIMARY KEY (site, ledger_number);
 
@@ -1750,7 +1762,11 @@ ALTER TABLE ONLY public.waiting_event
 
 CREATE INDEX ix_allocation_balance ON public.allocation USING btree (balance);
 
+CREATE INDEX ix_allocation_lot ON public.allocation USING btree (lot) WHERE (lot <> ''::text);
+
 CREATE INDEX ix_audit_object ON public.audit USING btree (object, pos);
+
+CREATE INDEX ix_balance_handling_unit ON public.balance USING btree (site, handling_unit, name);
 
 CREATE INDEX ix_balance_item ON public.balance USING btree (site, item, name);
 
@@ -1765,6 +1781,8 @@ CREATE INDEX ix_balance_status ON public.balance USING btree (site, status, name
 CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
 
 CREATE INDEX ix_expected_receipt_expected_date ON public.expected_receipt USING btree (site, expected_date, name);
+
+CREATE INDEX ix_expected_receipt_item ON public.expected_receipt USING btree (item);
 
 CREATE INDEX ix_expected_receipt_open ON public.expected_receipt USING btree (site, item, supplier, expected_date);
 
@@ -1826,6 +1844,8 @@ CREATE INDEX ix_location_parent ON public.location USING btree (parent_location)
 
 CREATE INDEX ix_location_parent_location ON public.location USING btree (site, parent_location, name);
 
+CREATE INDEX ix_location_path ON public.location USING btree (site, kind, path_order, name);
+
 CREATE INDEX ix_location_site ON public.location USING btree (site, name);
 
 CREATE INDEX ix_lot_expire_date ON public.lot USING btree (expire_date, name);
@@ -1876,6 +1896,8 @@ CREATE INDEX ix_put_away_task_from_location ON public.put_away_task USING btree 
 
 CREATE INDEX ix_put_away_task_item ON public.put_away_task USING btree (site, item, name);
 
+CREATE INDEX ix_put_away_task_proposed ON public.put_away_task USING btree (site, proposed_location) WHERE (state = 'READY'::text);
+
 CREATE INDEX ix_put_away_task_receipt ON public.put_away_task USING btree (receipt);
 
 CREATE INDEX ix_put_away_task_site ON public.put_away_task USING btree (site, name);
@@ -1885,6 +1907,8 @@ CREATE INDEX ix_put_away_task_state ON public.put_away_task USING btree (site, s
 CREATE INDEX ix_receipt_arrive_time ON public.receipt USING btree (site, arrive_time, name);
 
 CREATE INDEX ix_receipt_delivery_note ON public.receipt USING btree (site, delivery_note, name);
+
+CREATE INDEX ix_receipt_line_item ON public.receipt_line USING btree (item);
 
 CREATE INDEX ix_receipt_site ON public.receipt USING btree (site, name);
 
@@ -2130,6 +2154,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.job_run TO materials_app;
 GRANT SELECT,INSERT ON TABLE public.journal TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_head TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_proof TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.ledger_seal TO materials_app;
 

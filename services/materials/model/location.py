@@ -116,6 +116,7 @@ class Location(Resource, table=True):
         Index("ix_location_site", "site", "name"),
         *listed("location", "kind", "parent_location", "check_code"),
         Index("ix_location_parent", "parent_location"),
+        Index("ix_location_path", "site", "kind", "path_order", "name"),
     )
 
     title: str = Field(sa_type=Text)

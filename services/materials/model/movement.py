@@ -252,7 +252,7 @@ class Balance(Table, table=True):
             unique=True,
         ),
         Index("ix_balance_site", "site", "name"),
-        *listed("balance", "item", "location", "lot", "status"),
+        *listed("balance", "item", "location", "lot", "status", "handling_unit"),
         # room for changed rows beside the old ones, and no index on what postings change (PERF-7)
         {"postgresql_with": {"fillfactor": "70"}},
     )

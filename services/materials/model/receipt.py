@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from plantops.materials.v1 import events_pb2 as events
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, Relationship
 
@@ -62,6 +62,7 @@ class ExpectedReceipt(Resource, table=True):
         Index("ix_expected_receipt_site", "site", "name"),
         Index("ix_expected_receipt_open", "site", "item", "supplier", "expected_date"),
         *listed("expected_receipt", "supplier", "state", "expected_date"),
+        Index("ix_expected_receipt_item", "item"),
         CheckConstraint("received >= 0 and received <= accept_limit", name="received"),
         CheckConstraint(
             "received_base >= 0 and received_base * base_denominator <= accept_limit * base_numerator",
@@ -167,6 +168,7 @@ class ReceiptLine(Table, table=True):
     """What was counted in; quantity in the base unit."""
 
     __tablename__ = "receipt_line"
+    __table_args__ = (Index("ix_receipt_line_item", "item"),)
 
     receipt: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("receipt.name")])
     line: int = Field(primary_key=True)
@@ -287,6 +289,7 @@ class PutAwayTask(Resource, table=True):
         Index("ix_put_away_task_site", "site", "name"),
         Index("ix_put_away_task_receipt", "receipt"),
         *listed("put_away_task", "item", "state", "from_location"),
+        Index("ix_put_away_task_proposed", "site", "proposed_location", postgresql_where=text("state = 'READY'")),
     )
 
     item: str = Field(sa_type=Text)

@@ -87,7 +87,11 @@ OPEN = (State.PENDING, State.SHORT, State.ALLOCATED)
 class Allocation(Table, table=True):
     """Stock that is taken for a reservation; Σ of a balance's allocations = its reserved (MAT-70)."""
 
-    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"), Index("ix_allocation_balance", "balance"))
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        Index("ix_allocation_balance", "balance"),
+        Index("ix_allocation_lot", "lot", postgresql_where=text("lot <> ''")),
+    )
 
     reservation: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("reservation.name")])
     balance: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("balance.name")])

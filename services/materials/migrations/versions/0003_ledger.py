@@ -62,6 +62,10 @@ create table ledger_head (
   site text not null, horizon bigint not null,
   constraint pk_ledger_head primary key (site)
 );
+create table ledger_proof (
+  site text not null, prove_time timestamptz not null, differences integer not null, findings text[] not null,
+  constraint pk_ledger_proof primary key (site)
+);
 create unique index uq_serial_number on serial (item, number);
 create index ix_serial_number on serial (number, name);
 create index ix_serial_lot on serial (lot, name);
@@ -72,6 +76,7 @@ RIGHTS = {
     "site_settings": "select, insert, update",
     "ledger_seal": "select, insert",
     "ledger_head": "select, insert, update",
+    "ledger_proof": "select, insert, update",
 }
 
 # numbers of entries that are there already stay free for them; 0004 gives them out

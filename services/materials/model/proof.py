@@ -1,0 +1,184 @@
+"""Proof of the ledger: balances, claims, values and numbers are what its entries make of them (MAT-45)."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Text, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlmodel import Field
+
+from services.chassis.resource import instant
+from services.chassis.unit import Unit
+from services.materials.model.base import Table
+
+EVERY = timedelta(hours=24)
+
+
+class Proof(Table, table=True):
+    """The last proof of a site's ledger that was due, and what it found."""
+
+    __tablename__ = "ledger_proof"
+
+    site: str = Field(sa_type=Text, primary_key=True)
+    prove_time: datetime = Field(sa_type=instant())
+    differences: int
+    findings: list[str] = Field(sa_type=ARRAY(Text))  # type: ignore[call-overload]
+
+
+async def differences(unit: Unit, site: str) -> list[str]:
+    """What is not as the entries make it, in words, at most 100 of a kind; repairs nothing."""
+    found = []
+    for sentence, statement in _CHECKS:
+        for row in await unit.execute(text(statement), {"site": site}):
+            found.append(f"{sentence}: {', '.join(str(value) for value in row)}")
+    return found
+
+
+async def last(unit: Unit, site: str) -> Proof | None:
+    """The last proof of a site that was due."""
+    found: Proof | None = await unit.first(select(Proof).where(Proof.site == site))  # type: ignore[arg-type]
+    return found
+
+
+_DUE = text("""
+    select s.name from site_fact s left join ledger_proof p on 'sites/' || p.site = s.name
+    where p.prove_time is null or p.prove_time < now() - cast(:every as interval)
+    order by p.prove_time nulls first, s.name
+""")
+_ALL = text("select coalesce(sum(differences), 0) from ledger_proof")
+
+
+async def due(unit: Unit) -> list[str]:
+    """Sites whose last proof is older than a day."""
+    return [name.removeprefix("sites/") for (name,) in await unit.execute(_DUE, {"every": EVERY})]
+
+
+async def prove(unit: Unit, site: str) -> list[str]:
+    """Prove a site's ledger, keep the outcome, and give what was found."""
+    found = await differences(unit, site)
+    values = {"prove_time": unit.now, "differences": len(found), "findings": found[:20]}
+    kept = insert(Proof).values(site=site, **values)
+    await unit.execute(kept.on_conflict_do_update(index_elements=["site"], set_=values))
+    return found
+
+
+async def total(unit: Unit) -> int:
+    """Differences of all last proofs."""
+    return int((await unit.execute(_ALL)).scalar_one())
+
+
+_CHECKS = (
+    (
+        "balance differs from the ledger",
+        """
+        select coalesce(b.name, e.balance), coalesce(b.on_hand, 0), coalesce(e.total, 0)
+        from (select * from balance where site = :site) b
+        full join (select balance, sum(quantity) as total, sum(second_quantity) as second from movement_entry
+                   where site = :site group by 1) e on e.balance = b.name
+        where coalesce(b.on_hand, 0) <> coalesce(e.total, 0)
+           or coalesce(b.second_on_hand, 0) <> coalesce(e.second, 0) limit 100
+        """,
+    ),
+    (
+        "movement does not sum to zero",
+        """
+        select movement, item, lot, serial, sum(quantity), sum(second_quantity) from movement_entry where site = :site
+        group by 1, 2, 3, 4, unit_code having sum(quantity) <> 0 or sum(second_quantity) <> 0 limit 100
+        """,
+    ),
+    (
+        "reserved differs from the allocations",
+        """
+        select b.name, b.reserved, coalesce(a.total, 0) from balance b
+        left join (select balance, sum(quantity) as total from allocation group by 1) a on a.balance = b.name
+        where b.site = :site and not b.virtual and b.reserved <> coalesce(a.total, 0) limit 100
+        """,
+    ),
+    (
+        "reservation does not add up",
+        """
+        select r.name, r.allocated, coalesce(sum(a.quantity), 0) from reservation r
+        left join allocation a on a.reservation = r.name where r.site = :site
+        group by 1, 2 having r.allocated <> coalesce(sum(a.quantity), 0) limit 100
+        """,
+    ),
+    (
+        "value of the stock differs from its movements",
+        """
+        select v.item, v.quantity, s.quantity, v.value + v.variance, s.value
+        from value_balance v
+        join (select e.item, sum(e.quantity) as quantity, coalesce(sum(e.value), 0) as value
+              from movement_entry e join balance b on b.name = e.balance and not b.virtual and b.owner = ''
+              where e.site = :site group by 1) s on s.item = v.item
+        where v.site = :site and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
+        """,
+    ),
+    (
+        "stock was less than nothing at an instant",
+        """
+        select distinct r.item, r.location, r.lot, r.serial from (
+          select e.item, e.location, e.lot, e.serial,
+                 sum(e.quantity) over (partition by e.balance order by e.effective_time) as running
+          from movement_entry e join balance b on b.name = e.balance and not b.virtual
+          where e.site = :site) r
+        where r.running < 0 limit 100
+        """,
+    ),
+    (
+        "entries of an item are not numbered without a hole",
+        """
+        select v.item, v.sequence, coalesce(e.count, 0), coalesce(e.last, 0) from value_balance v
+        left join (select item, count(*) as count, max(item_sequence) as last from movement_entry
+                   where site = :site group by 1) e on e.item = v.item
+        where v.site = :site and (v.sequence <> coalesce(e.count, 0) or v.sequence <> coalesce(e.last, 0)) limit 100
+        """,
+    ),
+    (
+        "a serial is not where its balance says, or in two places",
+        """
+        select s.name, s.balance, count(b.name), coalesce(sum(b.on_hand), 0) from serial s
+        left join balance b on b.item = s.item and b.serial = s.name and not b.virtual and b.on_hand <> 0
+        where s.balance like 'sites/' || :site || '/%' or b.site = :site
+        group by 1, 2 having count(b.name) <> 1 or sum(b.on_hand) <> 1 or min(b.name) <> s.balance limit 100
+        """,
+    ),
+    (
+        "stock lies elsewhere than its handling unit",
+        """
+        select b.name, b.handling_unit, b.location, handling_unit_place(b.handling_unit) from balance b
+        where b.site = :site and not b.virtual and b.handling_unit <> '' and b.on_hand <> 0
+          and handling_unit_place(b.handling_unit) is distinct from b.location limit 100
+        """,
+    ),
+    (
+        "a handling unit is inside itself",
+        """
+        select h.name from handling_unit h
+        where h.site = :site and h.parent_handling_unit is not null
+          and exists (select 1 from handling_unit_path(h.name) p where p.name = h.name and p.depth > 1) limit 100
+        """,
+    ),
+    (
+        "a handling unit out of use holds stock or units",
+        """
+        select h.name, h.state, b.name from handling_unit h join balance b on b.handling_unit = h.name
+        where h.site = :site and b.on_hand <> 0 and h.state in ('POOLED', 'RETIRED')
+        union all
+        select h.name, h.state, i.name from handling_unit h join handling_unit i on i.parent_handling_unit = h.name
+        where h.site = :site and h.state in ('POOLED', 'RETIRED') limit 100
+        """,
+    ),
+    (
+        "80 % of an SSCC range is used",
+        """
+        select r.prefix, r.extension, r.next from sscc_range r
+        where 10 * (r.next - 1) >= 8 * ((10::numeric ^ (16 - length(r.prefix))) - 1) and :site <> '' limit 100
+        """,
+    ),
+    (
+        "an ended reservation holds stock",
+        """
+        select r.name, r.state from reservation r join allocation a on a.reservation = r.name
+        where r.site = :site and r.state in ('RELEASED', 'ISSUED') limit 100
+        """,
+    ),
+)
