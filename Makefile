@@ -83,6 +83,10 @@ bench-watching: setup ## Measure what it costs a command to be counted and trace
 bench-import: setup ## Compare an import of history with a bare COPY of the same rows
 	@$(BIN)/python -m tests.load import
 
+.PHONY: bench-posting
+bench-posting: setup ## Compare posting a movement with the least that a database has to write (G1, G3-G5, G7-G9, R0)
+	@$(BIN)/python -m tests.load posting
+
 .PHONY: drill
 drill: setup ## Destroy a plant under load and restore it: what was lost, how long it took, does everything hold
 	@$(BIN)/python -m tests.drill

@@ -10,8 +10,8 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +57,8 @@ class Turn:
     result: object = None
     operations: int = 1
     cpu_us: float | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
+    """Further figures of the same turn, for goals of their own (`also`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,17 +201,27 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
+def parent_of(pid: int) -> int:
+    """The process that started another."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def own_seconds() -> float:
     """CPU seconds of this process and of all that it has started, directly or not."""
+    return tree_seconds(os.getpid())
+
+
+def tree_seconds(root: int) -> float:
+    """CPU seconds of a process and of all that it has started, directly or not."""
     below: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parent = parent_of(int(entry.name))
             except (OSError, IndexError):
                 continue
             below.setdefault(parent, []).append(int(entry.name))
-    total, waiting = 0.0, [os.getpid()]
+    total, waiting = 0.0, [root]
     while waiting:
         pid = waiting.pop()
         waiting += below.get(pid, [])
@@ -255,6 +267,19 @@ async def compare(
         else:
             report.rounds.append(found)
     return report
+
+
+def also(report: Report, goal: Goal, key: str) -> Report:
+    """What the same rounds say about another goal: the figure that each turn holds under a key."""
+
+    def turned(turn: Turn) -> Turn:
+        return replace(turn, figure=turn.more[key])
+
+    rounds = [
+        Round(turned(one.baseline) if one.baseline is not None else None, turned(one.candidate), one.others)
+        for one in report.rounds
+    ]
+    return Report(goal, rounds, report.repeated)
 
 
 def table(reports: Sequence[Report]) -> str:

@@ -133,8 +133,8 @@ async def running(child: Child, port: int, ready: str, seconds: float = 60) -> A
         child.close()
 
 
-def service_child(found: Stage, service: str, port: int) -> Child:
-    """`python -m services.<service>` with its configuration in the environment."""
+def service_child(found: Stage, service: str, port: int, name: str = "", **more: str) -> Child:
+    """`python -m services.<service>` with its configuration in the environment, and more settings."""
     urls = found.urls(service)
     settings = {
         "ENVIRONMENT": "test",
@@ -147,8 +147,11 @@ def service_child(found: Stage, service: str, port: int) -> Child:
         "NATS_URL": found.engines.nats_url,
         "PAGE_TOKEN_KEY": "bench",
         "PRINCIPALS": json.dumps({BOSS: EVERYTHING}),
+        **more,
     }
-    return child(found, service, f"services.{service}", {f"PLANTOPS_{key}": value for key, value in settings.items()})
+    return child(
+        found, name or service, f"services.{service}", {f"PLANTOPS_{key}": value for key, value in settings.items()}
+    )
 
 
 def child(found: Stage, name: str, module: str, settings: dict[str, str]) -> Child:
@@ -158,11 +161,13 @@ def child(found: Stage, name: str, module: str, settings: dict[str, str]) -> Chi
 
 
 @asynccontextmanager
-async def service_process(found: Stage, service: str) -> AsyncIterator[tuple[Child, Caller]]:
-    """A service as a process, ready, with a client."""
+async def service_process(
+    found: Stage, service: str, name: str = "", **more: str
+) -> AsyncIterator[tuple[Child, Caller]]:
+    """A service as a process, ready, with a client; `more` are settings beside the usual ones."""
     await apply_streams(found)
     port = free_port()
-    process = service_child(found, service, port)
+    process = service_child(found, service, port, name, **more)
     async with running(process, port, "ready"):
         caller = Caller(port, f"plantops.{service}.v1", found.token())
         try:

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.load import measure
-from tests.load.measure import Goal, Meter, Report, ResultsDiffer, Round, Side, Turn, compare, percentile, quartiles
+from tests.load.measure import (
+    Goal,
+    Meter,
+    Report,
+    ResultsDiffer,
+    Round,
+    Side,
+    Turn,
+    also,
+    compare,
+    percentile,
+    quartiles,
+)
 
 FASTER = Goal("G11", "relay", "events/s", must=5, aim=10)
 CHEAPER = Goal("G8", "cpu", "us", must=2, aim=1.5, better="lower")
@@ -126,3 +138,17 @@ def test_the_cpu_of_a_child_counts_as_ours_and_not_as_others() -> None:
     assert used >= 0.05
     assert measure.busy_seconds() - all_before >= used / 2
     assert measure.cpu_seconds(os.getpid()) > 0
+
+
+@pytest.mark.rule("PROOF-6")
+async def test_the_same_rounds_speak_of_another_goal() -> None:
+    async def mine(number: int) -> Turn:
+        return Turn(10, more={"p99": 3})
+
+    async def theirs(number: int) -> Turn:
+        return Turn(20, more={"p99": 2})
+
+    report = await compare(FASTER, mine, theirs, rounds=3, meter=Calm())
+    slower = also(report, CHEAPER, "p99")
+    assert (report.value, slower.value) == (0.5, 1.5)
+    assert (report.holds, slower.holds) == (False, True)
