@@ -10,7 +10,7 @@ from psycopg import sql
 TECHNICAL = frozenset(
     {
         "alembic_version", "allowed_transition", "consumer_position", "idempotency", "inbox", "job_run", "relay_lease",
-        "relay_position", "replay_request", "waiting_event",
+        "ledger_head", "ledger_proof", "ledger_seal", "relay_position", "replay_request", "waiting_event",
     }
 )  # fmt: skip
 """Tables that say how the work goes on, not what it is about."""

@@ -116,6 +116,7 @@ async def seen(templates: Engines, issuer: Issuer, in_memory: None) -> AsyncIter
         structlog.configure(
             processors=[structlog.contextvars.merge_contextvars, _kept(found.lines)],
             logger_factory=structlog.ReturnLoggerFactory(),
+            wrapper_class=structlog.make_filtering_bound_logger(0),  # the command line sets it higher
         )
         await _story(found)
         yield found

@@ -97,6 +97,7 @@ class MovementService:
         site = request.name.split("/")[1]
         await site_fact(unit, site, field="name")
         count = request.count or 1000
+        open_count, oldest = await sealing.waiting(unit, site)  # first: what is sealed meanwhile is looked at too
         found = await sealing.verify(unit, site, request.first_number or 1, count)
         answer = movements_pb2.VerifyLedgerResponse(
             verified_count=found.count, last_number=found.last, last_hash=found.hash, bad_number=found.bad_number,
@@ -106,7 +107,7 @@ class MovementService:
             answer.next_number = found.last + 1
         elif not found.wrong and (name := await sealing.passed_over(unit, site)):
             answer.bad_movement, answer.finding = name, "the movement was never sealed and lies before those that are"
-        answer.unsealed_count, oldest = await sealing.waiting(unit, site)
+        answer.unsealed_count = open_count
         if oldest is not None:
             answer.oldest_unsealed_time.FromDatetime(oldest)
         return answer
