@@ -13,18 +13,23 @@ class Statements:
     def __init__(self) -> None:
         self.open: dict[int, list[str]] = {}
         self.done: list[list[str]] = []
+        self.sent: list[list[tuple[str, Any]]] = []
+        """The same as the driver gets them, with their values."""
+        self._sending: dict[int, list[tuple[str, Any]]] = {}
 
     def begin(self, connection: Any) -> None:
         """A transaction begins."""
         self.open[id(connection)] = []
 
-    def execute(self, connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+    def execute(self, connection: Any, cursor: Any, statement: str, values: Any, *more: Any) -> None:
         """It executes a statement."""
+        self._sending.setdefault(id(connection), []).append((statement, values))
         self.open.setdefault(id(connection), []).append(" ".join(statement.split()))
 
     def end(self, connection: Any) -> None:
         """It is committed or rolled back."""
         self.done.append(self.open.pop(id(connection), []))
+        self.sent.append(self._sending.pop(id(connection), []))
 
     def with_part(self, part: str) -> list[str]:
         """The statements of the last transaction in which one has this part."""

@@ -130,7 +130,7 @@ class _Parser:
         if isinstance(column.type, (ARRAY, PG_ARRAY)):
             if operator != ":":
                 self.refuse(f"{name} is a list; use {name}:value")
-            contained: Condition = column.any(value)
+            contained: Condition = column.bool_op("@>")([value])  # what an index on a list's elements serves
             return contained
         if operator == ":":
             if value == "*":

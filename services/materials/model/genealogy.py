@@ -30,7 +30,9 @@ class GenealogyEdge(Table, table=True):
 
 async def sources(unit: Unit, lot: str) -> list[str]:
     """Lots that a lot was merged from, by movements that nobody reversed; in the order of their names."""
-    reversal = select(Movement.name).where(Movement.reverses == GenealogyEdge.movement)  # type: ignore[call-overload]
+    reversal = select(Movement.name).where(  # type: ignore[call-overload]
+        Movement.reverses == GenealogyEdge.movement, Movement.reverses != ""
+    )
     rows = await unit.all(
         select(GenealogyEdge.input_lot)  # type: ignore[call-overload]
         .where(GenealogyEdge.output_lot == lot, ~reversal.exists())

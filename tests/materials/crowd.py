@@ -1,0 +1,144 @@
+"""A hundred thousand rows of the tables that grow with the stock, a quarter of that of the others, by SQL.
+
+Nothing of it makes sense beside the distribution: what a list may be filtered by has a thousand values, states few.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from sqlalchemy import Column
+
+from services.chassis.resource import EnumText
+from services.materials.model.genealogy import GenealogyEdge
+from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
+from services.materials.model.inspection import InspectionLot
+from services.materials.model.item import Item
+from services.materials.model.item_settings import ItemSettings
+from services.materials.model.location import Location
+from services.materials.model.lot import Lot, Serial
+from services.materials.model.movement import Balance, Entry, Movement
+from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.receipt import ExpectedReceipt, PutAwayTask, Receipt, ReceiptLine
+from services.materials.model.reservation import Allocation, Reservation
+
+COUNT = 100_000
+FEWER = 25_000
+SITE = "sites/hamburg"
+FLAT = (Item, HandlingUnitType, Policy)
+LISTED: tuple[Any, ...] = (
+    *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
+    ExpectedReceipt, Receipt, PutAwayTask, InspectionLot, Reservation,
+)  # fmt: skip
+GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
+PARTS: tuple[Any, ...] = (Entry, ReceiptLine, Allocation, GenealogyEdge)
+"""What belongs to rows of lists and is read with them."""
+
+_UNDER: Mapping[Any, str] = {Lot: "items/item-' || n % 1000 || '", Serial: "items/item-' || n % 1000 || '"}
+_ITEM = "'items/item-' || n % 1000"
+_SPECIAL: Mapping[Any, Mapping[str, str]] = {
+    Item: {"gtins": "array['gtin-' || n % 50000]", "tracking": "'NONE'"},
+    Lot: {"item": _ITEM}, Serial: {"item": _ITEM, "lot": "'items/item-' || n % 1000 || '/lots/' || n % 20000"},
+    Balance: {"item": _ITEM, "virtual": "false", "on_hand": "1 + n % 50", "reserved": "n % 2"},
+    Policy: {"item": "'items/item-' || n", "site": "'hamburg'"},
+    Revision: {
+        "name": "'materialsPolicies/materialspolicies-' || n / 3 || '/revisions/r' || n % 3",
+        "policy": "'materialsPolicies/materialspolicies-' || n / 3",
+        "state": "(array['RETIRED', 'ACTIVE', 'DRAFT'])[1 + n % 3]",
+    },
+    SupplyRequest: {"item": "'items/item-' || n"},
+    HandlingUnit: {
+        "sscc": "lpad(n::text, 18, '0')", "handling_unit_type": "'handlingUnitTypes/handlingunittypes-' || n % 1000",
+        "parent_handling_unit": "case when n % 2 = 0 then 'unit-' || n % 1000 end",
+        "state": "(array['OPEN', 'CLOSED', 'POOLED'])[1 + n % 3]",
+        "location": "case when n % 2 = 1 then 'location-' || n % 1000 end",
+    },
+    ExpectedReceipt: {"schedule_line": "n", "received_base": "0", "received": "0"},
+    InspectionLot: {"decided": "0"},
+    Reservation: {"requested": "4"},
+    Movement: {"xid": "1", "reverses": "''", "item": _ITEM},
+    Entry: {
+        "movement": "'sites/hamburg/movements/movements-' || n / 2", "side": "1 + n % 2", "item_sequence": "n",
+        "serial": "'items/item-' || n % 1000 || '/serials/serials-' || n",
+        "item": _ITEM, "balance": "'sites/hamburg/balances/balances-' || n / 2",
+    },
+    ReceiptLine: {"receipt": "'sites/hamburg/receipts/receipts-' || n / 2", "line": "1 + n % 2"},
+    GenealogyEdge: {
+        "movement": "'sites/hamburg/movements/movements-' || n",
+        "output_lot": "'items/item-' || n % 1000 || '/lots/lots-' || n",
+        "input_lot": "'items/item-1/lots/source-' || n",
+    },
+    Allocation: {
+        "reservation": "'sites/hamburg/reservations/reservations-' || n / 2",
+        "balance": "'sites/hamburg/balances/balances-' || n",
+    },
+}  # fmt: skip
+
+
+def expression(model: Any, column: Column[Any]) -> str:
+    """What a column holds in row n, in SQL."""
+    name = column.name
+    special = _SPECIAL.get(model, {})
+    if name in special:
+        return special[name]
+    if name == "name":
+        kind = model.COLLECTION
+        parent = _UNDER.get(model, "" if model in FLAT else SITE)
+        return f"'{parent}{'/' if parent else ''}{kind}/{kind.lower()}-' || n"
+    if name == "site":
+        return "null" if model in FLAT or model in _UNDER else "'hamburg'"
+    filtered = name in getattr(model, "FILTERABLE", ())
+    if isinstance(column.type, EnumText):
+        values = ", ".join(f"'{one}'" for one in column.type.kind)
+        return f"(array[{values}])[1 + n % {len(column.type.kind)}]"
+    kind = column.type.python_type
+    if kind is list:
+        return "'{}'"
+    if kind in (dict, object):  # JSON
+        return "null" if column.nullable else "'[]'"
+    if kind is datetime:
+        return "now() - n * interval '1 minute'"
+    if kind is date:
+        return "current_date - n % 1000"
+    if column.nullable and not filtered:
+        return "null"
+    if kind is str:
+        alone = any(name in index.columns for index in model.__table__.indexes if index.unique)
+        if alone:
+            return f"'{name}-' || n"
+        return f"'{name}-' || n % 1000" if filtered or name in ("item", "location") else "''"
+    return {bool: "false", int: "1 + n % 5", Decimal: "1", bytes: "''"}[kind]
+
+
+def statement(model: Any, count: int) -> str:
+    """The insert of so many rows of a table."""
+    columns: Sequence[Column[Any]] = [column for column in model.__table__.columns if column.computed is None]
+    names = ", ".join(column.name for column in columns)
+    values = ", ".join(expression(model, column) for column in columns)
+    table = model.__table__.name
+    return f"insert into {table} ({names}) select {values} from generate_series(1, {count}) n"  # noqa: S608
+
+
+def fill(connection: psycopg.Connection[Any]) -> None:
+    """Fill all tables; foreign keys and triggers look away, indexes are made afterwards, nothing waits for a seal."""
+    connection.execute("set session_replication_role = replica")
+    connection.execute("set maintenance_work_mem = '128MB'")
+    connection.execute("insert into ledger_head values ('hamburg', 1000000000000)")
+    for model in (*LISTED, *PARTS):
+        table = model.__table__.name
+        indexes = connection.execute(_INDEXES, [table]).fetchall()
+        for name, _ in indexes:
+            connection.execute(f"drop index {name}")
+        connection.execute(statement(model, COUNT if model in GROWING or model in PARTS else FEWER))
+        for _, definition in indexes:
+            connection.execute(definition)
+        connection.execute(f"analyze {table}")
+    connection.execute("set session_replication_role = origin")
+
+
+_INDEXES = """
+    select i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) from pg_index i
+    where i.indrelid = %s::regclass and not exists (select from pg_constraint c where c.conindid = i.indexrelid)
+"""

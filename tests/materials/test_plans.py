@@ -1,0 +1,202 @@
+"""How lists read a hundred thousand rows: by an index, in its order, and not much more than they give (PROOF-7)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from plantops.materials.v1 import (
+    balances_pb2,
+    handling_unit_types_pb2,
+    handling_units_pb2,
+    inspections_pb2,
+    item_settings_pb2,
+    items_pb2,
+    locations_pb2,
+    lots_pb2,
+    movements_pb2,
+    policies_pb2,
+    receipts_pb2,
+    reservations_pb2,
+    serials_pb2,
+    tasks_pb2,
+)
+
+from services.chassis.bind import rpc_services
+from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
+from services.materials.model.inspection import InspectionLot
+from services.materials.model.item import Item
+from services.materials.model.item_settings import ItemSettings
+from services.materials.model.location import Location
+from services.materials.model.lot import Lot, Serial
+from services.materials.model.movement import Balance, Movement
+from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.receipt import ExpectedReceipt, PutAwayTask, Receipt
+from services.materials.model.reservation import Reservation
+from tests.materials import builders, crowd
+from tests.statements import Statements, statements_of
+from tests.world import Plant
+
+SITE = builders.SITE
+PAGE = 50
+LISTS: list[tuple[Any, str, Any]] = [
+    (movements_pb2.ListMovementsRequest, SITE, Movement),
+    (balances_pb2.ListBalancesRequest, SITE, Balance),
+    (items_pb2.ListItemsRequest, "", Item),
+    (item_settings_pb2.ListItemSettingsRequest, SITE, ItemSettings),
+    (lots_pb2.ListLotsRequest, "items/-", Lot),
+    (lots_pb2.ListLotsRequest, "items/item-7", Lot),
+    (serials_pb2.ListSerialsRequest, "items/-", Serial),
+    (serials_pb2.ListSerialsRequest, "items/item-7", Serial),
+    (locations_pb2.ListLocationsRequest, SITE, Location),
+    (handling_units_pb2.ListHandlingUnitsRequest, SITE, HandlingUnit),
+    (handling_unit_types_pb2.ListHandlingUnitTypesRequest, "", HandlingUnitType),
+    (reservations_pb2.ListReservationsRequest, SITE, Reservation),
+    (receipts_pb2.ListExpectedReceiptsRequest, SITE, ExpectedReceipt),
+    (receipts_pb2.ListReceiptsRequest, SITE, Receipt),
+    (inspections_pb2.ListInspectionLotsRequest, SITE, InspectionLot),
+    (tasks_pb2.ListPutAwayTasksRequest, SITE, PutAwayTask),
+    (policies_pb2.ListMaterialsPoliciesRequest, "", Policy),
+    (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/-", Revision),
+    (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/materialspolicies-7", Revision),
+    (policies_pb2.ListSupplyRequestsRequest, SITE, SupplyRequest),
+]
+_TITLE = "people look for a part of it, which an index in order does not find"
+WITHOUT: dict[tuple[str, str], str] = {
+    ("balance", "on_hand"): "postings change it, and no index holds what they change (PERF-7)",
+    ("item", "title"): _TITLE,
+    ("location", "title"): _TITLE,
+    ("handling_unit_type", "title"): _TITLE,
+    ("materials_policy", "title"): _TITLE,
+}
+"""Filters that have no index: (table, field) -> why not."""
+
+
+@pytest.fixture(scope="module")
+async def big(plant: Plant) -> Plant:
+    """A plant whose materials database is full."""
+    await builders.site(plant)
+    with plant.look("materials") as connection:
+        crowd.fill(connection)
+    return plant
+
+
+@pytest.fixture
+def statements(big: Plant) -> Iterator[Statements]:
+    with statements_of(big.processes["materials"].engine) as found:
+        yield found
+
+
+def wrong(plan: dict[str, Any], tables: set[str]) -> list[str]:
+    """What a plan does that grows with the table."""
+    found: list[str] = []
+    read = 0.0
+
+    def look(node: dict[str, Any]) -> None:
+        nonlocal read
+        rows = node["Actual Rows"] * node["Actual Loops"]
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in tables:
+            found.append(f"scans {node['Relation Name']}")
+        if "Sort" in node["Node Type"] and sum(part["Actual Rows"] for part in node["Plans"]) > 10 * PAGE:
+            found.append(f"sorts {node['Plans'][0]['Actual Rows']:.0f} rows")
+        if node.get("Relation Name") in tables:
+            away = sum(value for key, value in node.items() if key.startswith("Rows Removed by"))
+            read += rows + away * node["Actual Loops"]
+        for part in node.get("Plans", ()):
+            look(part)
+
+    look(plan)
+    given = plan["Actual Rows"]
+    if read > 10 * max(given, 1):
+        found.append(f"reads {read:.0f} for {given:.0f}")
+    return found
+
+
+async def judged(big: Plant, statements: Statements, request: Any) -> list[str]:
+    """What is wrong with the statements that a request sends."""
+    tables = {model.__table__.name for model in (*crowd.LISTED, *crowd.PARTS)}
+    statements.sent.clear()
+    await big("vic", request)
+    # the transaction of a call asks for the caller's grants; jobs do not
+    (sent,) = [found for found in statements.sent if any("principal_grant" in text for text, _ in found)]
+    url = big.engines.postgres_url.rsplit("/", 1)[0] + f"/{big.database['materials']}"
+    connection = await asyncpg.connect(url)
+    found, seen = [], 0
+    try:
+        for text, values in sent:
+            words = " ".join(text.lower().split()) + " "
+            if words.startswith("select") and any(f"from {table} " in words for table in tables):
+                seen += 1
+                answer = await connection.fetchval(f"explain (analyze, timing off, format json) {text}", *values)
+                found += wrong(json.loads(answer)[0]["Plan"], tables)
+    finally:
+        await connection.close()
+    assert seen, sent
+    return found
+
+
+@pytest.mark.rule("PERF-10")
+@pytest.mark.parametrize(("kind", "parent", "model"), LISTS, ids=[f"{row[2].__name__}-{row[1]}" for row in LISTS])
+async def test_a_list_reads_what_it_gives_whatever_it_is_filtered_by(
+    big: Plant, statements: Statements, kind: Any, parent: str, model: Any
+) -> None:
+    found = {}
+    for field in ("", *sorted(model.FILTERABLE)):
+        request = kind(filter=filter_of(big, model, field), page_size=PAGE)
+        if parent:
+            request.parent = parent
+        if bad := await judged(big, statements, request):
+            found[model.__table__.name, field] = bad
+    assert set(found) == {key for key in WITHOUT if key[0] == model.__table__.name}, found
+
+
+READS: list[tuple[Any, Any]] = [
+    (movements_pb2.GetMovementRequest, Movement), (items_pb2.GetItemRequest, Item), (lots_pb2.GetLotRequest, Lot),
+    (item_settings_pb2.GetItemSettingsRequest, ItemSettings), (serials_pb2.GetSerialRequest, Serial),
+    (serials_pb2.GetSerialHistoryRequest, Serial), (locations_pb2.GetLocationRequest, Location),
+    (handling_units_pb2.GetHandlingUnitRequest, HandlingUnit), (receipts_pb2.GetReceiptRequest, Receipt),
+    (handling_unit_types_pb2.GetHandlingUnitTypeRequest, HandlingUnitType),
+    (reservations_pb2.GetReservationRequest, Reservation), (tasks_pb2.GetPutAwayTaskRequest, PutAwayTask),
+    (receipts_pb2.GetExpectedReceiptRequest, ExpectedReceipt), (policies_pb2.GetMaterialsPolicyRequest, Policy),
+    (inspections_pb2.GetInspectionLotRequest, InspectionLot), (policies_pb2.GetMaterialsRevisionRequest, Revision),
+    (policies_pb2.GetSupplyRequestRequest, SupplyRequest),
+]  # fmt: skip
+
+
+@pytest.mark.rule("PERF-10")
+@pytest.mark.parametrize(("kind", "model"), READS, ids=[kind.DESCRIPTOR.name for kind, _ in READS])
+async def test_one_resource_is_read_by_its_name(big: Plant, statements: Statements, kind: Any, model: Any) -> None:
+    query = f"select name from {model.__table__.name} offset 5007 limit 1"  # noqa: S608
+    ((name,),) = big.rows("materials", query)
+    assert await judged(big, statements, kind(name=name)) == []
+
+
+@pytest.mark.rule("PERF-10")
+async def test_the_stock_of_an_item_as_it_was_is_read_from_its_balances(big: Plant, statements: Statements) -> None:
+    request = balances_pb2.QueryBalancesRequest(parent=SITE, item="items/item-7", page_size=PAGE)
+    assert await judged(big, statements, request) == []
+
+
+def filter_of(big: Plant, model: Any, field: str) -> str:
+    """A filter by one field for a value that a row in the middle has."""
+    if not field:
+        return ""
+    table = model.__table__.name
+    query = f"select {field} from {table} where {field} is not null offset 5007 limit 1"  # noqa: S608
+    ((value,),) = big.rows("materials", query)
+    if isinstance(value, list):
+        return f'{field}:"{value[0]}"'
+    if hasattr(value, "isoformat"):
+        return f'{field} = "{value.isoformat()}"'
+    return f'{field} = "{value}"' if isinstance(value, str) else f"{field} = {value}"
+
+
+def test_every_list_with_a_filter_is_judged() -> None:
+    wanted = {
+        method.input_type.full_name
+        for service in rpc_services("plantops.materials.v1")
+        for method in service.methods
+        if method.name.startswith("List") and "filter" in method.input_type.fields_by_name
+    }
+    assert wanted == {kind.DESCRIPTOR.full_name for kind, _, _ in LISTS}
