@@ -80,7 +80,10 @@ class Home:
 
     def save(self, addresses: Addresses) -> None:
         """Say where the plant runs."""
-        write_private(self._running, json.dumps(asdict(addresses), indent=2))
+        content = asdict(addresses)
+        if not addresses.metrics:
+            del content["metrics"]  # the release before does not know them
+        write_private(self._running, json.dumps(content, indent=2))
 
     def forget(self) -> None:
         """The plant does not run any more."""
