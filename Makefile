@@ -6,6 +6,7 @@ PROTOS := $(shell find protos -name '*.proto') protos/build.py
 WORKERS ?= 2
 SERVICES := maintenance materials procurement
 SEEDS ?= 20
+SECONDS ?= 300
 VERSION := $(shell awk -F'"' '/^version = /{print $$2; exit}' pyproject.toml)
 IMAGE ?= plantops:$(VERSION)
 
@@ -87,6 +88,10 @@ bench-import: setup ## Compare an import of history with a bare COPY of the same
 bench-posting: setup ## Compare posting a movement with the least that a database has to write (G1, G3-G5, G7-G9, R0)
 	@$(BIN)/python -m tests.load posting
 
+.PHONY: bench-check
+bench-check: setup ## Check a ledger of a million movements: time and memory, against a hundred thousand
+	@$(BIN)/python -m tests.load check
+
 .PHONY: drill
 drill: setup ## Destroy a plant under load and restore it: what was lost, how long it took, does everything hold
 	@$(BIN)/python -m tests.drill
@@ -94,6 +99,10 @@ drill: setup ## Destroy a plant under load and restore it: what was lost, how lo
 .PHONY: overload
 overload: setup ## Load one service through the gateway with 2, 5 and 10 times its peak, then half of it (P6)
 	@$(BIN)/python -m tests.load overload
+
+.PHONY: soak
+soak: setup ## Work on a store with random documents from 64 callers for SECONDS=300: no error, no deadlock, no growth
+	@SECONDS=$(SECONDS) $(BIN)/python -m tests.load.soak
 
 .PHONY: rolling
 rolling: setup ## Restart twenty replicas of services and gateway one after the other under load (OPS-18)

@@ -307,7 +307,7 @@ async def run(found: Stage) -> list[Report]:
     await bare.connection.execute((Path(__file__).parent / "baseline.sql").read_text())
     await store.build(mine.connection)
     parts = await store.items(mine.connection, "part", ITEMS)
-    dated = await store.items(mine.connection, "dated", ITEMS, lots=True)
+    dated = await store.items(mine.connection, "dated", ITEMS, tracking="LOT")
     await bare.connection.execute(_BARE, [*parts, *dated], store.SHELF, store.BIN)
     backend = await mine.connection.fetchval("select pg_backend_pid()")
     server = parent_of(backend)

@@ -50,9 +50,9 @@ class Stage:
         """A service's configuration for running it in this process."""
         return config_of(service, self.engines, self.urls(service), self.issuer, principals={BOSS: EVERYTHING})
 
-    def token(self) -> str:
+    def token(self, roles: dict[str, list[str]] = EVERYTHING) -> str:
         """A token of somebody who may do everything, for an hour."""
-        return self.issuer.token(BOSS, EVERYTHING, exp=int(time.time()) + 3600)
+        return self.issuer.token(BOSS, roles, exp=int(time.time()) + 3600)
 
 
 @contextmanager
@@ -89,6 +89,7 @@ class Caller:
     """Unary calls over one channel by request message, as the boss; the same client for every server."""
 
     def __init__(self, port: int, package: str, token: str) -> None:
+        self.port = port
         self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         self.metadata = (("authorization", f"Bearer {token}"),)
         self._calls: dict[str, Any] = {}

@@ -48,11 +48,32 @@ async def build(connection: Any) -> None:
     await connection.execute(_PLACES, SITE, ids, kinds)
 
 
-async def items(connection: Any, prefix: str, count: int, *, lots: bool = False) -> list[str]:
-    """Items with very much of each on the shelf, in three lots of different age if wanted; gives their names."""
-    await connection.execute(_ITEMS, prefix, "LOT" if lots else "NONE", count)
-    if lots:
+async def items(connection: Any, prefix: str, count: int, *, tracking: str = "NONE", much: int = MUCH) -> list[str]:
+    """Items with so much of each on the shelf, in three lots of different age where tracked by lot; gives their names.
+
+    Of items tracked by serial there is nothing.
+    """
+    await connection.execute(_ITEMS, prefix, tracking, count)
+    if tracking == "LOT":
         await connection.execute(_LOTS, prefix)
-    posted = await connection.fetchval(_OPENING, SITE, prefix, MUCH)
-    assert posted == count * (3 if lots else 1), posted
+    if tracking != "SERIAL":
+        posted = await connection.fetchval(_OPENING, SITE, prefix, much)
+        assert posted == count * (3 if tracking == "LOT" else 1), posted
     return [f"items/{prefix}-{number}" for number in range(1, count + 1)]
+
+
+async def expect(connection: Any, names: list[str]) -> None:
+    """Orders on the way for very much of each item, with a place for it."""
+    await connection.execute(_EXPECTED, f"sites/{SITE}", names, SHELF)
+
+
+_EXPECTED = """
+    insert into expected_receipt (name, site, version, event_version, correlation, create_time, update_time,
+                                  purchase_order, order_line, schedule_line, supplier, item, unit_code, quantity,
+                                  open_quantity, received, received_base, accept_limit, base_numerator,
+                                  base_denominator, inspect, location, unit_price, unit_price_currency_code, state)
+    select $1 || '/expectedReceipts/e' || n, split_part($1, '/', 2), 1, 0, '', now(), now(),
+           $1 || '/purchaseOrders/p' || n, 1, 1, 'suppliers/acme', item, 'H87', 1e9, 1e9, 0, 0, 1e9, 1, 1, false, $3,
+           2.5, 'EUR', 'OPEN'
+    from unnest($2::text[]) with ordinality as i(item, n)
+"""
