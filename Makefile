@@ -88,6 +88,10 @@ bench-import: setup ## Compare an import of history with a bare COPY of the same
 bench-posting: setup ## Compare posting a movement with the least that a database has to write (G1, G3-G5, G7-G9, R0)
 	@$(BIN)/python -m tests.load posting
 
+.PHONY: bench-growth
+bench-growth: setup ## Compare a document of ten times the lines, and posts into a ledger ten times as big (G15)
+	@$(BIN)/python -m tests.load growth
+
 .PHONY: bench-check
 bench-check: setup ## Check a ledger of a million movements: time and memory, against a hundred thousand
 	@$(BIN)/python -m tests.load check

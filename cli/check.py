@@ -18,6 +18,8 @@ from cli.session import Session, module
 
 PERSON = "people/opal"
 CHUNK = 1000
+LEDGER_SECONDS = 30.0
+"""A whole ledger takes longer than other questions; no service works longer on one."""
 ARRIVAL_SECONDS = 10.0
 QUIET_SECONDS = 60.0
 """Longer than a delivery that was lost with its process waits for the next one (REL-25)."""
@@ -47,7 +49,7 @@ async def ledgers(session: Session, site: str = "", *, person: str = PERSON) -> 
     findings: list[str] = []
     sites = [site] if site else [row.name async for row in session.pages(person, ListSitesRequest())]
     for name in sites:
-        ledger = await session.call(person, CheckLedgerRequest(name=name))
+        ledger = await session.call(person, CheckLedgerRequest(name=name), seconds=LEDGER_SECONDS)
         print(f"{name}: {ledger.movement_count} movements and {ledger.balance_count} balances compared")
         findings += [f"{name}: {finding}" for finding in ledger.findings]
     return findings

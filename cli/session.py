@@ -90,7 +90,7 @@ class Session:
 
     # --- gRPC -----------------------------------------------------------------------------------------------
 
-    async def call(self, person: str, request: Message, *, rpc: str = "") -> Any:
+    async def call(self, person: str, request: Message, *, rpc: str = "", seconds: float = CALL_SECONDS) -> Any:
         """Call the rpc of a request message as a person; Refused when the plant says no."""
         name = rpc or request.DESCRIPTOR.name.removesuffix("Request")
         method = methods()[request.DESCRIPTOR.full_name, name]
@@ -99,21 +99,21 @@ class Session:
         until = time.monotonic() + self.patience
         while True:
             try:
-                return await self._once(method, request, await self.token(person))
+                return await self._once(method, request, await self.token(person), seconds)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in AWAY or time.monotonic() > until:
                     raise refused(error) from None
                 self.repeated += 1
                 await asyncio.sleep(0.2)
 
-    async def _once(self, method: MethodDescriptor, request: Message, token: str) -> Any:
+    async def _once(self, method: MethodDescriptor, request: Message, token: str, seconds: float) -> Any:
         kind = message_factory.GetMessageClass(method.output_type)
         call = self._channel(method.containing_service.file.package.split(".")[1]).unary_unary(
             f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=kind.FromString,
         )
-        return await call(request, metadata=(("authorization", f"Bearer {token}"),), timeout=CALL_SECONDS)
+        return await call(request, metadata=(("authorization", f"Bearer {token}"),), timeout=seconds)
 
     async def pages(self, person: str, request: Message) -> AsyncIterator[Any]:
         """All rows of a list, page by page."""

@@ -163,7 +163,7 @@ class Bench:
         """Single posts through gRPC, so many in flight, for as long as a turn lasts."""
 
         async def work() -> Found:
-            return await _unary(self.caller, items, callers, self.seconds)
+            return await posts(self.caller, items, callers, self.seconds)
 
         async def side(number: int) -> Turn:
             return await self._turn(self.mine, work)
@@ -174,7 +174,7 @@ class Bench:
         """Calls one after the other."""
 
         async def side(number: int) -> Turn:
-            done = await _unary(caller, items, 1, 600, CALLS_ALONE)
+            done = await posts(caller, items, 1, 600, CALLS_ALONE)
             return Turn(done.at(50), done.count, done.count)
 
         return side
@@ -221,7 +221,8 @@ class Bench:
         return side
 
 
-async def _unary(caller: Caller, items: list[str], callers: int, seconds: float, most: int = 1_000_000) -> Found:
+async def posts(caller: Caller, items: list[str], callers: int, seconds: float, most: int = 1_000_000) -> Found:
+    """Single posts, so many in flight, for so long or so many."""
     times: list[float] = []
     refused: list[int] = []
     began = time.perf_counter()
@@ -324,7 +325,7 @@ async def run(found: Stage) -> list[Report]:
     ):
         bench = Bench(mine, bare, server, service, caller)
         for one in (caller, direct):
-            await _unary(one, parts, 8, 600, 100)  # warm
+            await posts(one, parts, 8, 600, 100)  # warm
 
         async def bare_call(number: int) -> Turn:
             return await _empty(caller, channel, empty, 1)
