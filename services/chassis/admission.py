@@ -48,13 +48,14 @@ class Admission:
         self.connections = connections
         self.inside = 0
         self.streams = 0
+        self.aside = 0
         self.refused = 0
         self._held = 0.0
 
     @property
     def wait(self) -> float:
         """Seconds that the next call is expected to wait for a connection."""
-        return max(0, self.inside + 1 - self.connections) * self._held / self.connections
+        return max(0, self.inside - self.aside + 1 - self.connections) * self._held / self.connections
 
     def enter(self, left: float | None) -> None:
         """Take a place for a call that has so many seconds left; Overloaded when there is none or it waits too long."""
@@ -67,6 +68,15 @@ class Admission:
     def leave(self) -> None:
         """Give the place back."""
         self.inside -= 1
+
+    @contextmanager
+    def waiting_in_lane(self) -> Iterator[None]:
+        """The call waits for a lane, which has its own bound, and for no connection of its own."""
+        self.aside += 1
+        try:
+            yield
+        finally:
+            self.aside -= 1
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[None]:

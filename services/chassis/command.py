@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from services.chassis import access, conventions, requests
+from services.chassis import access, conventions, lanes, requests
 from services.chassis.admission import RETRY, Admission
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
@@ -111,6 +111,7 @@ class Commands:
         self.wake = wake
         self.standing: Standing | None = None
         self.admission = Admission(config.max_concurrent_calls, config.pool_size)
+        self.lanes = lanes.Lanes(self, min(config.lanes, config.pool_size // 2))
         self.page_token_key = config.page_token_key.get_secret_value().encode()
 
     # --- calls ----------------------------------------------------------------------------------------------
@@ -131,7 +132,12 @@ class Commands:
             async with asyncio.timeout(limit):
                 claims = await self.identify(call.token)
                 _tell_who(claims, request)
-                return await self._retried(
+                shared = lanes.shared_of(body)
+                if shared is not None and (place := shared.by(request)) is not None and self.lanes.lanes:
+                    member = lanes.Member(shared, place, method, request, call, claims, ends)
+                    if (reply := await self.lanes.run(member)) is not None:
+                        return reply
+                return await self.retried(
                     ends,
                     lambda: self._once(method, request, call, claims, ends, body),
                     safe=requests.changes(request.DESCRIPTOR),
@@ -150,11 +156,11 @@ class Commands:
         body: Callable[[Any, Unit], Awaitable[Any]],
     ) -> Reply:
         async with self.sessions() as session:
-            now = await self._begin(session, ends)
+            now = await self.begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)
             access.check(caller, method, request)
             requests.check(request, method)
-            unit = Unit(session, self._context(caller, method, request, call), now)
+            unit = Unit(session, self.context(caller, method, request, call), now)
             try:
                 with self.admission.working():
                     return await self._answer(unit, method, request, body)
@@ -187,11 +193,11 @@ class Commands:
                 raise
             status = fault.status(unit.context.domain)
             await ledger.store([(key, Answer(fault.code, status.SerializeToString()))])
-            await self._commit(unit.session)
+            await self.commit(unit.session)
             raise
         if ledger is not None and key is not None:
             await ledger.store([(key, Answer(code_pb2.OK, message.SerializeToString()))])
-        await self._commit(unit.session)
+        await self.commit(unit.session)
         if unit.emitted:
             self.wake()
         return Reply(message)
@@ -206,13 +212,14 @@ class Commands:
             raise _named(error) from error
         return await complete(response, result)
 
-    async def _begin(self, session: AsyncSession, ends: float | None) -> datetime:
+    async def begin(self, session: AsyncSession, ends: float | None) -> datetime:
+        """Begin a transaction that lasts until then at most; gives the database's time."""
         left = LONGEST if ends is None else min(LONGEST, ends - time.monotonic())
         row = (await session.execute(_BEGIN, {"timeout": str(max(1, int(left * 1000)))})).one()
         now: datetime = row[0]
         return now
 
-    async def _retried(
+    async def retried(
         self,
         ends: float | None,
         once: Callable[[], Awaitable[R]],
@@ -220,6 +227,7 @@ class Commands:
         safe: bool,
         request: Message | None = None,
     ) -> R:
+        """Do a whole unit of work, again after a clash and, where that is safe, after a lost connection."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await once()
@@ -267,7 +275,8 @@ class Commands:
             return TimeoutError()
         return error
 
-    async def _commit(self, session: AsyncSession) -> None:
+    async def commit(self, session: AsyncSession) -> None:
+        """Commit, whoever goes away meanwhile."""
         await reach("unit.before_commit")
         began = time.perf_counter()
         cancelled: asyncio.CancelledError | None = None
@@ -285,9 +294,10 @@ class Commands:
         self.metrics.observe("plantops_db_commit_seconds", time.perf_counter() - began)
         await reach("unit.after_commit")
 
-    def _context(
+    def context(
         self, caller: access.Caller, method: MethodDescriptor | None, request: Message | None, call: Call
     ) -> Context:
+        """What the unit of a call belongs to."""
         return Context(
             service=self.service,
             caller=caller,
@@ -319,11 +329,11 @@ class Commands:
         _tell_who(claims, request)
         kind = message_factory.GetMessageClass(method.output_type)
         async with self.admission.stream(), self._translated(request), self.sessions() as session:
-            now = await self._begin(session, ends)
+            now = await self.begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)
             access.check(caller, method, request)
             requests.check(request, method)
-            unit = Unit(session, self._context(caller, method, request, call), now)
+            unit = Unit(session, self.context(caller, method, request, call), now)
             try:
                 async for item in body(request, unit):
                     yield await complete(kind(), item)
@@ -338,11 +348,11 @@ class Commands:
             claims = await self.identify(call.token)
             _tell_who(claims, request)
             async with self._translated(request), self.sessions() as session:
-                now = await self._begin(session, None)
+                now = await self.begin(session, None)
                 caller = await access.load_caller(session, claims, self.config)
                 access.check(caller, method, request)
                 requests.check(request, method)
-                unit = Unit(session, self._context(caller, method, request, call), now)
+                unit = Unit(session, self.context(caller, method, request, call), now)
                 try:
                     await self._in_stream(unit, method, request)
                     yield unit
@@ -377,7 +387,7 @@ class Commands:
                 ledger = Ledger(unit.session, unit.principal, method.full_name, self.metrics)
                 answer = Answer(code_pb2.OK, message.SerializeToString())
                 await ledger.store([(unit.request_id, answer)])
-        await self._commit(unit.session)
+        await self.commit(unit.session)
 
     # --- listeners and jobs ---------------------------------------------------------------------------------
 
@@ -387,7 +397,7 @@ class Commands:
     ) -> AsyncIterator[Unit]:
         """A unit for a listener or a job; it acts as `services/<name>` and commits at the end (SEC-5)."""
         async with self._traced(event) as traceparent, self.sessions() as session:
-            now = await self._begin(session, None)
+            now = await self.begin(session, None)
             context = Context(
                 service=self.service,
                 caller=caller or access.service_caller(self.service),
@@ -403,7 +413,7 @@ class Commands:
             try:
                 yield unit
                 await unit.write()
-                await self._commit(session)
+                await self.commit(session)
             finally:
                 unit.close()
         if unit.emitted:

@@ -128,6 +128,12 @@ class ServiceConfig(ProcessConfig):
     drain_delay: float = Field(default=0, ge=0, le=30, description="seconds between SIGTERM and draining")
     max_message_bytes: int = Field(default=1 << 20, ge=1024)
     max_concurrent_calls: int = Field(default=64, ge=1, description="calls at a time; those beyond are refused")
+    lanes: int = Field(
+        default=4,
+        ge=0,
+        le=64,
+        description="lanes of calls that are done together, at most half the pool; 0 = none",
+    )
     reflection: bool = False
     company_prefix: str = Field(
         default="", pattern=r"^([0-9]{4,12})?$", description="GS1 company prefix, 4 to 12 digits; codes are made of it"

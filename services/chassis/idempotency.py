@@ -5,7 +5,7 @@ else leaves no row, so that the same request may be tried again.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -84,29 +84,89 @@ def _feed_one(digest: Any, value: Any) -> None:
 
 _CLAIM = text("""
     insert into idempotency (principal, method, request_id, request_hash, hash_version, expires_at)
-    select :principal, :method, id, hash, :hash_version, now() + :kept
-    from unnest(cast(:ids as uuid[]), cast(:hashes as bytea[])) with ordinality as entry(id, hash, place)
-    order by id, place
+    select principal, :method, id, hash, :hash_version, now() + :kept
+    from unnest(cast(:principals as text[]), cast(:ids as uuid[]), cast(:hashes as bytea[]))
+        as entry(principal, id, hash)
+    order by id, principal
     on conflict do nothing
-    returning request_id
+    returning principal, request_id
 """)
 
 _LOAD = text("""
-    select request_id, request_hash, status_code, answer from idempotency
-    where principal = :principal and method = :method and request_id = any(cast(:ids as uuid[]))
+    select known.principal, known.request_id, known.request_hash, known.status_code, known.answer
+    from unnest(cast(:principals as text[]), cast(:ids as uuid[])) as entry(principal, id)
+    join idempotency known on known.principal = entry.principal and known.method = :method
+                          and known.request_id = entry.id
 """)
 
 _STORE = text("""
     update idempotency set status_code = entry.code, answer = entry.content
-    from unnest(cast(:ids as uuid[]), cast(:codes as int[]), cast(:contents as bytea[]))
-        as entry(id, code, content)
-    where principal = :principal and method = :method and request_id = entry.id
+    from unnest(cast(:principals as text[]), cast(:ids as uuid[]), cast(:codes as int[]), cast(:contents as bytea[]))
+        as entry(principal, id, code, content)
+    where idempotency.principal = entry.principal and method = :method and request_id = entry.id
 """)
 
 _FORGET = text("""
-    delete from idempotency
-    where principal = :principal and method = :method and request_id = any(cast(:ids as uuid[]))
+    delete from idempotency using unnest(cast(:principals as text[]), cast(:ids as uuid[])) as entry(principal, id)
+    where idempotency.principal = entry.principal and method = :method and request_id = entry.id
 """)
+
+Key = tuple[str, UUID]
+"""A principal and the request id that it made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """The stored answers of one method, of any number of principals."""
+
+    session: AsyncSession
+    method: str
+    metrics: Metrics | None = None
+
+    async def claim(self, hashes: Mapping[Key, bytes]) -> dict[Key, Answer | Fault | None]:
+        """Claim keys with the hashes of their requests in one statement.
+
+        None = ours to do; Answer = done before; Fault = the id was used for another request. A concurrent
+        twin is waited for on the unique index; it ends before we read.
+        """
+        keys = sorted(hashes, key=lambda key: (key[1], key[0]))
+        values = {**self._of(keys), "hashes": [hashes[key] for key in keys], "hash_version": HASH_VERSION, "kept": KEPT}
+        won = {(row.principal, row.request_id) for row in await self.session.execute(_CLAIM, values)}
+        found: dict[Key, Answer | Fault | None] = dict.fromkeys(won)
+        rest = [key for key in keys if key not in won]
+        if rest:
+            for row in await self.session.execute(_LOAD, self._of(rest)):
+                key = (row.principal, row.request_id)
+                if row.request_hash != hashes[key]:
+                    found[key] = RequestIdReused(request_id=row.request_id)
+                    self._count("plantops_idempotency_conflicts_total")
+                else:
+                    self._count("plantops_idempotent_replays_total")
+                    found[key] = Answer(row.status_code, row.answer)
+        return found
+
+    async def store(self, answers: Mapping[Key, Answer]) -> None:
+        """Keep answers with the effect, in one statement."""
+        if answers:
+            contents = {
+                "codes": [row.code for row in answers.values()],
+                "contents": [row.content for row in answers.values()],
+            }
+            await self.session.execute(_STORE, {**self._of(list(answers)), **contents})
+
+    async def forget(self, keys: Sequence[Key]) -> None:
+        """Give back the ids of requests whose refusal may change by itself."""
+        if keys:
+            await self.session.execute(_FORGET, self._of(keys))
+
+    def _of(self, keys: Sequence[Key]) -> dict[str, Any]:
+        principals, ids = ([key[part] for key in keys] for part in (0, 1))
+        return {"method": self.method, "principals": principals, "ids": ids}
+
+    def _count(self, name: str) -> None:
+        if self.metrics is not None:
+            service, _, rpc = self.method.partition("#")[0].rpartition(".")
+            self.metrics.inc(name, f"{service.rpartition('.')[2]}/{rpc}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,63 +178,19 @@ class Ledger:
     method: str
     metrics: Metrics | None = None
 
+    @property
+    def _all(self) -> Ledgers:
+        return Ledgers(self.session, self.method, self.metrics)
+
     async def claim(self, keys: Sequence[tuple[UUID, bytes]]) -> dict[UUID, Answer | Fault | None]:
-        """Claim (request id, hash) pairs in one statement.
-
-        None = ours to do; Answer = done before; Fault = the id was used for another request. A concurrent
-        twin is waited for on the unique index; it ends before we read.
-        """
-        unique = dict(reversed(keys))
-        ids = sorted(unique)
-        won = set(
-            (
-                await self.session.execute(
-                    _CLAIM,
-                    {
-                        "principal": self.principal,
-                        "method": self.method,
-                        "ids": ids,
-                        "hashes": [unique[key] for key in ids],
-                        "hash_version": HASH_VERSION,
-                        "kept": KEPT,
-                    },
-                )
-            ).scalars()
-        )
-        found: dict[UUID, Answer | Fault | None] = dict.fromkeys(won)
-        rest = [key for key in ids if key not in won]
-        if rest:
-            rows = await self.session.execute(_LOAD, {"principal": self.principal, "method": self.method, "ids": rest})
-            for row in rows:
-                if row.request_hash != unique[row.request_id]:
-                    found[row.request_id] = RequestIdReused(request_id=row.request_id)
-                    self._count("plantops_idempotency_conflicts_total")
-                else:
-                    self._count("plantops_idempotent_replays_total")
-                    found[row.request_id] = Answer(row.status_code, row.answer)
-        return found
-
-    def _count(self, name: str) -> None:
-        if self.metrics is not None:
-            service, _, rpc = self.method.partition("#")[0].rpartition(".")
-            self.metrics.inc(name, f"{service.rpartition('.')[2]}/{rpc}")
+        """Claim (request id, hash) pairs in one statement; of two with one id the first counts."""
+        found = await self._all.claim({(self.principal, key): content for key, content in reversed(keys)})
+        return {key: outcome for (_, key), outcome in found.items()}
 
     async def store(self, answers: Iterable[tuple[UUID, Answer]]) -> None:
         """Keep answers with the effect, in one statement."""
-        pairs = list(answers)
-        if pairs:
-            await self.session.execute(
-                _STORE,
-                {
-                    "principal": self.principal,
-                    "method": self.method,
-                    "ids": [key for key, _ in pairs],
-                    "codes": [answer.code for _, answer in pairs],
-                    "contents": [answer.content for _, answer in pairs],
-                },
-            )
+        await self._all.store({(self.principal, key): answer for key, answer in answers})
 
     async def forget(self, ids: Sequence[UUID]) -> None:
         """Give back the ids of entries whose refusal may change by itself."""
-        if ids:
-            await self.session.execute(_FORGET, {"principal": self.principal, "method": self.method, "ids": list(ids)})
+        await self._all.forget([(self.principal, key) for key in ids])

@@ -276,6 +276,7 @@ class Process:
             consumer.stop()
         self.runner.stop()
         await self.server.stop(STOP_GRACE)
+        await self.commands.lanes.drain()
         self.relay.stop()
         for task in self._tasks:
             if task.get_name() == "broker":  # still looking for one: it would go on for ever

@@ -359,9 +359,15 @@ class Unit:
 
     async def write(self) -> None:
         """Write rows, audit and outbox; called once before the commit."""
-        await self.session.flush()
-        await audit.write(self.session, list(self._audited.values()))
-        await outbox.write(self.session, self.context.service, self._events)
+        await self.write_all([self])
+
+    @staticmethod
+    async def write_all(units: Sequence["Unit"]) -> None:
+        """Write what units of one transaction did, in their order; in as many statements as for one."""
+        first = units[0]
+        await first.session.flush()
+        await audit.write(first.session, [row for unit in units for row in unit._audited.values()])
+        await outbox.write(first.session, first.context.service, [row for unit in units for row in unit._events])
 
     @property
     def emitted(self) -> bool:

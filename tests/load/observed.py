@@ -15,7 +15,7 @@ from services.chassis.inbox import Inbox
 
 def observe(lines: IO[str]) -> None:
     """Put clocks behind both commits."""
-    write, commit, apply = outbox.write, Commands._commit, Inbox.apply
+    write, commit, apply = outbox.write, Commands.commit, Inbox.apply
 
     async def written(session: Any, service: str, rows: Any) -> None:
         await write(session, service, rows)
@@ -34,7 +34,7 @@ def observe(lines: IO[str]) -> None:
         return outcome
 
     outbox.write = written
-    Commands._commit = committed  # type: ignore[method-assign]
+    Commands.commit = committed  # type: ignore[method-assign]
     Inbox.apply = applied  # type: ignore[method-assign]
 
 

@@ -79,8 +79,8 @@ async def test_a_batch_takes_as_many_statements_whatever_its_size(store: Plant, 
 async def test_a_movement_is_posted_by_one_call_of_one_function(store: Plant, statements: Statements) -> None:
     name = await item(store)
     await stocked(store, name, 5)
-    found = statements.with_part("post_to_ledger")
-    assert sum("post_to_ledger" in statement for statement in found) == 1
+    found = statements.with_part("post_commands")
+    assert sum("post_commands" in statement for statement in found) == 1
     assert not [
         statement for statement in found if statement.lower().startswith(("insert into movement", "update balance"))
     ]

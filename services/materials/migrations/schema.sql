@@ -395,6 +395,55 @@ end $$;
 
 ALTER FUNCTION public.place_refusal(p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.post_commands(p_site text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, line integer, available numeric, subject text, effective timestamp with time zone, worths numeric[], currency text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+  waited text[];
+  minded text[];
+  run record;
+begin
+  perform hold_items(p_site, array(
+    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
+  perform pg_advisory_xact_lock_shared(place_key(p_site));
+  perform 1 from location t
+  where t.limits is not null and t.name in (
+    select l.to_location from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l
+    where l.from_location <> l.to_location)
+  order by t.name for no key update;
+
+  -- asked behind the locks of the items: nobody begins to wait for them now
+  waited := array(
+    select distinct r.item from reservation r
+    where r.site = p_site and r.state in ('PENDING', 'SHORT') and r.item in (
+      select jsonb_array_elements_text(x -> 'gains') from jsonb_array_elements(p_postings) x));
+  minded := array(
+    select distinct m.item from materials_policy m
+    where m.site = p_site and m.active_revision <> '' and m.item in (
+      select jsonb_array_elements_text(x -> 'losses') from jsonb_array_elements(p_postings) x));
+
+  for run in
+    with given as (
+      select x as content, n, x ->> 'actor' as actor, x -> 'gains' ?| waited or x -> 'losses' ?| minded as apart
+      from jsonb_array_elements(p_postings) with ordinality as entry(x, n)
+    ), numbered as (
+      select *, n - row_number() over (partition by apart, actor order by n) as island from given
+    )
+    select apart, actor, jsonb_agg(content order by n) as contents
+    from numbered group by apart, actor, island order by min(n)
+  loop
+    if run.apart then
+      return query select x ->> 'name', 'APART', 1, 0::numeric, '', null::timestamptz, '{}'::numeric[], ''
+      from jsonb_array_elements(run.contents) x;
+    else
+      return query select * from post_to_ledger(p_site, run.actor, run.contents);
+    end if;
+  end loop;
+end $$;
+
+ALTER FUNCTION public.post_commands(p_site text, p_postings jsonb) OWNER TO materials_owner;
+
 CREATE FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, line integer, available numeric, subject text, effective timestamp with time zone, worths numeric[], currency text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -2096,6 +2145,9 @@ GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO material
 
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.post_commands(p_site text, p_postings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.post_commands(p_site text, p_postings jsonb) TO materials_app;
 
 REVOKE ALL ON FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 

@@ -203,6 +203,8 @@ _SERIALS = text("select 1 from serial where name = any(cast(:names as text[])) o
 _STANDS = text("select name, location, handling_unit from balance where name = any(cast(:names as text[]))")
 _HOLD = text("select hold_items(:site, cast(:items as text[]))")
 _POST = text("select * from post_to_ledger(:site, :actor, cast(:postings as jsonb))")
+_POST_COMMANDS = text("select * from post_commands(:site, cast(:postings as jsonb))")
+APART = "APART"
 
 
 async def hold(unit: Unit, site: str, items: Iterable[str]) -> None:
@@ -229,12 +231,39 @@ async def post(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     rows = (await unit.execute(_POST, {"site": site, "actor": unit.caller.name, "postings": content})).all()
     stands = await _stands(unit, rows)
     for item, row in zip(postings, rows, strict=True):
-        if row.outcome == "POSTED":
-            item.effective_time, item.currency_code = row.effective, row.currency
-            for line, worth in zip(item.lines, row.worths, strict=True):
-                line.cost = worth
-        else:
-            item.fault = _fault(item, row, stands)
+        _take(item, row, stands)
+
+
+async def post_commands(unit: Unit, site: str, postings: Sequence[tuple[str, Posting]]) -> set[str]:
+    """Post movements of several people, given with who posts each, by one statement (PERF-1, PERF-3).
+
+    Gives the names of those that were left out: somebody waits for the stock that they free, or a policy has to be
+    asked about what they lose, so that each needs a unit. They name neither serials nor handling units.
+    """
+    content = [
+        {
+            "actor": actor, "gains": [line.item for line in item.lines if line.adds_free_stock],
+            "losses": item.loses_stock, **_row(number, item),
+        }
+        for number, (actor, item) in enumerate(postings)
+    ]  # fmt: skip
+    rows = await unit.execute(_POST_COMMANDS, {"site": site, "postings": json_text(content)})
+    found = {row.posting: row for row in rows}
+    apart = {name for name, row in found.items() if row.outcome == APART}
+    for _, item in postings:
+        if item.name not in apart:
+            _take(item, found[item.name], {})
+    return apart
+
+
+def _take(item: Posting, row: Any, stands: Mapping[str, Any]) -> None:
+    """What the database made of a posting."""
+    if row.outcome == "POSTED":
+        item.effective_time, item.currency_code = row.effective, row.currency
+        for line, worth in zip(item.lines, row.worths, strict=True):
+            line.cost = worth
+    else:
+        item.fault = _fault(item, row, stands)
 
 
 async def _stands(unit: Unit, rows: Iterable[Any]) -> dict[str, Any]:

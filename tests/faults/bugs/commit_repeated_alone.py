@@ -18,4 +18,4 @@ def plant() -> None:
             await session.rollback()
             await session.commit()
 
-    replace(Commands, "_commit", commit)
+    replace(Commands, "commit", commit)

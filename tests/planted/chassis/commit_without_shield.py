@@ -12,4 +12,4 @@ def plant() -> None:
     async def bare(self: Any, session: Any) -> None:
         await session.commit()
 
-    replace(Commands, "_commit", bare)
+    replace(Commands, "commit", bare)

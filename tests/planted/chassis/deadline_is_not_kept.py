@@ -10,4 +10,4 @@ def plant() -> None:
     async def begin(self: command.Commands, session: object, ends: float | None) -> object:
         return await original(self, session, None)
 
-    original = replace(command.Commands, "_begin", begin)
+    original = replace(command.Commands, "begin", begin)

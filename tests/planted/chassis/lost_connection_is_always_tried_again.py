@@ -9,9 +9,9 @@ RULE = "REL-52"
 
 
 def plant() -> None:
-    original = vars(Commands)["_retried"]
+    original = vars(Commands)["retried"]
 
     async def trusting(self: Any, ends: Any, once: Any, *, safe: bool, request: Any = None) -> Any:
         return await original(self, ends, once, safe=True, request=request)
 
-    replace(Commands, "_retried", trusting)
+    replace(Commands, "retried", trusting)

@@ -7,8 +7,4 @@ RULE = "SEC-4"
 
 
 def plant() -> None:
-    replace(
-        access,
-        "_GRANTS",
-        without(access._GRANTS, "(select state from principal_state where principal = :principal)", "null"),
-    )
+    replace(access, "_GRANTS", without(access._GRANTS, "known.state", "null as state"))

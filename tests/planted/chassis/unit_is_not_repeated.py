@@ -30,4 +30,4 @@ def plant() -> None:
             raise self._given_up(error, sqlstate(error), request) from error
 
     replace(Unit, "execute", execute)
-    replace(Commands, "_retried", once)
+    replace(Commands, "retried", once)
