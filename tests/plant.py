@@ -123,6 +123,10 @@ async def streams(engines: Engines) -> AsyncIterator[Any]:
     await nc.close()
 
 
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"materials": {"company_prefix": "0614141"}}
+"""What a service is told beside what all are told."""
+
+
 def config_of(service: str, engines: Engines, urls: DatabaseUrls, issuer: Issuer, **given: Any) -> ServiceConfig:
     """A service's configuration for tests."""
     return ServiceConfig.load(
@@ -137,12 +141,12 @@ def config_of(service: str, engines: Engines, urls: DatabaseUrls, issuer: Issuer
             "relay_url": urls.relay,
             "nats_url": engines.nats_url,
             "page_token_key": "tests",
-            "company_prefix": "0614141",
             "administrators": ["people/root"],
             "principals": {
                 "systems/erp": {"-": ["administrator", "planner", "storekeeper", "stockplanner", "inspector", "buyer"]},
                 "systems/second": {"-": ["approver", "operations"]},
             },
+            **OPTIONS.get(service, {}),
             **given,
         },
     )

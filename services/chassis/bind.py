@@ -147,7 +147,7 @@ def _client_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
     async def call(contents: AsyncIterator[bytes], context: Any) -> Message:
         async def work(traced: Work) -> Message:
             requests = _read_all(method, contents)
-            return await complete(kind(), await body(requests, commands.opener(method, _call(context, traced))))
+            return await complete(kind(), await body(requests, commands.streams.opener(method, _call(context, traced))))
 
         answer: Message = await _guarded(method, context, commands, work)
         return answer
@@ -159,7 +159,7 @@ def _server_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
     async def call(content: bytes, context: Any) -> None:
         async def work(traced: Work) -> None:
             request = _read(method, content)
-            async for message in commands.stream(method, request, _call(context, traced), body):
+            async for message in commands.streams.read(method, request, _call(context, traced), body):
                 await context.write(message)
 
         await _guarded(method, context, commands, work)
@@ -173,7 +173,7 @@ def _both_ways(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
     async def call(contents: AsyncIterator[bytes], context: Any) -> None:
         async def work(traced: Work) -> None:
             requests = _read_all(method, contents)
-            async for result in body(requests, commands.opener(method, _call(context, traced))):
+            async for result in body(requests, commands.streams.opener(method, _call(context, traced))):
                 await context.write(await complete(kind(), result))
 
         await _guarded(method, context, commands, work)

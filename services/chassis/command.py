@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from services.chassis import access, conventions, lanes, requests
+from services.chassis import access, conventions, lanes, requests, streams
 from services.chassis.admission import RETRY, Admission
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
@@ -112,6 +112,7 @@ class Commands:
         self.standing: Standing | None = None
         self.admission = Admission(config.max_concurrent_calls, config.pool_size)
         self.lanes = lanes.Lanes(self, min(config.lanes, config.pool_size // 2))
+        self.streams = streams.Streams(self)
         self.page_token_key = config.page_token_key.get_secret_value().encode()
 
     # --- calls ----------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ class Commands:
         try:
             async with asyncio.timeout(limit):
                 claims = await self.identify(call.token)
-                _tell_who(claims, request)
+                tell_who(claims, request)
                 shared = lanes.shared_of(body)
                 if shared is not None and (place := shared.by(request)) is not None and self.lanes.lanes:
                     member = lanes.Member(shared, place, method, request, call, claims, ends)
@@ -209,7 +210,7 @@ class Commands:
             result = await body(request, unit)
             await unit.write()
         except IntegrityError as error:
-            raise _named(error) from error
+            raise named(error) from error
         return await complete(response, result)
 
     async def begin(self, session: AsyncSession, ends: float | None) -> datetime:
@@ -237,7 +238,7 @@ class Commands:
                 pause = random.uniform(0, 0.02 * 2**attempt)
                 late = ends is not None and time.monotonic() + pause >= ends
                 if not again or attempt == ATTEMPTS or late:
-                    raise self._given_up(error, state, request) from error
+                    raise self.given_up(error, state, request) from error
                 self.metrics.inc("plantops_db_retries_total", state)
                 await asyncio.sleep(pause)
             except PoolTimeout as error:
@@ -248,18 +249,8 @@ class Commands:
                 raise DependencyUnavailable(dependency="the database") from error
         raise AssertionError("unreachable")
 
-    @asynccontextmanager
-    async def _translated(self, request: Message) -> AsyncIterator[None]:
-        """In a stream nothing is tried again: the client, who knows what was answered, asks again."""
-        try:
-            yield
-        except DRIVER_ERRORS as error:
-            given_up = self._given_up(error, sqlstate(error), request)
-            raise (Late(limit=f"{LONGEST:g}") if isinstance(given_up, TimeoutError) else given_up) from error
-        except PoolTimeout as error:
-            raise Overloaded(limit="the number of database connections").retry_in(RETRY) from error
-
-    def _given_up(self, error: Exception, state: str, request: Message | None) -> Exception:
+    def given_up(self, error: Exception, state: str, request: Message | None) -> Exception:
+        """What a caller is told of a database error that stays."""
         key = str(getattr(request, "request_id", ""))
         if state == "55P03" and key:
             return RequestInProgress(request_id=key)
@@ -311,84 +302,6 @@ class Commands:
             config=self.config,
         )
 
-    # --- streams --------------------------------------------------------------------------------------------
-
-    async def stream(
-        self,
-        method: MethodDescriptor,
-        request: Message,
-        call: Call,
-        body: Callable[[Any, Unit], AsyncIterator[Any]],
-    ) -> AsyncIterator[Message]:
-        """Run a reading server stream in one unit; each row is filled into the response message."""
-        limit = LONGEST if call.timeout is None else min(call.timeout, LONGEST)
-        if limit <= 0:
-            raise Late(limit=f"{limit:g}")
-        ends = time.monotonic() + limit
-        claims = await self.identify(call.token)
-        _tell_who(claims, request)
-        kind = message_factory.GetMessageClass(method.output_type)
-        async with self.admission.stream(), self._translated(request), self.sessions() as session:
-            now = await self.begin(session, ends)
-            caller = await access.load_caller(session, claims, self.config)
-            access.check(caller, method, request)
-            requests.check(request, method)
-            unit = Unit(session, self.context(caller, method, request, call), now)
-            try:
-                async for item in body(request, unit):
-                    yield await complete(kind(), item)
-            finally:
-                unit.close()
-
-    def opener(self, method: MethodDescriptor, call: Call) -> Callable[[Message], Any]:
-        """`open_unit` for a client stream: a unit per message, with the same checks and replay as a call."""
-
-        @asynccontextmanager
-        async def open_unit(request: Message) -> AsyncIterator[Unit]:
-            claims = await self.identify(call.token)
-            _tell_who(claims, request)
-            async with self._translated(request), self.sessions() as session:
-                now = await self.begin(session, None)
-                caller = await access.load_caller(session, claims, self.config)
-                access.check(caller, method, request)
-                requests.check(request, method)
-                unit = Unit(session, self.context(caller, method, request, call), now)
-                try:
-                    await self._in_stream(unit, method, request)
-                    yield unit
-                    await self._end_in_stream(unit, method)
-                except IntegrityError as error:
-                    raise _named(error) from error
-                finally:
-                    unit.close()
-            if unit.emitted:
-                self.wake()
-
-        return open_unit
-
-    async def _in_stream(self, unit: Unit, method: MethodDescriptor, request: Message) -> None:
-        if unit.request_id is None or not requests.changes(request.DESCRIPTOR):
-            return
-        ledger = Ledger(unit.session, unit.principal, method.full_name, self.metrics)
-        before = (await ledger.claim([(unit.request_id, request_hash(request))]))[unit.request_id]
-        await reach("unit.after_idempotency_insert")
-        if isinstance(before, Fault):
-            raise before
-        if before is not None:
-            unit.replayed = before.into(message_factory.GetMessageClass(method.output_type)())
-
-    async def _end_in_stream(self, unit: Unit, method: MethodDescriptor) -> None:
-        if unit.replayed is None:
-            await unit.write()
-            if unit.answered is not None and unit.request_id is not None:
-                kind = message_factory.GetMessageClass(method.output_type)
-                message = await complete(kind(), unit.answered)
-                unit.answered = message
-                ledger = Ledger(unit.session, unit.principal, method.full_name, self.metrics)
-                answer = Answer(code_pb2.OK, message.SerializeToString())
-                await ledger.store([(unit.request_id, answer)])
-        await self.commit(unit.session)
-
     # --- listeners and jobs ---------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -429,7 +342,7 @@ class Commands:
             yield work.traceparent
 
 
-def _tell_who(claims: access.Claims, request: Message) -> None:
+def tell_who(claims: access.Claims, request: Message) -> None:
     """Who does what where, for the log lines of this call: the principal's id, never a name (OPS-43)."""
     structlog.contextvars.bind_contextvars(actor=claims.subject, site=access.site_of(request) or "")
 
@@ -457,7 +370,7 @@ async def complete(response: Message, result: object) -> Message:
     return response if result is None else fill(response, result)
 
 
-def _named(error: IntegrityError) -> Exception:
+def named(error: IntegrityError) -> Exception:
     """The fault that a constraint stands for; a taken unique value is ResourceExists, others are defects."""
     cause = getattr(error.orig, "__cause__", None)
     constraint = getattr(cause, "constraint_name", "") or ""
@@ -471,4 +384,4 @@ def _named(error: IntegrityError) -> Exception:
     return error
 
 
-__all__ = ["Call", "Commands", "Reply", "complete"]
+__all__ = ["Call", "Commands", "Reply", "complete", "named", "tell_who"]

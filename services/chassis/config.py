@@ -135,9 +135,6 @@ class ServiceConfig(ProcessConfig):
         description="lanes of calls that are done together, at most half the pool; 0 = none",
     )
     reflection: bool = False
-    company_prefix: str = Field(
-        default="", pattern=r"^([0-9]{4,12})?$", description="GS1 company prefix, 4 to 12 digits; codes are made of it"
-    )
     administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
     principals: dict[str, dict[str, list[str]]] = Field(
         default_factory=dict, description="other systems and services: site or '-' -> roles"

@@ -138,9 +138,9 @@ DECLARED: Mapping[str, Declared] = MappingProxyType(
             "What the broker's client reported: permission, slow_consumer, disconnected, other.", "kind"
         ),
         "plantops_stream_drift": _gauge("Differences between declared and live: stream, consumer.", "kind"),
-        # materials
-        "plantops_ledger_differences": _gauge(
-            "What the last daily proofs found that is not as the ledger makes it; set by the process that proved."
+        # proofs
+        "plantops_proof_differences": _gauge(
+            "What the last daily proofs of the service's books found; set by the process that proved."
         ),
         # the process
         "plantops_loop_lag_seconds": _histogram("By how much the event loop was late.", places=_BOTH),

@@ -36,7 +36,7 @@ async def prove_ledgers(open_unit: Any) -> None:
             log.error("the ledger differs", site=f"sites/{site}", findings=findings[:5], count=len(findings))
     async with open_unit() as unit:
         if unit.context.metrics is not None:
-            unit.context.metrics.set("plantops_ledger_differences", await proof.total(unit))
+            unit.context.metrics.set("plantops_proof_differences", await proof.total(unit))
 
 
 _POLICIES = text("select site, item from materials_policy where active_revision <> '' order by name")

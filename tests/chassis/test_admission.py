@@ -133,7 +133,7 @@ async def test_a_call_whose_time_is_over_is_not_begun(small: Process) -> None:
     with pytest.raises(Late):
         await small.commands.run(rpc, pb.GetBoxRequest(), Call(token="none", timeout=0), body)
     with pytest.raises(Late):
-        await anext(small.commands.stream(rpc, pb.GetBoxRequest(), Call(token="none", timeout=-1), body))
+        await anext(small.commands.streams.read(rpc, pb.GetBoxRequest(), Call(token="none", timeout=-1), body))
 
 
 @pytest.mark.rule("REL-76")

@@ -338,7 +338,7 @@ async def test_in_a_stream_trouble_has_a_canonical_code_too(
     name = await box(ana)
 
     async def pour() -> None:
-        async with process.commands.opener(method("PourBoxes"), call)(fill(name)) as unit:
+        async with process.commands.streams.opener(method("PourBoxes"), call)(fill(name)) as unit:
             await filled(fill(name), unit)
             await state_of(unit, sqlstate)
 
@@ -351,11 +351,11 @@ async def test_in_a_stream_trouble_has_a_canonical_code_too(
 
     request = pb.ListBoxesRequest(parent="sites/hamburg")
     with pytest.raises(fault):
-        [row async for row in process.commands.stream(method("StreamBoxes"), request, call, rows)]
+        [row async for row in process.commands.streams.read(method("StreamBoxes"), request, call, rows)]
 
 
 async def test_a_client_stream_checks_each_message(ana: Client, process: Process, call: Call) -> None:
-    open_unit = process.commands.opener(method("PourBoxes"), call)
+    open_unit = process.commands.streams.opener(method("PourBoxes"), call)
     for bad in (fill("sites/antwerp/boxes/x"), fill("sites/hamburg/boxes/none", "7"), fill("x" * 300)):
         with pytest.raises(Fault):
             async with open_unit(bad):

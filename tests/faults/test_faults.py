@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -83,7 +84,9 @@ async def test_what_a_broker_lost_without_a_word_is_told_again(base: Ground) -> 
             await asyncio.sleep(0.1)
         (event_id,) = made.rows("maintenance", "select event_id::text from outbox order by pos offset 3 limit 1")[0]
         nats = made.ground.nats
-        await asyncio.to_thread(nats._server.stop, signal.SIGTERM)  # type: ignore[union-attr]  # it runs
+        os.kill(nats.pid, signal.SIGTERM)
+        while nats.alive:
+            await asyncio.sleep(0.02)
         (block,) = (nats.folder / "jetstream").rglob("streams/MAINTENANCE/msgs/*.blk")
         content = bytearray(block.read_bytes())
         content[content.index(event_id.encode()) + 60] ^= 1

@@ -34,7 +34,7 @@ def observe(lines: IO[str]) -> None:
         return outcome
 
     outbox.write = written
-    Commands.commit = committed  # type: ignore[method-assign]
+    Commands.commit = committed  # type: ignore[method-assign]  # observed where it is, without a hook in the product
     Inbox.apply = applied  # type: ignore[method-assign]
 
 

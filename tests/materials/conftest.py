@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.materials import builders
+from tests.materials.builders import q, unit_type
 from tests.world import Plant
 
 
@@ -16,3 +17,9 @@ async def store(plant: Plant) -> AsyncIterator[Plant]:
     yield plant
     assert await builders.check(plant) == []
     assert plant.parked() == []
+
+
+@pytest.fixture(scope="module")
+async def pallet(store: Plant) -> str:
+    """A type of handling units."""
+    return await unit_type(store, tare_weight=q(25, "KGM"), max_weight=q(1, "TNE"))

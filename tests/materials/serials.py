@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from plantops.materials.v1 import movements_pb2, serials_pb2
 
-from tests.materials.builders import SITE, at, call, fresh, item, movement
+from tests.materials.builders import SITE, at, call, contents, fresh, item, movement
+from tests.plant import Refused
 from tests.world import Plant
 
 
@@ -59,3 +61,16 @@ async def steps(plant: Plant, name: str, size: int = 0) -> list[Any]:
         token = page.next_page_token
         if not token:
             return found
+
+
+async def refusal(plant: Plant, request: Any, person: str = "stella") -> Refused:
+    """How a request is refused; nothing is changed by it."""
+    before = contents(plant)
+    with pytest.raises(Refused) as refused:
+        await call(plant, person, request)
+    assert contents(plant) == before
+    return refused.value
+
+
+async def reverse(plant: Plant, name: str) -> Any:
+    return await call(plant, "stella", movements_pb2.ReverseMovementRequest(name=name, reason="wrong"))

@@ -19,12 +19,12 @@ async def work(store: Plant) -> None:
 def change(store: Plant, statement: str, *values: str) -> None:
     """Past all guards, as only a superuser can."""
     with store.look("materials") as connection:
-        connection.execute(statement, values)  # type: ignore[call-overload]  # the text is the test's own
+        connection.execute(statement.encode(), values)
 
 
 def differences(store: Plant) -> Any:
     metrics = store.processes["materials"].metrics
-    return metrics.registry.get_sample_value("plantops_ledger_differences")
+    return metrics.registry.get_sample_value("plantops_proof_differences")
 
 
 @pytest.mark.rule("MAT-45")

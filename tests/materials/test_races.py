@@ -182,7 +182,7 @@ async def test_units_that_are_packed_nested_and_moved_at_once_stay_whole(store: 
         requests.append(pb.MoveHandlingUnitRequest(name=pallet, location=at("bin" if turn % 2 else "shelf")))
         requests.append(pb.MoveHandlingUnitRequest(name=boxes[turn % 3], location=at("bin"), detach=True))
     for request in requests:
-        request.request_id = str(uuid4())  # type: ignore[attr-defined]
+        request.request_id = str(uuid4())
     found = await answers(clients, requests)
     assert set(found) <= {"", "HANDLING_UNIT_ELSEWHERE", "HANDLING_UNIT_NESTED", "FIELD_INVALID", "NOT_ENOUGH_STOCK"}
     assert found.count("") > len(requests) // 3

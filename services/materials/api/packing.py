@@ -17,6 +17,7 @@ from services.materials.model.handling_unit import HandlingUnit, HandlingUnitTyp
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Location
 from services.materials.model.movement import Balance, MovementKind, Status
+from services.materials.model.options import options
 from services.materials.rules import sscc, units, weights
 
 # --- making -------------------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ async def made(unit: Unit, request: Any, entries: Sequence[Any]) -> None:
     without = [entry for entry in good if not entry.request.handling_unit.sscc]
     codes: dict[int, str] = {}
     try:
-        prefix = unit.context.config.company_prefix if unit.context.config is not None else ""
+        prefix = options(unit).company_prefix
         new = await sscc_range.take(unit, prefix, request.extension_digit, len(without)) if without else []
         codes = {entry.index: code for entry, code in zip(without, new, strict=True)}
     except Fault as fault:

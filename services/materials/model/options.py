@@ -10,6 +10,9 @@ class Options(ServiceConfig):
     """Configuration of materials."""
 
     unique_serials: bool = Field(default=False, description="serial numbers are unique over all items (MAT-15)")
+    company_prefix: str = Field(
+        default="", pattern=r"^([0-9]{4,12})?$", description="GS1 company prefix, 4 to 12 digits; codes are made of it"
+    )
 
 
 def options(unit: Unit) -> Options:

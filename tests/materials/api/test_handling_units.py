@@ -1,115 +1,53 @@
-"""Handling units through the api: SSCCs, packing, nesting, moving with all that is inside, receipts, scans."""
+"""Handling units through the api: SSCCs, types, the forest, moving with all that is inside, scans."""
 
-from decimal import Decimal as D
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from plantops.materials.v1 import (
-    balances_pb2,
     chain_pb2,
     handling_unit_types_pb2,
-    handling_units_pb2,
-    inspections_pb2,
     movements_pb2,
-    receipts_pb2,
     reservations_pb2,
-    tasks_pb2,
 )
 
 from services.materials.rules import sscc
 from tests.materials.builders import (
     SITE,
-    arrived,
     at,
-    balances,
-    batch,
-    call,
     check,
     claim_of,
-    contents,
-    counted,
-    expected,
     fresh,
     handling_units,
     item,
-    lot,
-    movement,
     pack,
     packed,
-    post,
     q,
     reason,
-    received,
     reserved,
-    scanned,
     stocked,
     unit_type,
+)
+from tests.materials.units import (
+    PREFIX,
+    Unit,
+    close,
+    create,
+    get,
+    move,
+    nest,
+    pb,
+    raise_of,
+    refusal,
+    refused,
+    reopen,
+    where,
 )
 from tests.plant import Refused
 from tests.world import Plant
 
-pb = handling_units_pb2
-Unit = pb.HandlingUnit
-PREFIX = "0614141"
-
-
-@pytest.fixture(scope="module")
-async def pallet(store: Plant) -> str:
-    """A type of handling units."""
-    return await unit_type(store, tare_weight=q(25, "KGM"), max_weight=q(1, "TNE"))
-
-
-async def get(plant: Plant, name: str) -> Any:
-    return await plant("vic", pb.GetHandlingUnitRequest(name=name))
-
-
-async def nest(plant: Plant, name: str, outer: str) -> Any:
-    return await plant("sam", pb.NestHandlingUnitRequest(name=name, parent_handling_unit=outer))
-
-
-async def move(plant: Plant, name: str, where: str, **given: Any) -> Any:
-    return await plant("sam", pb.MoveHandlingUnitRequest(name=name, location=at(where), **given))
-
-
-async def close(plant: Plant, name: str, **given: Any) -> Any:
-    return await plant("sam", pb.CloseHandlingUnitRequest(name=name, **given))
-
-
-async def reopen(plant: Plant, name: str) -> Any:
-    return await plant("sam", pb.ReopenHandlingUnitRequest(name=name))
-
-
-async def refused(plant: Plant, request: Any, person: str = "sam") -> Refused:
-    """The refusal of a command, which changes nothing."""
-    before = contents(plant)
-    with pytest.raises(Refused) as found:
-        await call(plant, person, request)
-    assert contents(plant) == before
-    return found.value
-
-
-async def create(plant: Plant, *units: Any, **given: Any) -> list[Any]:
-    """Outcomes of a batch of new units."""
-    requests = [pb.CreateHandlingUnitRequest(parent=SITE, handling_unit=one, request_id=str(uuid4())) for one in units]
-    answer = await plant("sam", pb.BatchCreateHandlingUnitsRequest(parent=SITE, requests=requests, **given))
-    return list(answer.outcomes)
-
-
-def where(plant: Plant, item_name: str) -> dict[tuple[str, str], tuple[D, D]]:
-    """(place, unit) -> (on hand, reserved) of an item."""
-    rows = plant.rows(
-        "materials",
-        "select location, handling_unit, sum(on_hand), sum(reserved) from balance"
-        " where item = %s and not virtual and on_hand <> 0 group by 1, 2",
-        item_name,
-    )
-    return {(location.rsplit("/", 1)[-1], unit): (on_hand, held) for location, unit, on_hand, held in rows}
-
-
-# --- numbers ------------------------------------------------------------------------------------------------
+# --- numbers -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.rule("MAT-24")
@@ -125,17 +63,6 @@ async def test_new_units_get_numbers_of_the_company_that_are_never_given_twice(s
     with pytest.raises(Refused) as taken:
         raise_of(await create(store, Unit(handling_unit_type=pallet, location=at("shelf"), sscc=codes[-1])))
     assert taken.value.reason == "SSCC_EXISTS"
-
-
-def raise_of(outcomes: list[Any]) -> None:
-    """The refusal of the only outcome."""
-    (outcome,) = outcomes
-    assert outcome.HasField("status")
-    raise refusal(outcome)
-
-
-def refusal(outcome: Any) -> Refused:
-    return Refused("", outcome.status, {})
 
 
 @pytest.mark.rule("MAT-24")
@@ -213,7 +140,7 @@ async def test_each_new_unit_has_its_own_outcome(store: Plant, pallet: str) -> N
     assert taken.value.fields == ["handling_unit.number"]
 
 
-# --- types --------------------------------------------------------------------------------------------------
+# --- types ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.rule("MAT-22")
@@ -249,127 +176,7 @@ async def test_types_are_read_listed_and_changed(store: Plant) -> None:
     assert (changed.max_volume, changed.title) == (q(60, "LTR"), title)
 
 
-# --- packing ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.rule("MAT-20")
-async def test_stock_goes_into_a_unit_and_out_of_it_by_one_movement_that_names_it(store: Plant, pallet: str) -> None:
-    plain, tracked = await item(store), await item(store, tracking="LOT", conversions=[])
-    number = await lot(store, tracked)
-    await stocked(store, plain, 10)
-    await stocked(store, tracked, 7, lot=number)
-    one, other = await handling_units(store, pallet, 2)
-    done = await pack(store, one.name, packed(plain, 6), packed(tracked, 2, lot=number))
-    made = await store("vic", movements_pb2.GetMovementRequest(name=done.movement))
-    assert made.kind == movements_pb2.Movement.REPACK
-    assert [(row.handling_unit, row.quantity.value, row.location) for row in made.entries] == [
-        ("", "-6", at("shelf")), (one.name, "6", at("shelf")), ("", "-2", at("shelf")), (one.name, "2", at("shelf")),
-    ]  # fmt: skip
-    await pack(store, other.name, packed(plain, 1), from_handling_unit=one.name)
-    out = await store("sam", pb.UnpackHandlingUnitRequest(name=one.name, contents=[packed(plain, 2)]))
-    assert where(store, plain) == {
-        ("shelf", ""): (6, 0), ("shelf", one.name): (3, 0), ("shelf", other.name): (1, 0),
-    }  # fmt: skip
-    read = await store("vic", movements_pb2.GetMovementRequest(name=out.movement))
-    assert (read.from_handling_unit, read.to_handling_unit) == (one.name, "")
-    await store("sam", pb.UnpackHandlingUnitRequest(name=one.name))
-    assert where(store, plain) == {("shelf", ""): (9, 0), ("shelf", other.name): (1, 0)}
-    assert where(store, tracked) == {("shelf", ""): (7, 0)}
-    found = await store("vic", balances_pb2.ListBalancesRequest(parent=SITE, filter=f'handling_unit = "{other.name}"'))
-    assert [(row.item, row.handling_unit, row.on_hand) for row in found.balances] == [(plain, other.name, q(1))]
-
-
-@pytest.mark.rule("MAT-20")
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        ({"item": "items/none"}, "contents[0].item"),
-        ({"value": "0"}, "contents[0].quantity.value"),
-        ({"twice": True}, "contents"),
-        ({"from_handling_unit": "self"}, "from_handling_unit"),
-        ({"from_handling_unit": f"{SITE}/handlingUnits/none"}, "from_handling_unit"),
-    ],
-)
-async def test_bad_contents_are_refused(store: Plant, pallet: str, given: dict[str, Any], field: str) -> None:
-    given = dict(given)
-    name = await item(store)
-    await stocked(store, name, 5)
-    (one,) = await handling_units(store, pallet)
-    what = [packed(given.pop("item", name), given.pop("value", 1))] * (1 + given.pop("twice", False))
-    if given.get("from_handling_unit") == "self":
-        given["from_handling_unit"] = one.name
-    found = await refused(store, pb.PackHandlingUnitRequest(**{"name": one.name, "contents": what, **given}))
-    assert (found.reason, found.fields) == ("FIELD_INVALID", [field])
-
-
-@pytest.mark.rule("MAT-20")
-async def test_more_than_is_there_is_not_packed_and_nothing_of_the_rest(store: Plant, pallet: str) -> None:
-    one, two = await item(store), await item(store)
-    await stocked(store, one, 5)
-    await stocked(store, two, 5)
-    (unit,) = await handling_units(store, pallet)
-    found = await refused(store, pb.PackHandlingUnitRequest(name=unit.name, contents=[packed(one, 1), packed(two, 6)]))
-    assert (found.reason, found.metadata["available"]) == ("NOT_ENOUGH_STOCK", "5")
-    await store("sam", pb.PackHandlingUnitRequest(name=unit.name, contents=[packed(one, 1)]))
-    with pytest.raises(Refused) as empty:
-        await store("sam", pb.UnpackHandlingUnitRequest(name=(await handling_units(store, pallet))[0].name))
-    assert empty.value.fields == ["name"]
-
-
-@pytest.mark.rule("MAT-20")
-@pytest.mark.rule("MAT-22")
-async def test_by_hand_stock_goes_only_into_an_open_unit_that_stands_there(store: Plant, pallet: str) -> None:
-    name = await item(store)
-    await stocked(store, name, 10)
-    (unit,) = await handling_units(store, pallet)
-    moves = [
-        movement("MOVE", name, 1, from_location=at("shelf"), to_location=at("shelf"), to_handling_unit=unit.name),
-        movement("MOVE", name, 1, from_location=at("shelf"), to_location=at("bin"), to_handling_unit=unit.name),
-        movement("OPENING", name, 2, to_location=at("shelf"), to_handling_unit=unit.name),
-        movement("ADJUST", name, 1, from_location=at("shelf"), from_handling_unit=unit.name),
-        movement("STATUS_CHANGE", name, 1, from_location=at("shelf"), to_status=3, from_handling_unit=unit.name),
-        # out of the unit and to another place, in one line
-        movement("MOVE", name, 1, from_location=at("shelf"), from_handling_unit=unit.name, to_location=at("bin")),
-        movement("MOVE", name, 1, from_location=at("shelf"), to_location=at("bin"), from_handling_unit=unit.name,
-                 to_handling_unit=unit.name),
-        movement("SCRAP", name, 1, from_location=at("shelf"), to_handling_unit=unit.name),
-        movement("STATUS_CHANGE", name, 1, from_location=at("shelf"), to_status="BLOCKED", to_handling_unit=unit.name),
-    ]  # fmt: skip
-    outcomes = await batch(store, moves)
-    assert [reason(one) for one in outcomes] == [
-        "", "HANDLING_UNIT_ELSEWHERE", "", "", "", "", "FIELD_INVALID", "FIELD_INVALID", "FIELD_INVALID",
-    ]  # fmt: skip
-    elsewhere = refusal(outcomes[1])
-    assert elsewhere.metadata == {"handling_unit": unit.name, "location": at("bin")}
-    assert refusal(outcomes[6]).fields == ["movement.to_handling_unit"]
-    assert where(store, name) == {("shelf", ""): (9, 0), ("shelf", unit.name): (1, 0), ("bin", ""): (1, 0)}
-    await close(store, unit.name)
-    for what in (moves[0], moves[3], moves[2]):
-        found = await refused(store, movements_pb2.CreateMovementRequest(parent=SITE, movement=what), "stella")
-        assert (found.reason, found.metadata["handling_unit"]) == ("HANDLING_UNIT_CLOSED", unit.name)
-
-
-@pytest.mark.rule("MAT-20")
-async def test_a_repacking_is_reversed_and_a_move_of_a_unit_is_taken_back_by_moving_it(
-    store: Plant, pallet: str
-) -> None:
-    name = await item(store)
-    await stocked(store, name, 4)
-    (unit,) = await handling_units(store, pallet)
-    packing = await pack(store, unit.name, packed(name, 4))
-    moved = await move(store, unit.name, "bin")
-    found = await refused(
-        store, movements_pb2.ReverseMovementRequest(name=moved.movement, reason="wrong bin"), "stella"
-    )
-    assert (found.reason, found.metadata["document"]) == ("BELONGS_TO_DOCUMENT", unit.name)
-    found = await refused(store, movements_pb2.ReverseMovementRequest(name=packing.movement, reason="wrong"), "stella")
-    assert found.reason == "HANDLING_UNIT_ELSEWHERE"
-    await move(store, unit.name, "shelf")
-    await call(store, "stella", movements_pb2.ReverseMovementRequest(name=packing.movement, reason="wrong"))
-    assert where(store, name) == {("shelf", ""): (4, 0)}
-
-
-# --- the forest ---------------------------------------------------------------------------------------------
+# --- the forest ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.rule("MAT-20")
@@ -471,7 +278,7 @@ async def test_an_empty_unit_retires_or_waits_in_the_pool(store: Plant, pallet: 
         assert [row.name for row in listed.handling_units] == [again.name]
 
 
-# --- moving -------------------------------------------------------------------------------------------------
+# --- moving --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.rule("MAT-21")
@@ -590,81 +397,7 @@ async def test_the_check_of_the_ledger_finds_units_that_are_wrong(store: Plant, 
     assert await check(store) == []
 
 
-# --- receipts and put-away ----------------------------------------------------------------------------------
-
-
-@pytest.mark.rule("MAT-20")
-@pytest.mark.rule("MAT-21")
-async def test_goods_arrive_in_a_unit_and_are_put_away_with_it(store: Plant, pallet: str) -> None:
-    one, two = await item(store, inspect_receipts=True), await item(store)
-    for name in (one, two):
-        await expected(store, name, 20)
-    waits = await reserved(store, two, 5)
-    (unit,), (far,) = await handling_units(store, pallet, where="dock"), await handling_units(store, pallet)
-    receipt = await arrived(store)
-    outcomes = await counted(
-        store, receipt.name, scanned(one, 4, handling_unit=unit.name), scanned(two, 5, handling_unit=unit.name),
-        scanned(two, 1, handling_unit=far.name), scanned(two, 1, handling_unit=f"{SITE}/handlingUnits/none"),
-    )  # fmt: skip
-    assert [reason(one) for one in outcomes] == ["", "", "HANDLING_UNIT_ELSEWHERE", "FIELD_INVALID"]
-    posted = await store("sam", receipts_pb2.PostReceiptRequest(name=receipt.name))
-    assert [row.handling_unit for row in posted.lines] == [unit.name] * 2
-    assert where(store, one) == {("dock", unit.name): (4, 0)}
-    assert where(store, two) == {("dock", unit.name): (5, 5)}
-    tasks = [await store("vic", tasks_pb2.GetPutAwayTaskRequest(name=row.put_away_task)) for row in posted.lines]
-    assert [task.handling_unit for task in tasks] == [unit.name] * 2
-    await move(store, unit.name, "bin")  # on its way
-    task = await store("vic", tasks_pb2.GetPutAwayTaskRequest(name=tasks[0].name))
-    assert (task.state, task.from_location) == (tasks_pb2.PutAwayTask.READY, at("bin"))
-    done = await store("sam", tasks_pb2.ConfirmPutAwayRequest(name=tasks[0].name, location=at("shelf")))
-    other = await store("vic", tasks_pb2.GetPutAwayTaskRequest(name=tasks[1].name))
-    assert (other.state, other.movement) == (tasks_pb2.PutAwayTask.COMPLETED, done.movement)
-    assert (await get(store, unit.name)).location == at("shelf")
-    assert where(store, two) == {("shelf", unit.name): (5, 5)}
-    assert [row.location for row in (await claim_of(store, waits.work_order)).allocations] == [at("shelf")]
-    inspection = await store("ines", inspections_pb2.GetInspectionLotRequest(name=posted.lines[0].inspection_lot))
-    assert (inspection.location, inspection.handling_unit) == (at("shelf"), unit.name)
-    found = await refused(store, pb.UnpackHandlingUnitRequest(name=unit.name))
-    assert found.reason == "INSPECTION_OPEN"
-    decided = inspections_pb2.InspectionLot.Split(outcome="UNRESTRICTED", quantity=q(4))
-    await store("ines", inspections_pb2.DecideUsageRequest(name=inspection.name, splits=[decided]))
-    assert await balances(store, one) == {("shelf", "UNRESTRICTED"): (4, 0)}
-    assert where(store, one) == {("shelf", unit.name): (4, 0)}
-
-
-@pytest.mark.rule("MAT-21")
-async def test_put_away_follows_goods_that_are_packed_at_the_dock(store: Plant, pallet: str) -> None:
-    name = await item(store)
-    await expected(store, name, 20)
-    posted = await received(store, scanned(name, 8))
-    (unit,) = await handling_units(store, pallet, where="dock")
-
-    async def task() -> Any:
-        return await store("vic", tasks_pb2.GetPutAwayTaskRequest(name=posted.lines[0].put_away_task))
-
-    await pack(store, unit.name, packed(name, 3))
-    assert (await task()).handling_unit == ""
-    await pack(store, unit.name, packed(name, 5))
-    assert (await task()).handling_unit == unit.name
-    await store("sam", pb.UnpackHandlingUnitRequest(name=unit.name))
-    assert (await task()).handling_unit == ""
-    await pack(store, unit.name, packed(name, 8))
-    await post(store, movement("SCRAP", name, 1, from_location=at("dock"), from_handling_unit=unit.name))
-    request = tasks_pb2.ConfirmPutAwayRequest(name=posted.lines[0].put_away_task, location=at("bin"))
-    assert (await refused(store, request)).reason == "NOT_ENOUGH_STOCK"
-
-
-@pytest.mark.rule("MAT-20")
-async def test_a_receipt_into_a_unit_is_taken_back_out_of_it(store: Plant, pallet: str) -> None:
-    name = await item(store)
-    await expected(store, name, 20)
-    (unit,) = await handling_units(store, pallet, where="dock")
-    posted = await received(store, scanned(name, 8, handling_unit=unit.name))
-    await store("sam", receipts_pb2.ReverseReceiptRequest(name=posted.name, reason="wrong truck"))
-    assert where(store, name) == {}
-
-
-# --- scans --------------------------------------------------------------------------------------------------
+# --- scans ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.rule("MAT-21")

@@ -1,6 +1,7 @@
 """Items: units and packs, what stock is kept in, alternates, states, and what was stated in every posting."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
 
@@ -43,11 +44,11 @@ def alternate(name: str, direction: str = "ONE_WAY", **given: Any) -> Any:
     return items_pb2.Item.Alternate(item=name, numerator=1, denominator=1, direction=direction, **given)
 
 
-async def update(plant: Plant, name: str, **given: Any) -> items_pb2.Item:
+async def update(plant: Plant, name: str, **given: Any) -> Any:
     request = items_pb2.UpdateItemRequest(
         item=items_pb2.Item(name=name, **given), update_mask=FieldMask(paths=sorted(given))
     )
-    return await plant("mara", request)  # type: ignore[no-any-return]
+    return await plant("mara", request)
 
 
 async def converted(plant: Plant, name: str, value: str, unit: str, to: str = "", purpose: str = "EXACT") -> Any:
@@ -268,13 +269,13 @@ async def test_unit_step_and_tracking_may_change_until_the_first_movement(store:
     assert (changed.base_unit_code, changed.base_step.value, changed.tracking) == ("KGM", "0.5", items_pb2.Item.LOT)
     await update(store, name, tracking="NONE")
     await stocked(store, name, "1.5", unit_code="KGM")
-    for given in (
-        {"base_unit_code": "GRM"}, {"base_step": Number(value="1")}, {"tracking": "LOT"},
-        {"catch_weight": items_pb2.Item.CatchWeight(
-            unit_code="LTR", nominal=Number(value="1"), tolerance_percent=Number(value="1"))},
-    ):  # fmt: skip
+    weight = items_pb2.Item.CatchWeight(unit_code="LTR", nominal=Number(value="1"), tolerance_percent=Number(value="1"))
+    changes: list[dict[str, Any]] = [
+        {"base_unit_code": "GRM"}, {"base_step": Number(value="1")}, {"tracking": "LOT"}, {"catch_weight": weight},
+    ]  # fmt: skip
+    for given in changes:
         with pytest.raises(Refused) as refused:
-            await update(store, name, **given)  # type: ignore[arg-type]
+            await update(store, name, **given)
         assert (refused.value.code, refused.value.reason) == ("FAILED_PRECONDITION", "HAS_MOVED")
         assert refused.value.fields == [f"item.{next(iter(given))}"]
         assert refused.value.metadata["what"] == "movements"
@@ -284,9 +285,12 @@ async def test_unit_step_and_tracking_may_change_until_the_first_movement(store:
 
 @pytest.mark.rule("MAT-10")
 async def test_documents_that_count_in_the_base_unit_fix_it_too(store: Plant) -> None:
-    for make, what in ((expected, "expected receipts"), (reserved, "reservations")):
+    documents: list[tuple[Callable[..., Awaitable[Any]], str]] = [
+        (expected, "expected receipts"), (reserved, "reservations"),
+    ]  # fmt: skip
+    for make, what in documents:
         name = await item(store)
-        await make(store, name, 3)  # type: ignore[operator]
+        await make(store, name, 3)
         with pytest.raises(Refused) as refused:
             await update(store, name, base_unit_code="DZN")
         assert (refused.value.reason, refused.value.metadata["what"]) == ("HAS_MOVED", what)

@@ -27,7 +27,7 @@ def plant() -> None:
         try:
             return await attempt()
         except DBAPIError as error:
-            raise self._given_up(error, sqlstate(error), request) from error
+            raise self.given_up(error, sqlstate(error), request) from error
 
     replace(Unit, "execute", execute)
     replace(Commands, "retried", once)

@@ -14,8 +14,10 @@ RULE = "PERF-10"
 
 def plant() -> None:
     async def sources(unit: Any, lot: str) -> list[str]:
-        reversal: Any = select(Movement.name).where(Movement.reverses == GenealogyEdge.movement)  # type: ignore
-        wanted: Any = select(GenealogyEdge.input_lot).where(GenealogyEdge.output_lot == lot, ~reversal.exists())  # type: ignore
+        movements: Any = Movement
+        edges: Any = GenealogyEdge
+        reversal = select(movements.name).where(movements.reverses == edges.movement)
+        wanted = select(edges.input_lot).where(edges.output_lot == lot, ~reversal.exists())
         return sorted(await unit.all(wanted))
 
     replace(genealogy, "sources", sources)
