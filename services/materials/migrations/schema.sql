@@ -230,6 +230,22 @@ $$;
 
 ALTER FUNCTION public.handling_unit_root(p_name text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.hold_for_postings(p_site text, p_postings jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform hold_items(p_site, array(
+    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
+  perform pg_advisory_xact_lock_shared(place_key(p_site));
+  perform 1 from location t
+  where t.limits is not null and t.name in (
+    select l.to_location from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l
+    where l.from_location <> l.to_location)
+  order by t.name for no key update;
+end $$;
+
+ALTER FUNCTION public.hold_for_postings(p_site text, p_postings jsonb) OWNER TO materials_owner;
+
 CREATE FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -404,14 +420,7 @@ declare
   minded text[];
   run record;
 begin
-  perform hold_items(p_site, array(
-    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
-  perform pg_advisory_xact_lock_shared(place_key(p_site));
-  perform 1 from location t
-  where t.limits is not null and t.name in (
-    select l.to_location from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l
-    where l.from_location <> l.to_location)
-  order by t.name for no key update;
+  perform hold_for_postings(p_site, p_postings);
 
   -- asked behind the locks of the items: nobody begins to wait for them now
   waited := array(
@@ -714,14 +723,7 @@ CREATE FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings json
     SET search_path TO 'public', 'pg_temp'
     AS $$
 begin
-  perform hold_items(p_site, array(
-    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
-  perform pg_advisory_xact_lock_shared(place_key(p_site));
-  perform 1 from location t
-  where t.limits is not null and t.name in (
-    select l.to_location from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l
-    where l.from_location <> l.to_location)
-  order by t.name for no key update;
+  perform hold_for_postings(p_site, p_postings);
   return query select * from post_held(p_site, p_actor, p_postings);
 end $$;
 

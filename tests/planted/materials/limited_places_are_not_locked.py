@@ -6,4 +6,4 @@ RULE = "MAT-33"
 
 
 def plant() -> None:
-    edit_function("materials", "post_to_ledger", "order by t.name for no key update", "order by t.name")
+    edit_function("materials", "hold_for_postings", "order by t.name for no key update", "order by t.name")

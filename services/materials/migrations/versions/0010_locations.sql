@@ -129,11 +129,8 @@ $$;
 
 alter function post_to_ledger(text, text, jsonb) rename to post_held;
 
--- items, then places with limits, then balances are locked; each by name
-create function post_to_ledger(p_site text, p_actor text, p_postings jsonb)
-returns table (posting text, outcome text, line int, available numeric, subject text, effective timestamptz,
-               worths numeric[], currency text)
-language plpgsql security definer set search_path = public, pg_temp as $$
+-- what postings need is locked in one order: items, then places with limits, each by name; balances follow
+create function hold_for_postings(p_site text, p_postings jsonb) returns void language plpgsql as $$
 begin
   perform hold_items(p_site, array(
     select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
@@ -143,6 +140,14 @@ begin
     select l.to_location from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l
     where l.from_location <> l.to_location)
   order by t.name for no key update;
+end $$;
+
+create function post_to_ledger(p_site text, p_actor text, p_postings jsonb)
+returns table (posting text, outcome text, line int, available numeric, subject text, effective timestamptz,
+               worths numeric[], currency text)
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  perform hold_for_postings(p_site, p_postings);
   return query select * from post_held(p_site, p_actor, p_postings);
 end $$;
 

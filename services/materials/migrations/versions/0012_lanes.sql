@@ -1,5 +1,5 @@
 -- Movements of several people in one call. Each run of one person's movements is posted by the one function that posts;
--- the locks of all are taken before, in the order in which that function takes them.
+-- the locks of all are taken before.
 create function post_commands(p_site text, p_postings jsonb)
 returns table (posting text, outcome text, line int, available numeric, subject text, effective timestamptz,
                worths numeric[], currency text)
@@ -9,14 +9,7 @@ declare
   minded text[];
   run record;
 begin
-  perform hold_items(p_site, array(
-    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
-  perform pg_advisory_xact_lock_shared(place_key(p_site));
-  perform 1 from location t
-  where t.limits is not null and t.name in (
-    select l.to_location from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l
-    where l.from_location <> l.to_location)
-  order by t.name for no key update;
+  perform hold_for_postings(p_site, p_postings);
 
   -- asked behind the locks of the items: nobody begins to wait for them now
   waited := array(
