@@ -31,6 +31,7 @@ from services.chassis.db import DRIVER_ERRORS, POOL_TIMEOUT, sqlstate
 from services.chassis.fault_points import reach
 from services.chassis.faults import Conflict, Fault, Overloaded
 from services.chassis.idempotency import STORED_CODES, Answer, Key, Ledgers, StoredRefusal, request_hash
+from services.chassis.tracing import SpanKind
 from services.chassis.unit import Unit
 
 if TYPE_CHECKING:
@@ -217,7 +218,8 @@ class Lanes:
     async def _work(self, batch: list[Member]) -> None:
         try:
             ends = max(member.ends for member in batch)
-            await self._commands.retried(ends, lambda: self._tried(batch, ends), safe=True)
+            with self._commands.tracing.shared("lane", SpanKind.INTERNAL, [one.call.traceparent for one in batch]):
+                await self._commands.retried(ends, lambda: self._tried(batch, ends), safe=True)
         except Exception as error:
             for member in batch:
                 member.forget()

@@ -129,23 +129,30 @@ class Tracing:
 
     @contextmanager
     def publishing(self, stream: str, traceparents: Iterable[str]) -> Iterator[None]:
-        """Events on their way to the broker: a child of the one producer, or a span linked to each of them.
+        """Events on their way to the broker."""
+        told = list(traceparents)
+        attributes = conventions.publishing(stream, len(told))
+        with self.shared(f"publish {stream}", SpanKind.PRODUCER, told, attributes=attributes):
+            yield
 
-        Only where a producer is kept; then the batch is kept as well.
+    @contextmanager
+    def shared(
+        self, name: str, kind: SpanKind, traceparents: Iterable[str], *, attributes: Attributes | None = None
+    ) -> Iterator[None]:
+        """Work for many: a child of the one that it is for, or a span linked to each of them.
+
+        Only where one of them is kept; then the work is kept as well.
         """
         if self._tracer is None:
             yield
             return
-        told = list(traceparents)
-        producers = [one for one in dict.fromkeys(told) if (found := _parsed(one)) and found.trace_flags.sampled]
-        if not producers:
+        whose = [one for one in dict.fromkeys(traceparents) if (found := _parsed(one)) and found.trace_flags.sampled]
+        if not whose:
             yield
             return
-        attributes = conventions.publishing(stream, len(told))
-        alone = len(producers) == 1
-        links = () if alone else producers[:MOST_LINKS]
-        parent = producers[0] if alone else ""
-        with self.work(f"publish {stream}", SpanKind.PRODUCER, parent, attributes=attributes, links=links):
+        alone = len(whose) == 1
+        links = () if alone else whose[:MOST_LINKS]
+        with self.work(name, kind, whose[0] if alone else "", attributes=attributes, links=links):
             yield
 
     def watch(self, engine: "Engine") -> None:

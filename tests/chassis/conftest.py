@@ -1,6 +1,6 @@
 """The sample service running on real engines."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import psycopg
@@ -10,11 +10,12 @@ from sqlalchemy.schema import CreateTable
 
 from cli import databases
 from cli.engines import Engines
-from services.chassis import schema
+from services.chassis import exporting, schema
 from services.chassis.db import dialect_url
 from services.chassis.serve import Process
 from tests.chassis.sample import service as sample
 from tests.chassis.sample.protos import pb
+from tests.chassis.spans import Kept
 from tests.plant import PASSWORDS, Client, config_of
 from tests.signing import Issuer
 
@@ -90,3 +91,12 @@ async def ana(process: Process, issuer: Issuer) -> AsyncIterator[Client]:
     client = Client(process, issuer.token("people/ana", {"hamburg": ["packer"]}))
     yield client
     await client.close()
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+    found = Kept()
+    monkeypatch.setattr(exporting, "exporter", lambda endpoint: found.spans)
+    yield found
+    for source in found.made:
+        source.provider.shutdown()

@@ -12,7 +12,9 @@ from plantops.materials.v1 import movements_pb2
 from services.chassis import lanes
 from services.chassis.access import Claims
 from services.chassis.faults import Overloaded
-from services.chassis.lanes import Lane, Member, Place
+from services.chassis.lanes import Lane, Lanes, Member, Place
+from services.chassis.tracing import current
+from tests.chassis.spans import KEPT, OTHER, Kept
 
 
 class Work:
@@ -130,3 +132,24 @@ async def test_a_caller_that_has_gone_is_not_told() -> None:
     gone.done.cancel()
     work.free.set()
     assert await here.done is None
+
+
+@pytest.mark.rule("OPS-42")
+@pytest.mark.parametrize("whose", [(KEPT,), (KEPT, OTHER)])
+async def test_a_lane_works_below_the_one_call_or_is_linked_to_each(kept: Kept, whose: tuple[str, ...]) -> None:
+    source = kept.tracing(0)
+    inside: list[str] = []
+
+    async def retried(*given: Any, safe: bool) -> None:
+        inside.append(current())
+
+    commands: Any = SimpleNamespace(tracing=source, retried=retried)
+    batch = [member(f"sites/{number}") for number, _ in enumerate(whose)]
+    for one, traceparent in zip(batch, whose, strict=True):
+        one.call = cast(Any, SimpleNamespace(traceparent=traceparent))
+    await Lanes(commands, 1)._work(batch)
+    (span,) = kept.finished(source)
+    linked = [f"{link.context.trace_id:032x}" for link in span.links]
+    traces = [traceparent.split("-")[1] for traceparent in whose]
+    mine = inside[0].split("-")[1]
+    assert ([mine], linked) == (traces, []) if len(whose) == 1 else linked == traces and mine not in traces
