@@ -4,19 +4,19 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.chassis.idempotency import Ledger
+from services.chassis.idempotency import Ledgers
 from tests.planted.planting import replace
 
 RULE = "REL-62"
 
 
 def plant() -> None:
-    original = vars(Ledger)["claim"]
+    original = vars(Ledgers)["claim"]
 
-    async def claimed(self: Any, keys: Any) -> Any:
+    async def claimed(self: Any, hashes: Any) -> Any:
         async with AsyncSession(self.session.bind) as session:
-            found = await original(Ledger(session, self.principal, self.method), keys)
+            found = await original(Ledgers(session, self.method), hashes)
             await session.commit()
         return found
 
-    replace(Ledger, "claim", claimed)
+    replace(Ledgers, "claim", claimed)
