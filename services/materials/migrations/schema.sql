@@ -280,6 +280,14 @@ end $$;
 
 ALTER FUNCTION public.hold_items(p_site text, p_items text[]) OWNER TO materials_owner;
 
+CREATE FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+end $$;
+
+ALTER FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.keep_parent() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -583,6 +591,9 @@ begin
   select r.outcome, r.subject into outcome, subject from place_refusal(p) r;
   if outcome is null and p.from_handling_unit <> p.to_handling_unit then
     select r.outcome, r.subject into outcome, subject from handling_unit_refusal(p) r;
+  end if;
+  if outcome is null then
+    select r.outcome, r.subject into outcome, subject from hold_refusal(p_site, p_kind, p) r;
   end if;
   if outcome is not null then
     return;
@@ -2144,6 +2155,8 @@ GRANT ALL ON FUNCTION public.hold_handling_units(p_names text[], p_alone boolean
 
 REVOKE ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
