@@ -230,6 +230,22 @@ $$;
 
 ALTER FUNCTION public.handling_unit_root(p_name text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.hold_descendants() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+  insert into hold_target (hold, target, site, active)
+  select t.hold, d.lot, t.site, true
+  from hold_target t join hold h on h.name = t.hold and h.include_descendants,
+    with_descendants(array[new.output_lot]) d(lot)
+  where t.target = new.input_lot and t.active
+  on conflict do nothing;
+  return null;
+end $$;
+
+ALTER FUNCTION public.hold_descendants() OWNER TO materials_owner;
+
 CREATE FUNCTION public.hold_for_postings(p_site text, p_postings jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -280,13 +296,84 @@ end $$;
 
 ALTER FUNCTION public.hold_items(p_site text, p_items text[]) OWNER TO materials_owner;
 
-CREATE FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
+CREATE FUNCTION public.hold_of(p_site text, p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 begin
+  if not exists (select from hold_target t where t.site = p_site and t.active) then
+    return null;
+  end if;
+  return (select min(h.name) from holds_on(p_site, p_item, p_lot, p_serial, p_handling_unit, p_location) h(name));
+end $$;
+
+ALTER FUNCTION public.hold_of(p_site text, p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  known text[];
+  target text;
+begin
+  if p.from_location = p.to_location and p.from_handling_unit = p.to_handling_unit
+     or not exists (select from hold_target t where t.site = p_site and t.active) then
+    return;
+  end if;
+  if not p.from_virtual then
+    known := array(select holds_on(p_site, p.item, p.lot, p.serial, p.from_handling_unit, p.from_location));
+    target := (select l.kind from location l where l.name = p.to_location);
+    select 'LOT_ON_HOLD', h.name into outcome, subject from hold h
+    where h.name = any(known) and not case
+      when target = 'SCRAP' then 'SCRAP' = any(h.allowed_moves)
+      when target = 'SUPPLIER' then 'SUPPLIER_RETURN' = any(h.allowed_moves)
+      when p.to_virtual then false
+      else 'TO_QUALITY' = any(h.allowed_moves) and quality_place(p.to_location)
+        or 'INSIDE_QUALITY' = any(h.allowed_moves) and quality_place(p.from_location) and quality_place(p.to_location)
+        or exists (select from location_path(p.to_location) l where l.name = any(h.allowed_locations))
+      end
+    order by h.name limit 1;
+    if outcome is not null then
+      return;
+    end if;
+  end if;
+  if p.to_virtual then
+    return;
+  end if;
+  if p.allocated > 0 then
+    subject := hold_of(p_site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_location);
+    outcome := case when subject is not null then 'LOT_ON_HOLD' end;
+  elsif cardinality(known) > 0 and exists (
+    select from balance b
+    where b.name = balance_key(p_site, p.item, p.from_location, p.lot, p.from_status, p.serial, p.from_handling_unit,
+                               p.from_owner, p.from_project) and b.on_hand - b.reserved >= p.quantity
+  ) then
+    insert into hold_target (hold, target, site, active)
+    select h.name, stock_key(p.item, p.lot, p.serial, p.to_handling_unit, p.to_location), p_site, true
+    from unnest(known) h(name)
+    where h.name not in (select holds_on(p_site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_location))
+    on conflict do nothing;
+  end if;
 end $$;
 
 ALTER FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.holds_on(p_site text, p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if not exists (select from hold_target t where t.site = p_site and t.active) then
+    return;
+  end if;
+  return query
+    select distinct t.hold from hold_target t
+    where t.site = p_site and t.active and t.target = any(
+      array[p_lot, p_serial, p_item, stock_key(p_item, p_lot, p_serial, p_handling_unit, p_location)]
+      || array(select u.name from handling_unit_path(p_handling_unit) u)
+      || array(select l.name from location_path(p_location) l))
+    order by t.hold;
+end $$;
+
+ALTER FUNCTION public.holds_on(p_site text, p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.keep_parent() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -302,6 +389,20 @@ begin
 end $$;
 
 ALTER FUNCTION public.keep_parent() OWNER TO materials_owner;
+
+CREATE FUNCTION public.location_path(p_name text) RETURNS TABLE(name text, kind text, quality_area boolean)
+    LANGUAGE sql STABLE
+    AS $$
+  with recursive up as (
+    select l.name, l.kind, l.quality_area, l.parent_location, 1 as depth from location l where l.name = p_name
+    union all
+    select l.name, l.kind, l.quality_area, l.parent_location, u.depth + 1
+    from up u join location l on l.name = u.parent_location where u.depth < 50
+  )
+  select u.name, u.kind, u.quality_area from up u
+$$;
+
+ALTER FUNCTION public.location_path(p_name text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.make_partitions(days integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -750,6 +851,14 @@ $$;
 
 ALTER FUNCTION public.posting_lines(p_lines jsonb) OWNER TO materials_owner;
 
+CREATE FUNCTION public.quality_place(p_name text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(bool_or(l.kind = 'QUALITY' or l.quality_area), false) from location_path(p_name) l
+$$;
+
+ALTER FUNCTION public.quality_place(p_name text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -758,6 +867,14 @@ begin
 end $$;
 
 ALTER FUNCTION public.refuse_change() OWNER TO materials_owner;
+
+CREATE FUNCTION public.stock_key(p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select concat_ws('|', p_item, p_lot, p_serial, p_handling_unit, p_location)
+$$;
+
+ALTER FUNCTION public.stock_key(p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.stock_lies_where_its_unit_stands() RETURNS trigger
     LANGUAGE plpgsql
@@ -773,6 +890,67 @@ begin
 end $$;
 
 ALTER FUNCTION public.stock_lies_where_its_unit_stands() OWNER TO materials_owner;
+
+CREATE TABLE public.balance (
+    name text NOT NULL,
+    site text NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    location text NOT NULL,
+    status text NOT NULL,
+    virtual boolean NOT NULL,
+    on_hand numeric(20,6) NOT NULL,
+    reserved numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    serial text DEFAULT ''::text NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
+    owner text DEFAULT ''::text NOT NULL,
+    project text DEFAULT ''::text NOT NULL,
+    second_on_hand numeric(20,6),
+    second_on_hand_unit_code text DEFAULT ''::text NOT NULL,
+    CONSTRAINT ck_balance_on_hand CHECK ((virtual OR ((on_hand >= (0)::numeric) AND (COALESCE(second_on_hand, (0)::numeric) >= (0)::numeric)))),
+    CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND (reserved <= on_hand))))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.balance OWNER TO materials_owner;
+
+CREATE FUNCTION public.stock_under(p_hold text) RETURNS SETOF public.balance
+    LANGUAGE sql STABLE
+    AS $$
+  with recursive aim as (
+    select t.site, t.target from hold_target t where t.hold = p_hold and t.active
+  ), places as (
+    select a.site, l.name from aim a join location l on l.name = a.target
+    union
+    select p.site, l.name from places p join location l on l.parent_location = p.name
+  ), units as (
+    select a.site, u.name from aim a join handling_unit u on u.name = a.target
+    union
+    select o.site, u.name from units o join handling_unit u on u.parent_handling_unit = o.name
+  ), there as (
+    select b.name from aim a join balance b on b.site = a.site and b.lot = a.target
+    union
+    select b.name from aim a join balance b on b.site = a.site and b.item = a.target
+    union
+    select s.balance from aim a join serial s on s.name = a.target and s.balance like 'sites/' || a.site || '/%'
+    union
+    select b.name from units u join balance b on b.site = u.site and b.handling_unit = u.name
+    union
+    select b.name from places p join balance b on b.site = p.site and b.location = p.name
+    union
+    select b.name from aim a join balance b on b.site = a.site and b.item = split_part(a.target, '|', 1)
+      and b.location = split_part(a.target, '|', 5)
+      and stock_key(b.item, b.lot, b.serial, b.handling_unit, b.location) = a.target
+    where a.target like '%|%'
+  )
+  select b.* from balance b
+  where b.name in (select t.name from there t) and not b.virtual
+    and (b.on_hand <> 0 or coalesce(b.second_on_hand, 0) <> 0)
+$$;
+
+ALTER FUNCTION public.stock_under(p_hold text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.unit_takes_its_stock_along() RETURNS trigger
     LANGUAGE plpgsql
@@ -816,6 +994,20 @@ CREATE FUNCTION public.value_share(p_value numeric, p_part numeric, p_whole nume
 $$;
 
 ALTER FUNCTION public.value_share(p_value numeric, p_part numeric, p_whole numeric, p_places integer) OWNER TO materials_owner;
+
+CREATE FUNCTION public.with_descendants(p_lots text[]) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    AS $$
+  with recursive down as (
+    select l.lot from unnest(p_lots) l(lot)
+    union
+    select e.output_lot from down d join genealogy_edge e on e.input_lot = d.lot
+    where not exists (select from movement m where m.reverses = e.movement and m.reverses <> '')
+  )
+  select d.lot from down d
+$$;
+
+ALTER FUNCTION public.with_descendants(p_lots text[]) OWNER TO materials_owner;
 
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
@@ -883,31 +1075,6 @@ ALTER TABLE public.audit ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.balance (
-    name text NOT NULL,
-    site text NOT NULL,
-    item text NOT NULL,
-    lot text NOT NULL,
-    location text NOT NULL,
-    status text NOT NULL,
-    virtual boolean NOT NULL,
-    on_hand numeric(20,6) NOT NULL,
-    reserved numeric(20,6) NOT NULL,
-    unit_code text NOT NULL,
-    update_time timestamp with time zone NOT NULL,
-    serial text DEFAULT ''::text NOT NULL,
-    handling_unit text DEFAULT ''::text NOT NULL,
-    owner text DEFAULT ''::text NOT NULL,
-    project text DEFAULT ''::text NOT NULL,
-    second_on_hand numeric(20,6),
-    second_on_hand_unit_code text DEFAULT ''::text NOT NULL,
-    CONSTRAINT ck_balance_on_hand CHECK ((virtual OR ((on_hand >= (0)::numeric) AND (COALESCE(second_on_hand, (0)::numeric) >= (0)::numeric)))),
-    CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND (reserved <= on_hand))))
-)
-WITH (fillfactor='70');
-
-ALTER TABLE public.balance OWNER TO materials_owner;
 
 CREATE TABLE public.consumer_position (
     consumer text NOT NULL,
@@ -1046,6 +1213,73 @@ CREATE TABLE public.handling_unit_type (
 );
 
 ALTER TABLE public.handling_unit_type OWNER TO materials_owner;
+
+CREATE TABLE public.held_lot (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    held boolean NOT NULL
+);
+
+ALTER TABLE public.held_lot OWNER TO materials_owner;
+
+CREATE TABLE public.hold (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    scope text NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    serial text NOT NULL,
+    handling_unit text NOT NULL,
+    location text NOT NULL,
+    supplier text NOT NULL,
+    from_date date,
+    to_date date,
+    include_descendants boolean NOT NULL,
+    allowed_moves text[] NOT NULL,
+    allowed_locations text[] NOT NULL,
+    reason text NOT NULL,
+    person text NOT NULL,
+    release_permission text NOT NULL,
+    inspection_lot text NOT NULL,
+    state text NOT NULL,
+    releaser text NOT NULL,
+    release_reason text NOT NULL,
+    release_time timestamp with time zone,
+    CONSTRAINT ck_hold_released CHECK ((((state = 'RELEASED'::text) = (release_time IS NOT NULL)) AND (releaser <> person))),
+    CONSTRAINT ck_hold_scope CHECK ((
+CASE scope
+    WHEN 'LOT'::text THEN lot
+    WHEN 'SERIAL'::text THEN serial
+    WHEN 'HANDLING_UNIT'::text THEN handling_unit
+    WHEN 'LOCATION'::text THEN location
+    WHEN 'SUPPLIER'::text THEN supplier
+    ELSE NULL::text
+END <> ''::text)),
+    CONSTRAINT ck_hold_window CHECK ((from_date <= to_date))
+);
+
+ALTER TABLE public.hold OWNER TO materials_owner;
+
+CREATE TABLE public.hold_target (
+    hold text NOT NULL,
+    target text NOT NULL,
+    site text NOT NULL,
+    active boolean NOT NULL
+);
+
+ALTER TABLE public.hold_target OWNER TO materials_owner;
 
 CREATE TABLE public.idempotency (
     principal text NOT NULL,
@@ -1230,7 +1464,8 @@ CREATE TABLE public.location (
     check_code text NOT NULL,
     path_order integer NOT NULL,
     blocked boolean NOT NULL,
-    limits jsonb
+    limits jsonb,
+    quality_area boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE public.location OWNER TO materials_owner;
@@ -1493,7 +1728,8 @@ CREATE TABLE public.receipt_line (
     factor_numerator bigint DEFAULT 1 NOT NULL,
     factor_denominator bigint DEFAULT 1 NOT NULL,
     serials text[] DEFAULT '{}'::text[] NOT NULL,
-    handling_unit text DEFAULT ''::text NOT NULL
+    handling_unit text DEFAULT ''::text NOT NULL,
+    hold text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.receipt_line OWNER TO materials_owner;
@@ -1717,6 +1953,15 @@ ALTER TABLE ONLY public.handling_unit
 ALTER TABLE ONLY public.handling_unit_type
     ADD CONSTRAINT pk_handling_unit_type PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.held_lot
+    ADD CONSTRAINT pk_held_lot PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.hold
+    ADD CONSTRAINT pk_hold PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.hold_target
+    ADD CONSTRAINT pk_hold_target PRIMARY KEY (hold, target);
+
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT pk_idempotency PRIMARY KEY (principal, method, request_id);
 
@@ -1869,6 +2114,30 @@ CREATE INDEX ix_handling_unit_parent_handling_unit ON public.handling_unit USING
 CREATE INDEX ix_handling_unit_site ON public.handling_unit USING btree (site, name);
 
 CREATE INDEX ix_handling_unit_state ON public.handling_unit USING btree (site, state, name);
+
+CREATE INDEX ix_held_lot_held ON public.held_lot USING btree (site) WHERE held;
+
+CREATE INDEX ix_hold_handling_unit ON public.hold USING btree (site, handling_unit, name);
+
+CREATE INDEX ix_hold_item ON public.hold USING btree (site, item, name);
+
+CREATE INDEX ix_hold_location ON public.hold USING btree (site, location, name);
+
+CREATE INDEX ix_hold_lot ON public.hold USING btree (site, lot, name);
+
+CREATE INDEX ix_hold_scope ON public.hold USING btree (site, scope, name);
+
+CREATE INDEX ix_hold_serial ON public.hold USING btree (site, serial, name);
+
+CREATE INDEX ix_hold_site ON public.hold USING btree (site, name);
+
+CREATE INDEX ix_hold_state ON public.hold USING btree (site, state, name);
+
+CREATE INDEX ix_hold_supplier ON public.hold USING btree (site, supplier, name);
+
+CREATE INDEX ix_hold_target_site ON public.hold_target USING btree (site, target) WHERE active;
+
+CREATE INDEX ix_hold_target_target ON public.hold_target USING btree (target) WHERE active;
 
 CREATE INDEX ix_idempotency_expires_at ON public.idempotency USING btree (expires_at);
 
@@ -2046,11 +2315,15 @@ CREATE TRIGGER expected_receipt_states BEFORE UPDATE OF state ON public.expected
 
 CREATE TRIGGER genealogy_edge_append_only BEFORE DELETE OR UPDATE ON public.genealogy_edge FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER genealogy_edge_held AFTER INSERT ON public.genealogy_edge FOR EACH ROW EXECUTE FUNCTION public.hold_descendants();
+
 CREATE TRIGGER genealogy_edge_no_truncate BEFORE TRUNCATE ON public.genealogy_edge FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE CONSTRAINT TRIGGER handling_unit_moved AFTER UPDATE OF location, parent_handling_unit ON public.handling_unit DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.unit_takes_its_stock_along();
 
 CREATE TRIGGER handling_unit_states BEFORE UPDATE OF state ON public.handling_unit FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER hold_states BEFORE UPDATE OF state ON public.hold FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER inspection_lot_states BEFORE UPDATE OF state ON public.inspection_lot FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -2109,6 +2382,9 @@ ALTER TABLE ONLY public.handling_unit
 
 ALTER TABLE ONLY public.handling_unit
     ADD CONSTRAINT fk_handling_unit_parent_handling_unit FOREIGN KEY (parent_handling_unit) REFERENCES public.handling_unit(name);
+
+ALTER TABLE ONLY public.hold_target
+    ADD CONSTRAINT fk_hold_target_hold FOREIGN KEY (hold) REFERENCES public.hold(name);
 
 ALTER TABLE ONLY public.inspection_lot
     ADD CONSTRAINT fk_inspection_lot_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
@@ -2174,6 +2450,12 @@ GRANT ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_posting
 REVOKE ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) TO materials_app;
 
+GRANT SELECT ON TABLE public.balance TO materials_app;
+
+GRANT UPDATE(reserved) ON TABLE public.balance TO materials_app;
+
+GRANT UPDATE(update_time) ON TABLE public.balance TO materials_app;
+
 GRANT SELECT ON TABLE public.alembic_version TO materials_app;
 GRANT SELECT ON TABLE public.alembic_version TO materials_migrator;
 
@@ -2185,12 +2467,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.applied TO materials_app;
 
 GRANT INSERT ON TABLE public.audit TO materials_app;
 GRANT SELECT ON TABLE public.audit TO materials_relay;
-
-GRANT SELECT ON TABLE public.balance TO materials_app;
-
-GRANT UPDATE(reserved) ON TABLE public.balance TO materials_app;
-
-GRANT UPDATE(update_time) ON TABLE public.balance TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO materials_app;
 
@@ -2205,6 +2481,12 @@ GRANT SELECT,INSERT ON TABLE public.genealogy_edge TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.handling_unit TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.handling_unit_type TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.held_lot TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.hold TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.hold_target TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO materials_app;
 

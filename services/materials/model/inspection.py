@@ -35,6 +35,8 @@ class Outcome(StrEnum):
     UNRESTRICTED = "UNRESTRICTED"
     BLOCKED = "BLOCKED"
     SCRAP = "SCRAP"
+    REWORK = "REWORK"
+    SUPPLIER_RETURN = "SUPPLIER_RETURN"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from services.chassis.wire import canonical, money, quantity
 from services.materials.model import capacity
 from services.materials.model import handling_unit as handling_units
 from services.materials.model.handling_unit import HandlingUnitClosed, HandlingUnitElsewhere
+from services.materials.model.hold import LotOnHold
 from services.materials.model.location import Location
 from services.materials.model.movement import AlreadyReversed, Entry, Movement, MovementKind, Pair, Status
 from services.materials.rules import valuation
@@ -312,6 +313,11 @@ def _fault(item: Posting, row: Any, stands: Mapping[str, Any]) -> Fault:
     if row.outcome == "ALREADY_REVERSED":
         return AlreadyReversed(movement=item.reverses, why="it was reversed before")
     line = item.lines[row.line - 1]
+    if row.outcome == "LOT_ON_HOLD":
+        return LotOnHold(
+            what=line.serial or line.lot or line.item, hold=row.subject, item=line.item, lot=line.lot,
+            location=line.from_location,
+        )  # fmt: skip
     if row.outcome == "HANDLING_UNIT_CLOSED":
         return HandlingUnitClosed(handling_unit=row.subject)
     if row.outcome == "HANDLING_UNIT_ELSEWHERE":

@@ -127,6 +127,7 @@ class Location(Resource, table=True):
     check_code: str = Field(default="", sa_type=Text, nullable=False)
     path_order: int = Field(default=0, nullable=False)
     blocked: bool = Field(default=False, nullable=False)
+    quality_area: bool = Field(default=False, nullable=False)
     limits: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
     locks: list[LocationLock] = Relationship(
         sa_relationship_kwargs={

@@ -35,6 +35,9 @@ class Status(StrEnum):
     UNRESTRICTED = "UNRESTRICTED"
     INSPECTION = "INSPECTION"
     BLOCKED = "BLOCKED"
+    REWORK = "REWORK"
+    SUPPLIER_RETURN = "SUPPLIER_RETURN"
+    CUSTOMER_RETURN = "CUSTOMER_RETURN"
 
 
 class AlreadyReversed(FailedPrecondition):

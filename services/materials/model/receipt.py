@@ -195,6 +195,7 @@ class ReceiptLine(Table, table=True):
     factor_denominator: int = Field(default=1, sa_type=BigInteger, nullable=False)
     serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     handling_unit: str = Field(default="", sa_type=Text, nullable=False)
+    hold: str = Field(default="", sa_type=Text, nullable=False)
 
     @property
     def entered(self) -> Entered | None:

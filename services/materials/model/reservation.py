@@ -285,6 +285,7 @@ _CANDIDATES = text("""
     left join lot on lot.name = b.lot
     where b.site = :site and b.item = any(cast(:items as text[])) and b.status = 'UNRESTRICTED' and not b.virtual
       and b.on_hand > b.reserved and b.owner = '' and b.project = ''
+      and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null
 """)
 _LIFE_DAYS = text("""
     select i.name, coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days
