@@ -134,7 +134,15 @@ class MovementService:
     async def check_ledger(self, request: Any, unit: Unit) -> Any:
         answer = movements_pb2.CheckLedgerResponse()
         site = request.name.split("/")[1]
-        answer.findings.extend(await proof.differences(unit, site))
+        bound, after = operations.bound_to(unit, site), ""
+        if request.page_token:
+            (after,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
+        findings, until = await proof.differences(unit, site, after, request.entry_count)
+        answer.findings.extend(findings)
+        if until:
+            answer.next_page_token = query.seal_token([until], bound, unit.context.page_token_key)
+        if after:
+            return answer
         if (last := await proof.last(unit, site)) is not None:
             answer.last_proof_time.FromDatetime(last.prove_time)
             answer.last_proof_finding_count = last.differences

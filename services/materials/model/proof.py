@@ -11,6 +11,8 @@ from services.chassis.unit import Unit
 from services.materials.model.base import Table
 
 EVERY = timedelta(hours=24)
+PART = 100_000
+"""Entries that one transaction of the daily proof looks at, about."""
 
 
 class Proof(Table, table=True):
@@ -24,13 +26,30 @@ class Proof(Table, table=True):
     findings: list[str] = Field(sa_type=ARRAY(Text))  # type: ignore[call-overload]
 
 
-async def differences(unit: Unit, site: str) -> list[str]:
-    """What is not as the entries make it, in words, at most 100 of a kind; repairs nothing."""
+_PART = text("""
+    select max(item) filter (where before < :count) as until, max(item) as last
+    from (select item, sum(sequence) over (order by item) - sequence as before from value_balance
+          where site = :site and item > :after) i
+""")
+
+
+async def differences(unit: Unit, site: str, after: str = "", count: int = 0) -> tuple[list[str], str]:
+    """What is not as the entries make it, in words, at most 100 of a kind; repairs nothing.
+
+    A part looks at the items behind `after` that have `count` entries together, or a few more; 0 = all. Gives the
+    item at which the next part goes on, empty at the end. The first part also looks at what belongs to no item.
+    """
+    until = ""
+    if count:
+        part = (await unit.execute(_PART, {"site": site, "after": after, "count": count})).one()
+        until = part.until if part.until is not None and part.until != part.last else ""
+    bounds = {"after": after, "until": until} if until else {"after": after}
+    within = {name: f"and {name}.item > :after" + f" and {name}.item <= :until" * bool(until) for name in "bev"}
     found = []
-    for sentence, statement in _CHECKS:
-        for row in await unit.execute(text(statement), {"site": site}):
-            found.append(f"{sentence}: {', '.join(str(value) for value in row)}")
-    return found
+    for sentence, statement in (*_BY_ITEM, *(() if after else _CHECKS)):
+        rows = await unit.execute(text(statement.format(**within)), {"site": site, **bounds})
+        found += [f"{sentence}: {', '.join(str(value) for value in row)}" for row in rows]
+    return found, until
 
 
 async def last(unit: Unit, site: str) -> Proof | None:
@@ -52,13 +71,11 @@ async def due(unit: Unit) -> list[str]:
     return [name.removeprefix("sites/") for (name,) in await unit.execute(_DUE, {"every": EVERY})]
 
 
-async def prove(unit: Unit, site: str) -> list[str]:
-    """Prove a site's ledger, keep the outcome, and give what was found."""
-    found = await differences(unit, site)
+async def keep(unit: Unit, site: str, found: list[str]) -> None:
+    """Keep the outcome of a proof."""
     values = {"prove_time": unit.now, "differences": len(found), "findings": found[:20]}
     kept = insert(Proof).values(site=site, **values)
     await unit.execute(kept.on_conflict_do_update(index_elements=["site"], set_=values))
-    return found
 
 
 async def total(unit: Unit) -> int:
@@ -66,14 +83,14 @@ async def total(unit: Unit) -> int:
     return int((await unit.execute(_ALL)).scalar_one())
 
 
-_CHECKS = (
+_BY_ITEM = (
     (
         "balance differs from the ledger",
         """
         select coalesce(b.name, e.balance), coalesce(b.on_hand, 0), coalesce(e.total, 0)
-        from (select * from balance where site = :site) b
-        full join (select balance, sum(quantity) as total, sum(second_quantity) as second from movement_entry
-                   where site = :site group by 1) e on e.balance = b.name
+        from (select * from balance b where site = :site {b}) b
+        full join (select balance, sum(quantity) as total, sum(second_quantity) as second
+                   from movement_entry e where site = :site {e} group by 1) e on e.balance = b.name
         where coalesce(b.on_hand, 0) <> coalesce(e.total, 0)
            or coalesce(b.second_on_hand, 0) <> coalesce(e.second, 0) limit 100
         """,
@@ -81,7 +98,8 @@ _CHECKS = (
     (
         "movement does not sum to zero",
         """
-        select movement, item, lot, serial, sum(quantity), sum(second_quantity) from movement_entry where site = :site
+        select movement, item, lot, serial, sum(quantity), sum(second_quantity)
+        from movement_entry e where site = :site {e}
         group by 1, 2, 3, 4, unit_code having sum(quantity) <> 0 or sum(second_quantity) <> 0 limit 100
         """,
     ),
@@ -90,15 +108,7 @@ _CHECKS = (
         """
         select b.name, b.reserved, coalesce(a.total, 0) from balance b
         left join (select balance, sum(quantity) as total from allocation group by 1) a on a.balance = b.name
-        where b.site = :site and not b.virtual and b.reserved <> coalesce(a.total, 0) limit 100
-        """,
-    ),
-    (
-        "reservation does not add up",
-        """
-        select r.name, r.allocated, coalesce(sum(a.quantity), 0) from reservation r
-        left join allocation a on a.reservation = r.name where r.site = :site
-        group by 1, 2 having r.allocated <> coalesce(sum(a.quantity), 0) limit 100
+        where b.site = :site {b} and not b.virtual and b.reserved <> coalesce(a.total, 0) limit 100
         """,
     ),
     (
@@ -108,8 +118,8 @@ _CHECKS = (
         from value_balance v
         join (select e.item, sum(e.quantity) as quantity, coalesce(sum(e.value), 0) as value
               from movement_entry e join balance b on b.name = e.balance and not b.virtual and b.owner = ''
-              where e.site = :site group by 1) s on s.item = v.item
-        where v.site = :site and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
+              where e.site = :site {e} group by 1) s on s.item = v.item
+        where v.site = :site {v} and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
         """,
     ),
     (
@@ -119,7 +129,7 @@ _CHECKS = (
           select e.item, e.location, e.lot, e.serial,
                  sum(e.quantity) over (partition by e.balance order by e.effective_time) as running
           from movement_entry e join balance b on b.name = e.balance and not b.virtual
-          where e.site = :site) r
+          where e.site = :site {e}) r
         where r.running < 0 limit 100
         """,
     ),
@@ -127,9 +137,20 @@ _CHECKS = (
         "entries of an item are not numbered without a hole",
         """
         select v.item, v.sequence, coalesce(e.count, 0), coalesce(e.last, 0) from value_balance v
-        left join (select item, count(*) as count, max(item_sequence) as last from movement_entry
-                   where site = :site group by 1) e on e.item = v.item
-        where v.site = :site and (v.sequence <> coalesce(e.count, 0) or v.sequence <> coalesce(e.last, 0)) limit 100
+        left join (select item, count(*) as count, max(item_sequence) as last from movement_entry e
+                   where site = :site {e} group by 1) e on e.item = v.item
+        where v.site = :site {v} and (v.sequence <> coalesce(e.count, 0) or v.sequence <> coalesce(e.last, 0)) limit 100
+        """,
+    ),
+)
+
+_CHECKS = (
+    (
+        "reservation does not add up",
+        """
+        select r.name, r.allocated, coalesce(sum(a.quantity), 0) from reservation r
+        left join allocation a on a.reservation = r.name where r.site = :site
+        group by 1, 2 having r.allocated <> coalesce(sum(a.quantity), 0) limit 100
         """,
     ),
     (
