@@ -323,14 +323,25 @@ async def life_days(unit: Unit, site: str, items: Iterable[str]) -> dict[str, in
     return {row.name: row.life_days for row in rows}
 
 
-async def allocate(unit: Unit, row: Reservation, free: list[Candidate], fact: SiteFact) -> None:
-    """Take free stock, each row guarded (MAT-70), with one statement; `free` keeps what is left of it."""
-    fitting = [candidate for candidate in free if candidate.unit_code == row.unit_code]
-    plan = rule.plan(fitting, row.missing, row.needed_on(fact, unit.now))
-    taken = await take(unit, {candidate.balance: amount for candidate, amount in plan})
-    for candidate, amount in plan:
-        if candidate.balance in taken:
+async def allocate_all(
+    unit: Unit, rows: Sequence[Reservation], free: Mapping[str, list[Candidate]], fact: SiteFact
+) -> None:
+    """Take free stock for reservations in their order, each balance guarded (MAT-70), with one statement.
+
+    The caller holds the items, so that what is free stays free; `free` keeps what is left of it.
+    """
+    wanted: list[tuple[Reservation, Candidate, Decimal]] = []
+    for row in rows:
+        fitting = [found for found in free.get(row.item, []) if found.unit_code == row.unit_code]
+        for candidate, amount in rule.plan(fitting, row.missing, row.needed_on(fact, unit.now)):
             candidate.free -= amount
+            wanted.append((row, candidate, amount))
+    amounts: dict[str, Decimal] = {}
+    for _, candidate, amount in wanted:
+        amounts[candidate.balance] = amounts.get(candidate.balance, ZERO) + amount
+    taken = await take(unit, amounts)
+    for row, candidate, amount in wanted:
+        if candidate.balance in taken:
             row.took(candidate.balance, candidate.location, candidate.lot, amount, candidate.serial)
 
 

@@ -1,6 +1,6 @@
 """What follows from stock that comes and goes: who waits is served, policies are asked (MAT-77, 78, 164)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from plantops.materials.v1.events_pb2 import ReplenishmentNeeded
 from sqlalchemy import func, select, text
 
 from services.chassis.unit import Unit
-from services.materials.model import ledger, reservation
+from services.materials.model import claim_rows, ledger, reservation
 from services.materials.model.base import Resource
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Posting
@@ -17,6 +17,7 @@ from services.materials.model.policy import COMING, Kind, Policy, Revision, Supp
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState
 from services.materials.model.reservation import Cover, Reservation, State
 from services.materials.rules import replenishment
+from services.materials.rules.allocation import Candidate
 
 R = TypeVar("R", bound=Resource)
 
@@ -48,8 +49,7 @@ async def follow(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     lost = {name for item in posted for name in item.loses_stock}
     if lost:
         await unit.flush()
-        for item in await _with_policy(unit, site, lost):
-            await ask(unit, site, item)
+        await ask(unit, site, *lost)
 
 
 async def serve(unit: Unit, site: str, items: Iterable[str]) -> None:
@@ -60,26 +60,42 @@ async def serve(unit: Unit, site: str, items: Iterable[str]) -> None:
         return
     fact = await site_fact(unit, site)
     free = await reservation.candidates(unit, site, {row.item for row in rows})
+    await reservation.allocate_all(unit, rows, free, fact)
     for row in rows:
-        await reservation.allocate(unit, row, free.get(row.item, []), fact)
         if row.judge() and row.state is State.ALLOCATED:
             unit.emit(row.told_allocated(), correlation=row.correlation)
+    await claim_rows.write(unit, rows)
 
 
 async def claim(unit: Unit, row: Reservation) -> None:
     """Judge a reservation: take stock, else say what covers the missing part (MAT-168)."""
-    site = row.site or ""
-    fact = await site_fact(unit, site)
-    free = await reservation.candidates(unit, site, {row.item})
-    await reservation.allocate(unit, row, free.get(row.item, []), fact)
-    row.judge()
+    await claim_all(unit, row.site or "", [row])
+
+
+async def claim_all(
+    unit: Unit, site: str, rows: Sequence[Reservation], *, spared: Mapping[str, Decimal | None] | None = None
+) -> None:
+    """Judge reservations in the order of their claim, with as many statements for many as for one.
+
+    Of balances that are `spared`, so much is not taken, or nothing at all for None. The caller holds the items.
+    """
+    ranked = sorted(rows, key=reservation.turn)
+    await claim_rows.write(unit, ranked)
     await unit.flush()
-    request, needed = await _judge(unit, site, row.item)
-    if row.state is State.ALLOCATED:
-        unit.emit(row.told_allocated(), correlation=row.correlation)
-    else:
+    free = await reservation.candidates(unit, site, {row.item for row in ranked})
+    await reservation.allocate_all(unit, ranked, _left(free, spared or {}), await site_fact(unit, site))
+    for row in ranked:
+        row.judge()
+    await claim_rows.write(unit, ranked)
+    requests, needed = await _judge(unit, site, {row.item for row in ranked})
+    short = [row for row in ranked if row.state is not State.ALLOCATED]
+    supplies = await _expected(unit, site, [row for row in short if row.item not in requests])
+    for row in ranked:
+        if row.state is State.ALLOCATED:
+            unit.emit(row.told_allocated(), correlation=row.correlation)
+            continue
         row.cause = row.cause or "not enough free stock"
-        supply = None if request is not None else await _expected(unit, row)
+        request, supply = requests.get(row.item), supplies.get(row.name)
         if request is not None:
             row.cover, row.supply, row.expected_date = Cover.COVERED_BY_POLICY, request.name, request.need_date
         elif supply is not None:
@@ -87,9 +103,19 @@ async def claim(unit: Unit, row: Reservation) -> None:
         else:
             row.cover, row.supply, row.expected_date = Cover.UNCOVERED, "", None
         unit.emit(row.told_short(), correlation=row.correlation)
-    if request is not None and needed is not None:
-        unit.emit(needed, correlation=request.chain)
+    await claim_rows.write(unit, ranked)
+    for request, event in needed:
+        unit.emit(event, correlation=request.chain)
     await unit.flush()
+
+
+def _left(free: dict[str, list[Candidate]], spared: Mapping[str, Decimal | None]) -> dict[str, list[Candidate]]:
+    """Free stock without what others are about to take."""
+    for found in free.values():
+        for candidate in found:
+            amount = spared.get(candidate.balance, ZERO)
+            candidate.free = ZERO if amount is None else max(candidate.free - amount, ZERO)
+    return free
 
 
 async def claim_anew(unit: Unit, site: str, rows: Sequence[Reservation], cause: str) -> None:
@@ -100,9 +126,8 @@ async def claim_anew(unit: Unit, site: str, rows: Sequence[Reservation], cause: 
     for row in rows:
         await reservation.give_back(unit, row)
         row.cause = cause
-    await unit.flush()
-    for row in sorted(rows, key=reservation.turn):
-        await claim(unit, row)
+    if rows:
+        await claim_all(unit, site, rows)
     await serve(unit, site, {row.item for row in rows})
 
 
@@ -129,8 +154,7 @@ async def uncover(unit: Unit, site: str, items: Iterable[str], order: str, cause
         row.cover, row.supply, row.expected_date, row.cause = Cover.UNCOVERED, "", None, cause
         unit.emit(row.told_short(), correlation=row.correlation)
     await unit.flush()
-    for item in await _with_policy(unit, site, wanted):
-        await ask(unit, site, item)
+    await ask(unit, site, *wanted)
 
 
 async def _names_of(unit: Unit, order: str) -> Sequence[str]:
@@ -139,110 +163,129 @@ async def _names_of(unit: Unit, order: str) -> Sequence[str]:
     )
 
 
-async def _with_policy(unit: Unit, site: str, items: Iterable[str]) -> Sequence[str]:
-    """Those of the items that a policy in force looks after."""
-    return await unit.all(
-        select(Policy.item)  # type: ignore[call-overload]
-        .where(Policy.site == site, Policy.item.in_(sorted(items)), Policy.active_revision != "")  # type: ignore[attr-defined]
-        .order_by(Policy.item)
-    )
-
-
-async def _expected(unit: Unit, row: Reservation) -> ExpectedReceipt | None:
-    """An open order that brings more than the waiting reservations before this one need."""
-    expected: Sequence[ExpectedReceipt] = await unit.all(
+async def _expected(unit: Unit, site: str, rows: Sequence[Reservation]) -> dict[str, ExpectedReceipt]:
+    """Reservation -> an open order that brings more than those that wait need; the earliest one."""
+    if not rows:
+        return {}
+    items = sorted({row.item for row in rows})
+    orders: dict[str, list[ExpectedReceipt]] = {}
+    for order in await unit.all(
         select(ExpectedReceipt)
         .where(
-            ExpectedReceipt.site == row.site,  # type: ignore[arg-type]
-            ExpectedReceipt.item == row.item,  # type: ignore[arg-type]
+            ExpectedReceipt.site == site,  # type: ignore[arg-type]
+            ExpectedReceipt.item.in_(items),  # type: ignore[attr-defined]
             ExpectedReceipt.state == ExpectedState.OPEN,  # type: ignore[arg-type]
         )
         .order_by(ExpectedReceipt.expected_date, ExpectedReceipt.name)  # type: ignore[arg-type]
-    )
-    coming = sum((order.awaited_base for order in expected), ZERO)
-    others: Decimal = await unit.first(
-        select(func.coalesce(func.sum(Reservation.short), 0)).where(
-            Reservation.site == row.site,  # type: ignore[arg-type]
-            Reservation.item == row.item,  # type: ignore[arg-type]
-            Reservation.state == State.SHORT,  # type: ignore[arg-type]
-            Reservation.name != row.name,  # type: ignore[arg-type]
+    ):
+        orders.setdefault(order.item, []).append(order)
+    short: dict[str, Decimal] = {}
+    for each in await unit.execute(
+        select(Reservation.item, func.sum(Reservation.short).label("short"))  # type: ignore[call-overload]
+        .where(
+            Reservation.site == site,
+            Reservation.item.in_(items),  # type: ignore[attr-defined]
+            Reservation.state == State.SHORT,
         )
-    )
-    return expected[0] if expected and coming - others >= row.short else None
+        .group_by(Reservation.item)
+    ):
+        short[each.item] = each.short
+    found = {}
+    for row in rows:
+        coming = orders.get(row.item, [])
+        if coming and sum((order.awaited_base for order in coming), ZERO) >= short.get(row.item, ZERO):
+            found[row.name] = coming[0]
+    return found
 
 
-_POSITION = text("""
-    select
+_POSITIONS = text("""
+    select i.item,
       coalesce((select sum(b.on_hand) from balance b left join lot l on l.name = b.lot
-                where b.site = :site and b.item = :item and not b.virtual and b.status = 'UNRESTRICTED'
+                where b.site = :site and b.item = i.item and not b.virtual and b.status = 'UNRESTRICTED'
                 and (l.expire_date is null or l.expire_date >= :today)), 0) as on_hand,
-      coalesce((select sum(on_hand) from balance where site = :site and item = :item and not virtual
-                and status = 'INSPECTION'), 0) as inspection,
-      coalesce((select sum(quantity) from supply_request where site = :site and item = :item
-                and state in ('OPEN', 'CARRIED')), 0) as requested,
+      coalesce((select sum(on_hand) from balance b where b.site = :site and b.item = i.item and not b.virtual
+                and b.status = 'INSPECTION'), 0) as inspection,
+      coalesce((select sum(quantity) from supply_request s where s.site = :site and s.item = i.item
+                and s.state in ('OPEN', 'CARRIED')), 0) as requested,
       coalesce((select sum(greatest(quantity * base_numerator / base_denominator - received_base, 0))
-                from expected_receipt where site = :site and item = :item and state = 'OPEN'), 0) as ordered,
-      coalesce((select sum(r.allocated + r.short) from reservation r join item i on i.name = r.item
-                where r.site = :site and r.item = :item and r.unit_code = i.base_unit_code
+                from expected_receipt e where e.site = :site and e.item = i.item and e.state = 'OPEN'), 0) as ordered,
+      coalesce((select sum(r.allocated + r.short) from reservation r join item m on m.name = r.item
+                where r.site = :site and r.item = i.item and r.unit_code = m.base_unit_code
                 and r.state in ('PENDING', 'SHORT', 'ALLOCATED')), 0) as demand
+    from unnest(cast(:items as text[])) i(item)
 """)
 
 
-async def ask(unit: Unit, site: str, item: str) -> SupplyRequest | None:
-    """Ask the item's policy; gives the open request, new, raised or as it was (MAT-167)."""
-    await ledger.hold(unit, site, [item])
-    request, needed = await _judge(unit, site, item)
-    if request is not None and needed is not None:
-        unit.emit(needed, correlation=request.chain)
+async def ask(unit: Unit, site: str, *items: str) -> None:
+    """Ask the policies of items; a request is opened or raised where its position is low (MAT-167)."""
+    await ledger.hold(unit, site, items)
+    _, needed = await _judge(unit, site, items)
+    for request, event in needed:
+        unit.emit(event, correlation=request.chain)
+    if needed:
         await unit.flush()
-    return request
 
 
-async def _judge(unit: Unit, site: str, item: str) -> tuple[SupplyRequest | None, ReplenishmentNeeded | None]:
-    """The open request of an item, and the event when it is new or raised."""
-    policy: Policy | None = await unit.first(
+async def _judge(
+    unit: Unit, site: str, items: Iterable[str]
+) -> tuple[dict[str, SupplyRequest], list[tuple[SupplyRequest, ReplenishmentNeeded]]]:
+    """The open requests of items with a policy in force, and the events of those that are new or raised."""
+    policies: Sequence[Policy] = await unit.all(
         select(Policy)
-        .where(Policy.item == item, Policy.site == site)  # type: ignore[arg-type]
+        .where(Policy.item.in_(sorted(set(items))), Policy.site == site, Policy.active_revision != "")  # type: ignore[arg-type, attr-defined]
+        .order_by(Policy.name)
         .with_for_update()
     )
-    if policy is None or not policy.active_revision:
-        return None, None
-    revision = await unit.get(Revision, policy.active_revision, lock=False)
-    fact = await site_fact(unit, site)
-    today = fact.day(unit.now)
-    found = (await unit.execute(_POSITION, {"site": site, "item": item, "today": today})).one()
-    position = replenishment.Position(found.on_hand, found.inspection, found.requested, found.ordered, found.demand)
-    need = replenishment.needed(
-        revision.kind.value, position, revision.reorder_point, revision.order_quantity or ZERO, revision.maximum or ZERO
-    )
-    request: SupplyRequest | None = await unit.first(
-        select(SupplyRequest)
-        .where(
-            SupplyRequest.site == site,  # type: ignore[arg-type]
-            SupplyRequest.item == item,  # type: ignore[arg-type]
-            SupplyRequest.state.in_(COMING),  # type: ignore[attr-defined]
+    if not policies:
+        return {}, []
+    revisions = await unit.get_many(Revision, [policy.active_revision for policy in policies], lock=False)
+    today = (await site_fact(unit, site)).day(unit.now)
+    names = sorted(policy.item for policy in policies)
+    requests: dict[str, SupplyRequest] = {
+        row.item: row
+        for row in await unit.all(
+            select(SupplyRequest)
+            .where(
+                SupplyRequest.site == site,  # type: ignore[arg-type]
+                SupplyRequest.item.in_(names),  # type: ignore[attr-defined]
+                SupplyRequest.state.in_(COMING),  # type: ignore[attr-defined]
+            )
+            .order_by(SupplyRequest.name)
+            .with_for_update()
         )
-        .with_for_update()
-    )
-    if need <= 0:
-        return request, None
-    words = [
-        *position.words(),
-        f"reorder point {replenishment.plain(revision.reorder_point)}",
-        f"{Kind(revision.kind)} asks for {replenishment.plain(need)}",
-    ]
-    if request is None:
-        unit_code = (await unit.get(Item, item, lock=False)).base_unit_code
-        name = unit.new_name(f"sites/{site}", SupplyRequest.COLLECTION)
-        request = SupplyRequest(
-            name=name, item=item, quantity=need, unit_code=unit_code, policy_revision=revision.name,
-            need_date=today + timedelta(days=revision.lead_days), explanation=words,
-            correlation=unit.correlation or name,
+    }
+    found = await unit.execute(_POSITIONS, {"site": site, "items": names, "today": today})
+    positions = {
+        row.item: replenishment.Position(row.on_hand, row.inspection, row.requested, row.ordered, row.demand)
+        for row in found
+    }
+    known = await unit.get_many(Item, names, lock=False)
+    needed = []
+    for policy in policies:
+        revision, position = revisions[policy.active_revision], positions[policy.item]
+        need = replenishment.needed(
+            revision.kind.value, position, revision.reorder_point, revision.order_quantity or ZERO,
+            revision.maximum or ZERO,
         )  # fmt: skip
-        unit.add(request)
-    else:
-        request.quantity += need
-        request.explanation = words
-    event = request.told()
+        if need <= 0:
+            continue
+        words = [
+            *position.words(),
+            f"reorder point {replenishment.plain(revision.reorder_point)}",
+            f"{Kind(revision.kind)} asks for {replenishment.plain(need)}",
+        ]
+        request = requests.get(policy.item)
+        if request is None:
+            name = unit.new_name(f"sites/{site}", SupplyRequest.COLLECTION)
+            request = requests[policy.item] = SupplyRequest(
+                name=name, item=policy.item, quantity=need, unit_code=known[policy.item].base_unit_code,
+                policy_revision=revision.name, need_date=today + timedelta(days=revision.lead_days),
+                explanation=words, correlation=unit.correlation or name,
+            )  # fmt: skip
+            unit.add(request)
+        else:
+            request.quantity += need
+            request.explanation = words
+        needed.append((request, request.told()))
     await unit.flush()
-    return request, event
+    return requests, needed
