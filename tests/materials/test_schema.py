@@ -77,12 +77,12 @@ def entry(look: Any, quantity: int = 1, movement: str = "sites/x/movements/a") -
         " 'i', '', 'a', 'b', 'UNRESTRICTED', 'UNRESTRICTED', 1, 'H87', now(), now(), '', '', 'p', '', '')",
         [movement],
     )
-    for side, value in ((1, -1), (2, quantity)):
-        look.execute(
-            "insert into movement_entry (movement, side, item, location, lot, status, quantity, unit_code,"
-            " effective_time, item_sequence) values (%s, %s, 'i', 'a', '', 'UNRESTRICTED', %s, 'H87', now(), %s)",
-            [movement, side, value, side],
-        )
+    look.execute(
+        "insert into movement_entry (movement, side, item, location, lot, status, quantity, unit_code,"
+        " effective_time, item_sequence) select %s, side, 'i', 'a', '', 'UNRESTRICTED', value, 'H87', now(), side"
+        " from (values (1, -1), (2, %s)) as sides (side, value)",
+        [movement, quantity],
+    )
 
 
 @pytest.mark.rule("MAT-41")
@@ -124,7 +124,12 @@ def test_the_database_refuses_a_movement_that_does_not_sum_to_zero(look: Any) ->
         entry(look, 2)
     with look.transaction(force_rollback=True):
         entry(look, 1)
-        look.execute("set constraints all immediate")
+        with pytest.raises(psycopg.errors.CheckViolation, match="do not sum to zero"), look.transaction():
+            look.execute(
+                "insert into movement_entry (movement, side, item, location, lot, status, quantity, unit_code,"
+                " effective_time, item_sequence)"
+                " values ('sites/x/movements/a', 3, 'i', 'a', '', 'UNRESTRICTED', 1, 'H87', now(), 3)"
+            )
 
 
 @pytest.mark.rule("MAT-57")

@@ -47,6 +47,16 @@ $$;
 
 ALTER FUNCTION public.balance_key(p_site text, p_item text, p_location text, p_lot text, p_status text, p_serial text, p_handling_unit text, p_owner text, p_project text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.caller_mark(p_principal text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce((select s.state from principal_state s where s.principal = p_principal), '') || '|' || coalesce((
+    select string_agg(g.role || '@' || g.site, ',' order by g.role, g.site) from principal_grant g
+    where g.principal = p_principal and g.from_time <= now() and (g.to_time is null or g.to_time > now())), '')
+$$;
+
+ALTER FUNCTION public.caller_mark(p_principal text) OWNER TO materials_owner;
+
 CREATE FUNCTION public.capacity_refusal(p public.posting_line, p_site text, p_limits jsonb, OUT outcome text, OUT subject text) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
@@ -152,6 +162,31 @@ CREATE FUNCTION public.enter_line(p_site text, p_movement text, p_number integer
 $$;
 
 ALTER FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) OWNER TO materials_owner;
+
+CREATE FUNCTION public.entries_sum_to_zero() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  wrong record;
+begin
+  select a.movement into wrong from added a
+  group by a.movement, a.item, a.lot, a.serial, a.unit_code
+  having sum(a.quantity) <> 0 or sum(a.second_quantity) <> 0 order by a.movement limit 1;
+  if found then
+    raise exception 'entries of % do not sum to zero', wrong.movement using errcode = '23514';
+  end if;
+  select a.item, a.movement into wrong from added a, lateral (
+    select from item i where i.name = a.item and (
+      i.base_unit_code <> a.unit_code or (i.catch_weight is null) <> (a.second_quantity is null)
+      or (i.tracking in ('LOT', 'LOT_AND_SERIAL')) <> (a.lot <> '')) offset 0) i
+  order by a.movement limit 1;
+  if found then
+    raise exception '% is not kept any more as % says', wrong.item, wrong.movement using errcode = '40001';
+  end if;
+  return null;
+end $$;
+
+ALTER FUNCTION public.entries_sum_to_zero() OWNER TO materials_owner;
 
 CREATE FUNCTION public.guard_state() RETURNS trigger
     LANGUAGE plpgsql
@@ -375,6 +410,14 @@ end $$;
 
 ALTER FUNCTION public.holds_on(p_site text, p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.instant_bytes(p bigint) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select '\x08'::bytea || varint_bytes(p / 1000000) || '\x10'::bytea || varint_bytes(p % 1000000 * 1000)
+$$;
+
+ALTER FUNCTION public.instant_bytes(p bigint) OWNER TO materials_owner;
+
 CREATE FUNCTION public.keep_parent() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -555,7 +598,7 @@ begin
       return query select x ->> 'name', 'APART', 1, 0::numeric, '', null::timestamptz, '{}'::numeric[], ''
       from jsonb_array_elements(run.contents) x;
     else
-      return query select * from post_to_ledger(p_site, run.actor, run.contents);
+      return query select * from post_held(p_site, run.actor, run.contents);
     end if;
   end loop;
 end $$;
@@ -573,17 +616,6 @@ declare
   r record;
   at timestamptz;
 begin
-  perform hold_items(p_site, array(
-    select distinct l.item from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l));
-  perform 1 from balance b
-  where b.name in (
-    select y.key from jsonb_array_elements(p_postings) x, posting_lines(x -> 'lines') l, lateral (values
-      (balance_key(p_site, l.item, l.from_location, l.lot, l.from_status, l.serial, l.from_handling_unit,
-                   l.from_owner, l.from_project)),
-      (balance_key(p_site, l.item, l.to_location, l.lot, l.to_status, l.serial, l.to_handling_unit, l.to_owner,
-                   l.to_project))) as y(key))
-  order by b.name for no key update;
-
   for d in
     select * from jsonb_to_recordset(p_postings) as x(
       n int, name text, kind text, effective_time timestamptz, reason_code text, source text, reverses text,
@@ -830,6 +862,179 @@ $$;
 
 ALTER FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
 
+CREATE FUNCTION public.post_moves(p_site text, p_method text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) RETURNS TABLE(n integer, outcome text, code integer, answer bytea, subject text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+declare
+  skip int[] := '{}';
+  apart text[];
+  began bigint;
+  opened bytea;
+  stamp text;
+begin
+  return query
+    select 0, 'STALE', 0, null::bytea, k.name from unnest(p_callers, p_marks) k(name, mark)
+    where k.mark <> caller_mark(k.name)
+    union all
+    select 0, 'STALE', 0, null, k.name from unnest(p_items, p_item_versions) k(name, version)
+    where k.version is distinct from (select x.version from item x where x.name = k.name)
+    union all
+    select 0, 'STALE', 0, null, k.name from unnest(p_lots, p_lot_versions) k(name, version)
+    where k.version is distinct from (select x.version from lot x where x.name = k.name)
+    union all
+    select 0, 'STALE', 0, null, k.name from unnest(p_places, p_place_versions) k(name, version)
+    where k.version is distinct from (select x.version from location x where x.name = k.name);
+  if found then
+    return;
+  end if;
+
+  return query
+    select k.n::int, case when i.request_hash = k.hash then 'DONE' else 'REUSED' end, i.status_code, i.answer, ''
+    from unnest(p_principal, p_request, p_hash) with ordinality k(principal, request, hash, n),
+    lateral (select x.request_hash, x.status_code, x.answer from idempotency x
+             where x.principal = k.principal and x.method = p_method and x.request_id = k.request offset 0) i;
+  if found then
+    skip := array(
+      select k.n::int from unnest(p_principal, p_request) with ordinality k(principal, request, n)
+      where exists (select from idempotency x
+                    where x.principal = k.principal and x.method = p_method and x.request_id = k.request));
+  end if;
+
+  perform 1 from value_balance v where v.site = p_site and v.item = any(p_items) order by v.item for update;
+  perform pg_advisory_xact_lock_shared(place_key(p_site));
+
+  if stock_is_held(p_site) then
+    apart := p_items;
+  else
+    apart := array(
+      with given as materialized (
+        select k.n, k.item, k.from_place, k.to_place, k.quantity::numeric as quantity,
+               k.from_status <> 'UNRESTRICTED' and k.to_status = 'UNRESTRICTED' as frees,
+               balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
+               balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key
+        from unnest(p_item, p_lot, p_from, p_to, p_from_status, p_to_status, p_quantity) with ordinality
+          k(item, lot, from_place, to_place, from_status, to_status, quantity, n)
+        where k.n <> all(skip)
+      )
+      select w.item from (
+        select f.item, f.key, min(f.level) as lowest
+        from (select c.item, c.key, sum(c.change) over (partition by c.key order by c.n) as level
+              from (select g.n, g.item, g.from_key as key, -g.quantity as change from given g
+                    union all select g.n, g.item, g.to_key, g.quantity from given g) c) f
+        group by f.item, f.key having min(f.level) < 0) w
+      where coalesce((select b.on_hand - b.reserved from balance b where b.name = w.key), 0) + w.lowest < 0
+      union
+      select g.item from given g
+      where g.from_place <> g.to_place and exists (
+        select from location l
+        where l.name in (g.from_place, g.to_place) and (
+          l.blocked or l.kind = 'GROUP' or (l.limits is not null and l.name = g.to_place)
+          or exists (select from location_lock x where x.location = l.name)))
+      union
+      select g.item from given g
+      where g.frees and exists (
+        select from reservation r where r.site = p_site and r.item = g.item and r.state in ('PENDING', 'SHORT')));
+  end if;
+
+  insert into balance (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
+                       on_hand, reserved, unit_code, update_time)
+  select distinct k.key, p_site, k.item, k.lot, '', '', '', '', k.to_place, k.to_status, false, 0, 0, k.unit_code, now()
+  from (select x.*, balance_key(p_site, x.item, x.to_place, x.lot, x.to_status, '', '', '', '') as key
+        from unnest(p_item, p_lot, p_to, p_to_status, p_unit) with ordinality
+          x(item, lot, to_place, to_status, unit_code, n)
+        where x.n <> all(skip) and x.item <> all(apart)) k
+  where not exists (select from balance b where b.name = k.key);
+
+  -- taken after the locks: of two postings on one key the later one is also effective later
+  began := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+  opened := instant_bytes((extract(epoch from now()) * 1000000)::bigint);
+  opened := '\xf2010c'::bytea || opened || '\xfa010c'::bytea || opened;
+  stamp := to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+
+  return query
+    with given as materialized (
+      select k.*, uuidv7() as event, k.quantity_text::numeric(20, 6) as quantity, k.entered_text::numeric(20, 6) as entered,
+             balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
+             balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key,
+             v.sequence + 2 * row_number() over (partition by k.item order by k.n) as sequence,
+             to_timestamp(0) + (began + k.n) * interval '1 microsecond' as at,
+             instant_bytes(began + k.n) as at_bytes
+      from unnest(p_principal, p_request, p_hash, p_name, p_kind, p_item, p_lot, p_from, p_to, p_from_status,
+                  p_to_status, p_quantity, p_unit, p_entered, p_entered_unit, p_numerator, p_denominator, p_reason,
+                  p_device, p_actor, p_caller_device, p_on_behalf_of, p_roles, p_ip, p_audited, p_subject, p_headers,
+                  p_event, p_answer, p_out, p_into) with ordinality
+        k(principal, request, hash, name, kind, item, lot, from_place, to_place, from_status, to_status,
+          quantity_text, unit_code, entered_text, entered_unit, numerator, denominator, reason, device, actor,
+          caller_device, on_behalf_of, roles, ip, audited, subject, headers, payload, head, out_bytes, into_bytes, n)
+      join value_balance v on v.site = p_site and v.item = k.item
+      where k.n <> all(skip) and k.item <> all(apart)
+    ), numbered as (
+      update value_balance v set sequence = v.sequence + c.entries
+      from (select g.item, 2 * count(*) as entries from given g group by g.item) c
+      where v.site = p_site and v.item = c.item
+    ), moved as (
+      update balance b set on_hand = b.on_hand + d.change, update_time = now()
+      from (select f.key, sum(f.change) as change
+            from (select g.from_key as key, -g.quantity as change from given g
+                  union all select g.to_key, g.quantity from given g) f
+            group by f.key) d
+      where b.name = d.key
+    ), posted as (
+      insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item, lot,
+                            serial, from_location, to_location, from_status, to_status, quantity, unit_code,
+                            effective_time, record_time, reason_code, source, actor, device, reverses, xid,
+                            cost_currency_code)
+      select g.name, p_site, 1, 0, '', now(), now(), g.kind, g.item, g.lot, '', g.from_place, g.to_place, g.from_status,
+             g.to_status, g.quantity, g.unit_code, g.at, g.at, g.reason, '', g.actor, g.device, '',
+             pg_current_xact_id()::text::bigint, ''
+      from given g order by g.n
+    ), entered as (
+      insert into movement_entry (movement, side, site, balance, item, lot, location, status, quantity, unit_code,
+                                  entered_quantity, entered_quantity_unit_code, factor_numerator, factor_denominator,
+                                  item_sequence, effective_time)
+      select g.name, s.side, p_site, case s.side when 1 then g.from_key else g.to_key end, g.item, g.lot,
+             case s.side when 1 then g.from_place else g.to_place end,
+             case s.side when 1 then g.from_status else g.to_status end, s.sign * g.quantity, g.unit_code,
+             s.sign * g.entered, g.entered_unit, g.numerator, g.denominator, g.sequence - 2 + s.side, g.at
+      from given g, (values (1, -1), (2, 1)) s(side, sign) order by g.n, s.side
+    ), told as (
+      insert into outbox (event_id, aggregate_type, aggregate_id, aggregate_version, site, correlation, subject,
+                          payload, headers, occurred_at)
+      select g.event, 'MovementPosted', g.name, 0, p_site, g.name, g.subject, g.payload || '\x1a0c'::bytea || g.at_bytes,
+             (g.headers || g.event || '","ce-id":"' || g.event || '","ce-time":"' || stamp || '"}')::jsonb, now()
+      from given g order by g.n
+    ), noted as (
+      insert into journal (event_id, event_type, resource, version, actor, correlation, occurred_at)
+      select g.event, 'MovementPosted', g.name, 0, g.actor, g.name, now() from given g order by g.n
+    ), audited as (
+      insert into audit (actor, device, on_behalf_of, roles, action, object, version, after, reason, request_id, ip)
+      select g.actor, nullif(g.caller_device, ''), nullif(g.on_behalf_of, ''), g.roles, p_method, g.name, 1,
+             g.audited::jsonb, nullif(g.reason, ''), g.request, nullif(g.ip, '')
+      from given g order by g.n
+    ), answered as (
+      insert into idempotency (principal, method, request_id, request_hash, hash_version, status_code, answer,
+                               expires_at)
+      select g.principal, p_method, g.request, g.hash, 1, 0,
+             g.head || '\x520c'::bytea || g.at_bytes || '\x5a0c'::bytea || g.at_bytes || opened || g.out_bytes
+               || varint_bytes(g.sequence - 1) || g.into_bytes || varint_bytes(g.sequence), now() + interval '30 days'
+      from given g order by g.request, g.principal
+      returning request_id, principal, answer
+    )
+    select g.n::int, 'POSTED', 0, a.answer, '' from given g
+    join answered a on a.request_id = g.request and a.principal = g.principal;
+
+  if cardinality(apart) > 0 then
+    return query
+      select k.n::int, 'APART', 0, null::bytea, '' from unnest(p_item) with ordinality k(item, n)
+      where k.item = any(apart) and k.n <> all(skip);
+  end if;
+end $$;
+
+ALTER FUNCTION public.post_moves(p_site text, p_method text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) OWNER TO materials_owner;
+
 CREATE FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, line integer, available numeric, subject text, effective timestamp with time zone, worths numeric[], currency text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -867,6 +1072,16 @@ begin
 end $$;
 
 ALTER FUNCTION public.refuse_change() OWNER TO materials_owner;
+
+CREATE FUNCTION public.stock_is_held(p_site text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return to_regclass('hold_target') is not null
+    and exists (select from hold_target t where t.site = p_site and t.active);
+end $$;
+
+ALTER FUNCTION public.stock_is_held(p_site text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.stock_key(p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -994,6 +1209,15 @@ CREATE FUNCTION public.value_share(p_value numeric, p_part numeric, p_whole nume
 $$;
 
 ALTER FUNCTION public.value_share(p_value numeric, p_part numeric, p_whole numeric, p_places integer) OWNER TO materials_owner;
+
+CREATE FUNCTION public.varint_bytes(p bigint) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select substring(int8send((((p & 127) | 128) << 32) | ((((p >> 7) & 127) | 128) << 24) | ((((p >> 14) & 127) | 128) << 16)
+                   | ((((p >> 21) & 127) | 128) << 8) | ((p >> 28) & 127)) from 4)
+$$;
+
+ALTER FUNCTION public.varint_bytes(p bigint) OWNER TO materials_owner;
 
 CREATE FUNCTION public.with_descendants(p_lots text[]) RETURNS SETOF text
     LANGUAGE sql STABLE
@@ -2349,7 +2573,7 @@ CREATE CONSTRAINT TRIGGER movement_entry_handling_unit AFTER INSERT ON public.mo
 
 CREATE TRIGGER movement_entry_no_truncate BEFORE TRUNCATE ON public.movement_entry FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
-CREATE CONSTRAINT TRIGGER movement_entry_sum AFTER INSERT ON public.movement_entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.movement_sums_to_zero();
+CREATE TRIGGER movement_entry_sums AFTER INSERT ON public.movement_entry REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.entries_sum_to_zero();
 
 CREATE TRIGGER movement_no_truncate BEFORE TRUNCATE ON public.movement FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
@@ -2424,6 +2648,9 @@ GRANT USAGE ON SCHEMA public TO materials_migrator;
 GRANT USAGE ON SCHEMA public TO materials_app;
 GRANT USAGE ON SCHEMA public TO materials_relay;
 
+REVOKE ALL ON FUNCTION public.caller_mark(p_principal text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.caller_mark(p_principal text) TO materials_app;
+
 REVOKE ALL ON FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) FROM PUBLIC;
@@ -2447,8 +2674,13 @@ REVOKE ALL ON FUNCTION public.post_line(p_site text, p_movement text, p_kind tex
 REVOKE ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) TO materials_app;
 
+REVOKE ALL ON FUNCTION public.post_moves(p_site text, p_method text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.post_moves(p_site text, p_method text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) TO materials_app;
+
 REVOKE ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.stock_is_held(p_site text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.balance TO materials_app;
 

@@ -7,4 +7,3 @@ RULE = "MAT-80"
 
 def plant() -> None:
     edit_function("materials", "hold_items", "order by v.item for update", "order by v.item")
-    edit_function("materials", "post_held", "order by b.name for no key update", "order by b.name")

@@ -6,4 +6,4 @@ RULE = "MAT-40"
 
 
 def plant() -> None:
-    execute("materials", "drop trigger movement_entry_sum on movement_entry")
+    execute("materials", "drop trigger movement_entry_sums on movement_entry")
