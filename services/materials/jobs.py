@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import text
 
 from services.chassis.jobs import job
-from services.materials.model import proof, sealing, stock
+from services.materials.model import holding, proof, sealing, stock
 
 log = structlog.get_logger("ledger")
 
@@ -56,3 +56,13 @@ async def ask_policies(open_unit: Any) -> None:
     for site, item in places:
         async with open_unit() as unit:
             await stock.ask(unit, site, item)
+
+
+@job(every=timedelta(seconds=30))
+async def settle_holds(open_unit: Any) -> None:
+    """What came under a hold by a move or by what was made of a lot is told, and claims on it are broken (MAT-63)."""
+    async with open_unit() as unit:
+        sites = await holding.sites(unit)
+    for site in sites:
+        async with open_unit() as unit:
+            await holding.settle(unit, site)

@@ -8,7 +8,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, fill
 from services.materials.api.packing import made, packed, shown, unpacked
-from services.materials.model import content, handling_unit
+from services.materials.model import content, handling_unit, holding
 from services.materials.model.handling_unit import (
     HandlingUnit,
     HandlingUnitGone,
@@ -53,6 +53,7 @@ class HandlingUnitService:
             raise FieldInvalid(field="parent_handling_unit", rule=rule, value=request.parent_handling_unit)
         outer = await unit.get(HandlingUnit, request.parent_handling_unit)
         path = (await handling_unit.paths(unit, [outer.name]))[outer.name]
+        await holding.refuse_regrouped(unit, row.site or "", path.around)
         handling_unit.nest(row, outer, path, await handling_unit.inside(unit, row.name))
         return row
 
@@ -62,6 +63,7 @@ class HandlingUnitService:
         if not row.parent_handling_unit:
             raise FieldInvalid(field="name", rule="is in no other unit", value=row.name)
         path = (await handling_unit.paths(unit, [row.parent_handling_unit]))[row.parent_handling_unit]
+        await holding.refuse_regrouped(unit, row.site or "", path.around)
         row.put_at(path.opened().place)
         return row
 
@@ -95,7 +97,8 @@ class HandlingUnitService:
         if row.parent_handling_unit:
             if not request.detach:
                 raise HandlingUnitNested(handling_unit=row.name, outer=row.parent_handling_unit)
-            (await handling_unit.paths(unit, [row.parent_handling_unit]))[row.parent_handling_unit].opened()
+            path = (await handling_unit.paths(unit, [row.parent_handling_unit]))[row.parent_handling_unit].opened()
+            await holding.refuse_regrouped(unit, row.site or "", path.around)
         if taken_up.place == place.name:
             raise FieldInvalid(field="location", rule="must differ from where it stands", value=place.name)
         movement, reservations = await content.move(unit, taken_up, place)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, enum_name, fill, python_of, values_for
-from services.materials.model import capacity, handling_unit, ledger, placing, stock
+from services.materials.model import capacity, handling_unit, holding, ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
 from services.materials.model.location import Direction, Location
@@ -49,11 +49,12 @@ class LocationService:
         if request.location.HasField("limits") or {"limits", "*"} & set(request.update_mask.paths):
             await locations.still(unit, request.location.name.split("/")[1])
         location = await unit.get(Location, request.location.name, etag=request.location.etag)
-        code, limits = location.check_code, location.limits
+        code, limits, parent = location.check_code, location.limits, location.parent_location
         unit.update(location, request.location, request.update_mask)
         if location.limits != limits:
             await _limit(unit, location)
         await locations.settle(unit, location.checked(code), lock=True)
+        await holding.refuse_replanted(unit, location.site or "", parent, location.parent_location)
         return location
 
     async def lock_location(self, request: Any, unit: Unit) -> Any:

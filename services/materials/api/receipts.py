@@ -11,7 +11,7 @@ from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api.receipt_lines import Counting
-from services.materials.model import handling_unit, ledger, placing, stock
+from services.materials.model import handling_unit, holding, ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model.inspection import InspectionLot, LotState
 from services.materials.model.item import Item, site_fact
@@ -113,7 +113,9 @@ class ReceiptService:
             tasks.append(_follow_up(unit, receipt, row, order))
         await _propose(unit, site, items, tasks)
         unit.emit(event, correlation=chain, also=chains)
+        await holding.catch(unit, receipt)
         await stock.move(unit, site, postings)
+        await holding.note(unit, receipt)
         return receipt
 
     async def reverse_receipt(self, request: Any, unit: Unit) -> Any:

@@ -196,6 +196,15 @@ _CHECKS = (
         """,
     ),
     (
+        "stock on hold is claimed",
+        """
+        select a.reservation, b.name, b.held
+        from (select *, hold_of(site, item, lot, serial, handling_unit, location) as held from balance
+              where site = :site and not virtual and reserved > 0) b
+        join allocation a on a.balance = b.name where b.held is not null limit 100
+        """,
+    ),
+    (
         "an ended reservation holds stock",
         """
         select r.name, r.state from reservation r join allocation a on a.reservation = r.name

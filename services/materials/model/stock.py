@@ -202,7 +202,8 @@ _POSITIONS = text("""
     select i.item,
       coalesce((select sum(b.on_hand) from balance b left join lot l on l.name = b.lot
                 where b.site = :site and b.item = i.item and not b.virtual and b.status = 'UNRESTRICTED'
-                and (l.expire_date is null or l.expire_date >= :today)), 0) as on_hand,
+                and (l.expire_date is null or l.expire_date >= :today)
+                and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null), 0) as on_hand,
       coalesce((select sum(on_hand) from balance b where b.site = :site and b.item = i.item and not b.virtual
                 and b.status = 'INSPECTION'), 0) as inspection,
       coalesce((select sum(quantity) from supply_request s where s.site = :site and s.item = i.item
