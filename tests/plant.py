@@ -69,8 +69,10 @@ class Client:
         return await self.send(method, request, token=token, timeout=timeout)
 
     async def send(self, method: Any, request: Message, *, token: str | None = None, timeout: float = 10) -> Any:
-        """Unary call of a method descriptor with the request as it is."""
+        """Call of a method descriptor with the request as it is; all messages of a server stream."""
         kind = message_factory.GetMessageClass(method.output_type)
+        if method.server_streaming:
+            return await self._all(method, request, kind, token, timeout)
         call = self.channel.unary_unary(
             f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=type(request).SerializeToString,
@@ -82,6 +84,17 @@ class Client:
             raise refused(error) from None
         self.replayed = dict(await call.trailing_metadata()).get("x-idempotent-replay") == "true"
         return answer
+
+    async def _all(self, method: Any, request: Message, kind: Any, token: str | None, timeout: float) -> list[Any]:
+        call = self.channel.unary_stream(
+            f"/{method.containing_service.full_name}/{method.name}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=kind.FromString,
+        )(request, metadata=self.metadata(token), timeout=timeout)
+        try:
+            return [message async for message in call]
+        except grpc.aio.AioRpcError as error:
+            raise refused(error) from None
 
     def metadata(self, token: str | None = None) -> tuple[tuple[str, str], ...]:
         """Metadata with the caller's token."""

@@ -219,6 +219,7 @@ create index ix_replay_request_open on replay_request (number) where finished_at
 
 _APPEND_ONLY = ("outbox", "journal", "audit")
 _TOLD = "pos, xid, event_id, aggregate_type, aggregate_id, aggregate_version, recorded_at"
+_SAID = "site, correlation, payload, headers, occurred_at"
 _INSERT_ONLY = ("outbox", "audit")
 _KEPT = ("inbox", "applied", "dead_letter", "consumer_position", "principal_state", "job_run")
 _DELETABLE = ("waiting_event", "idempotency", "principal_grant")
@@ -255,6 +256,11 @@ def extend_chassis_2(op: Any, service: str) -> None:
     op.execute(_plain(_TABLES_2))
     grant(op, service, "replay_request", "select, insert")
     op.execute(f"grant select, update on replay_request to {service}_relay")
+
+
+def extend_chassis_3(op: Any, service: str) -> None:
+    """Let a service read what its events say, so that it can give them to systems that ask (REL-91)."""
+    grant(op, service, "outbox", f"select ({_SAID})")
 
 
 def append_only(op: Any, table: str) -> None:

@@ -1375,6 +1375,16 @@ CREATE TABLE public.expected_receipt (
 
 ALTER TABLE public.expected_receipt OWNER TO materials_owner;
 
+CREATE TABLE public.external_record (
+    kind text NOT NULL,
+    home text NOT NULL,
+    external_id text NOT NULL,
+    name text NOT NULL,
+    digest text NOT NULL
+);
+
+ALTER TABLE public.external_record OWNER TO materials_owner;
+
 CREATE TABLE public.genealogy_edge (
     movement text NOT NULL,
     input_lot text NOT NULL,
@@ -1731,6 +1741,55 @@ CREATE TABLE public.lot (
 );
 
 ALTER TABLE public.lot OWNER TO materials_owner;
+
+CREATE TABLE public.materials_import (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    delimiter text NOT NULL,
+    all_or_nothing boolean NOT NULL,
+    spreadsheet_safe boolean NOT NULL,
+    state text NOT NULL,
+    byte_count integer NOT NULL,
+    header text[] NOT NULL,
+    row_count integer NOT NULL,
+    next_row integer NOT NULL,
+    created_count integer NOT NULL,
+    updated_count integer NOT NULL,
+    unchanged_count integer NOT NULL,
+    error_count integer NOT NULL
+);
+
+ALTER TABLE public.materials_import OWNER TO materials_owner;
+
+CREATE TABLE public.materials_import_part (
+    import text NOT NULL,
+    first_byte integer NOT NULL,
+    content bytea NOT NULL
+);
+
+ALTER TABLE public.materials_import_part OWNER TO materials_owner;
+
+CREATE TABLE public.materials_import_row (
+    import text NOT NULL,
+    "row" integer NOT NULL,
+    line integer NOT NULL,
+    key text NOT NULL,
+    cells text[] NOT NULL,
+    outcome text NOT NULL,
+    column_name text NOT NULL,
+    code text NOT NULL,
+    text text NOT NULL,
+    resource text NOT NULL
+);
+
+ALTER TABLE public.materials_import_row OWNER TO materials_owner;
 
 CREATE TABLE public.materials_policy (
     name text NOT NULL,
@@ -2168,6 +2227,9 @@ ALTER TABLE ONLY public.dead_letter
 ALTER TABLE ONLY public.expected_receipt
     ADD CONSTRAINT pk_expected_receipt PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.external_record
+    ADD CONSTRAINT pk_external_record PRIMARY KEY (kind, home, external_id);
+
 ALTER TABLE ONLY public.genealogy_edge
     ADD CONSTRAINT pk_genealogy_edge PRIMARY KEY (movement, input_lot, output_lot);
 
@@ -2227,6 +2289,15 @@ ALTER TABLE ONLY public.location_parent
 
 ALTER TABLE ONLY public.lot
     ADD CONSTRAINT pk_lot PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.materials_import
+    ADD CONSTRAINT pk_materials_import PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.materials_import_part
+    ADD CONSTRAINT pk_materials_import_part PRIMARY KEY (import, first_byte);
+
+ALTER TABLE ONLY public.materials_import_row
+    ADD CONSTRAINT pk_materials_import_row PRIMARY KEY (import, "row");
 
 ALTER TABLE ONLY public.materials_policy
     ADD CONSTRAINT pk_materials_policy PRIMARY KEY (name);
@@ -2323,6 +2394,8 @@ CREATE INDEX ix_expected_receipt_state ON public.expected_receipt USING btree (s
 
 CREATE INDEX ix_expected_receipt_supplier ON public.expected_receipt USING btree (site, supplier, name);
 
+CREATE INDEX ix_external_record_name ON public.external_record USING btree (kind, home, name);
+
 CREATE INDEX ix_genealogy_edge_input_lot ON public.genealogy_edge USING btree (input_lot);
 
 CREATE INDEX ix_genealogy_edge_output_lot ON public.genealogy_edge USING btree (output_lot);
@@ -2408,6 +2481,14 @@ CREATE INDEX ix_lot_expire_date ON public.lot USING btree (expire_date, name);
 CREATE INDEX ix_lot_number ON public.lot USING btree (number, name);
 
 CREATE INDEX ix_lot_supplier ON public.lot USING btree (supplier, name);
+
+CREATE INDEX ix_materials_import_kind ON public.materials_import USING btree (site, kind, name);
+
+CREATE INDEX ix_materials_import_row_outcome ON public.materials_import_row USING btree (import, outcome, "row");
+
+CREATE INDEX ix_materials_import_site ON public.materials_import USING btree (site, name);
+
+CREATE INDEX ix_materials_import_state ON public.materials_import USING btree (site, state, name);
 
 CREATE INDEX ix_materials_revision_policy ON public.materials_revision USING btree (policy);
 
@@ -2563,6 +2644,8 @@ CREATE TRIGGER ledger_seal_no_truncate BEFORE TRUNCATE ON public.ledger_seal FOR
 
 CREATE TRIGGER location_parents AFTER INSERT OR UPDATE OF parent_location ON public.location FOR EACH ROW EXECUTE FUNCTION public.keep_parent();
 
+CREATE TRIGGER materials_import_states BEFORE UPDATE OF state ON public.materials_import FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER materials_revision_states BEFORE UPDATE OF state ON public.materials_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER movement_append_only BEFORE DELETE OR UPDATE ON public.movement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -2630,6 +2713,12 @@ ALTER TABLE ONLY public.location_parent
 
 ALTER TABLE ONLY public.lot
     ADD CONSTRAINT fk_lot_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.materials_import_part
+    ADD CONSTRAINT fk_materials_import_part_import FOREIGN KEY (import) REFERENCES public.materials_import(name);
+
+ALTER TABLE ONLY public.materials_import_row
+    ADD CONSTRAINT fk_materials_import_row_import FOREIGN KEY (import) REFERENCES public.materials_import(name);
 
 ALTER TABLE ONLY public.materials_policy
     ADD CONSTRAINT fk_materials_policy_item FOREIGN KEY (item) REFERENCES public.item(name);
@@ -2708,6 +2797,8 @@ GRANT USAGE ON SEQUENCE public.document_number TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.expected_receipt TO materials_app;
 
+GRANT SELECT,INSERT ON TABLE public.external_record TO materials_app;
+
 GRANT SELECT,INSERT ON TABLE public.genealogy_edge TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.handling_unit TO materials_app;
@@ -2748,6 +2839,12 @@ GRANT SELECT ON TABLE public.location_parent TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.lot TO materials_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_import TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.materials_import_part TO materials_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.materials_import_row TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_policy TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_revision TO materials_app;
@@ -2770,6 +2867,16 @@ GRANT SELECT(aggregate_type) ON TABLE public.outbox TO materials_app;
 GRANT SELECT(aggregate_id) ON TABLE public.outbox TO materials_app;
 
 GRANT SELECT(aggregate_version) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(site) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(correlation) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(payload) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(headers) ON TABLE public.outbox TO materials_app;
+
+GRANT SELECT(occurred_at) ON TABLE public.outbox TO materials_app;
 
 GRANT SELECT(recorded_at) ON TABLE public.outbox TO materials_app;
 

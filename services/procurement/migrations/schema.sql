@@ -793,6 +793,16 @@ GRANT SELECT(aggregate_id) ON TABLE public.outbox TO procurement_app;
 
 GRANT SELECT(aggregate_version) ON TABLE public.outbox TO procurement_app;
 
+GRANT SELECT(site) ON TABLE public.outbox TO procurement_app;
+
+GRANT SELECT(correlation) ON TABLE public.outbox TO procurement_app;
+
+GRANT SELECT(payload) ON TABLE public.outbox TO procurement_app;
+
+GRANT SELECT(headers) ON TABLE public.outbox TO procurement_app;
+
+GRANT SELECT(occurred_at) ON TABLE public.outbox TO procurement_app;
+
 GRANT SELECT(recorded_at) ON TABLE public.outbox TO procurement_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.principal_grant TO procurement_app;

@@ -1,0 +1,18 @@
+"""What materials told, for systems that follow it by calls."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from plantops.type.v1.change_pb2 import Change
+
+from services.chassis import changes
+from services.chassis.unit import Unit
+
+
+class MaterialsChangeService:
+    """Events of this service."""
+
+    async def stream_materials_changes(self, request: Any, unit: Unit) -> AsyncIterator[Change]:
+        """Events behind a resume token, in order."""
+        async for change in changes.stream(unit, request):
+            yield change
