@@ -48,6 +48,10 @@ rules: setup ## Run the tests and list the rules of docs/specification without a
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile || true
 	@$(BIN)/python -m tests.rules
 
+.PHONY: mutation
+mutation: setup ## Change one thing at a time in the pure rules: 80 % must be noticed by their tests (ONLY=materials for one service)
+	@$(BIN)/python -m tests.mutation $(ONLY)
+
 .PHONY: planted
 planted: setup ## Plant bugs one at a time: the tests of the rule each breaks must fail (ONLY=materials for one service)
 	@$(BIN)/python -m tests.planted $(ONLY)

@@ -210,3 +210,73 @@ def test_base_to_unit_to_base_is_the_identity(count: int, numerator: int, denomi
 @given(value=st.fractions(max_denominator=10**4).filter(lambda value: abs(value) < 10**9))
 def test_a_decimal_for_showing_is_the_nearest_of_six_places(value: Fraction) -> None:
     assert abs(Fraction(units.decimal(value)) - value) <= Fraction(1, 2 * 10**6)
+
+
+@pytest.mark.parametrize(
+    ("word", "is_code"),
+    [
+        ("KGM", True),
+        ("4H", True),
+        ("H87", True),
+        ("EA", True),
+        ("K", False),
+        ("KGMM", False),
+        ("kgm", False),
+        ("K-M", False),
+    ],
+)
+def test_what_looks_like_a_unit_code(word: str, is_code: bool) -> None:
+    assert units.looks_like_code(word) is is_code
+
+
+@pytest.mark.rule("MAT-5")
+@pytest.mark.parametrize(
+    ("purpose", "unit", "exact", "found"),
+    [
+        ("AVAILABLE", "XBX", Fraction(15, 8), "1"),
+        ("DEMAND", "XBX", Fraction(15, 8), "2"),
+        ("AVAILABLE", "XBX", Fraction(2), "2"),
+        ("DEMAND", "XBX", Fraction(2), "2"),
+        ("POSTING", "GRM", Fraction(5, 2), "2"),
+        ("POSTING", "XBX", Fraction(2), "2"),
+    ],
+)
+def test_what_is_there_is_rounded_down_and_what_is_needed_up(
+    purpose: str, unit: str, exact: Fraction, found: str
+) -> None:
+    assert units.brought(exact, unit, Decimal(1), Rounding.HALF_EVEN, purpose) == Decimal(found)
+
+
+@pytest.mark.rule("MAT-4")
+def test_a_posting_is_brought_to_the_grid_as_the_unit_says() -> None:
+    half_up = units.brought(Fraction(5, 2), "GRM", Decimal(1), Rounding.HALF_UP, "POSTING")
+    assert half_up == Decimal(3)
+    with pytest.raises(units.OffGrid) as refused:
+        units.brought(Fraction(15, 8), "XBX", Decimal(1), Rounding.HALF_EVEN, "POSTING")
+    assert (refused.value.exact, refused.value.step) == (Fraction(15, 8), Decimal(1))
+    assert str(refused.value) == "15/8 is off the grid of 1"
+    with pytest.raises(units.OffGrid):
+        units.settled(Fraction(1, 10), "GRM", Decimal(1), Rounding.HALF_EVEN)  # something is not nothing
+    assert units.settled(Fraction(0), "GRM", Decimal(1), Rounding.HALF_EVEN) == 0
+
+
+def test_the_step_of_a_unit_is_that_of_what_it_counts() -> None:
+    assert units.grid("KGM", "KGM", Decimal("0.25")) == Decimal("0.25")
+    assert units.grid("XBX", "KGM", Decimal("0.25")) == Decimal(1)
+    assert units.grid("GRM", "KGM", Decimal("0.25")) == Decimal("0.000001")
+
+
+def test_an_exact_value_is_shown_half_even() -> None:
+    assert units.decimal(Fraction(2, 3)) == Decimal("0.666667")
+    assert units.decimal(Fraction(5, 2), 0) == Decimal(2)
+    assert units.decimal(Fraction(7, 2), 0) == Decimal(4)
+
+
+@pytest.mark.rule("MAT-7")
+def test_a_factor_that_does_not_fit_into_its_column_is_none() -> None:
+    most = Fraction(units.LARGEST)
+    assert units.factor("XBX", "H87", {"XBX": most}) == most
+    assert units.factor("XBX", "H87", {"XBX": 1 / most}) == 1 / most
+    for size in (most + 1, 1 / (most + 1)):
+        with pytest.raises(units.NoConversion):
+            units.factor("XBX", "H87", {"XBX": size})
