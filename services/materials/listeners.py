@@ -43,7 +43,7 @@ async def know_site(event: SiteChanged, unit: Unit) -> None:
         fact = SiteFact(name=event.site, time_zone=event.time_zone, currency_code=event.currency_code)
         unit.session.add(fact)
         for kind in sorted(VIRTUAL):
-            name = f"{event.site}/{Location.COLLECTION}/v-{kind.lower()}"
+            name = f"{event.site}/{Location.COLLECTION}/{kind.place_id}"
             unit.add(Location(name=name, title=kind.capitalize(), kind=kind))
     fact.time_zone, fact.currency_code = event.time_zone, event.currency_code
 

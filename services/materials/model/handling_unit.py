@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, 
 from sqlmodel import Field
 
 from services.chassis.faults import AlreadyExists, Cycle, FailedPrecondition, FieldInvalid
-from services.chassis.resource import enum_text
+from services.chassis.resource import enum_text, instant
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
 from services.materials.model.base import Resource, Table, listed
@@ -181,6 +182,7 @@ class HandlingUnit(Resource, table=True):
     state: State = Field(default=State.OPEN, sa_type=enum_text(State), nullable=False)
     gross_weight: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     gross_weight_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    ship_time: datetime | None = Field(default=None, sa_type=instant())
 
     def weigh(self, weight: Decimal | None, unit_code: str, kind: HandlingUnitType) -> None:
         """State what it weighs with all that is inside; TooHeavy beyond what its type carries."""
@@ -209,6 +211,16 @@ class HandlingUnit(Resource, table=True):
     def put_at(self, location: str) -> None:
         """At a place, in no other unit."""
         self.location, self.parent_handling_unit = location, None
+
+    def leave(self, at: datetime) -> None:
+        """Out of the plant: it stands nowhere."""
+        self.move(State.SHIPPED)
+        self.location, self.parent_handling_unit, self.ship_time = None, None, at
+
+    def come_back(self, location: str) -> None:
+        """Empty, at a place; when it left stays known."""
+        self.open()
+        self.put_at(location)
 
     def retire(self, *, pooled: bool) -> None:
         """Out of use: for the next time, or for good."""

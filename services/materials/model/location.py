@@ -31,9 +31,21 @@ class Kind(StrEnum):
     CART = "CART"
     VEHICLE = "VEHICLE"
     TRANSIT = "TRANSIT"
+    CUSTOMER = "CUSTOMER"
+    INTER_SITE = "INTER_SITE"
+
+    @property
+    def place_id(self) -> str:
+        """Id of the site's virtual place of the kind."""
+        return f"v-{self.lower().replace('_', '-')}"
 
 
-VIRTUAL = frozenset({Kind.SUPPLIER, Kind.CONSUMED, Kind.SCRAP, Kind.ADJUSTMENT, Kind.OPENING, Kind.PRODUCTION})
+VIRTUAL = frozenset(
+    {
+        Kind.SUPPLIER, Kind.CONSUMED, Kind.SCRAP, Kind.ADJUSTMENT, Kind.OPENING, Kind.PRODUCTION, Kind.CUSTOMER,
+        Kind.INTER_SITE,
+    }
+)  # fmt: skip
 
 
 class Direction(StrEnum):
@@ -301,7 +313,7 @@ async def virtual(unit: Unit, site: str, kind: Kind) -> Location:
     found = (await virtuals(unit, site)).get(kind)
     if found is not None:
         return found
-    name = f"sites/{site}/{Location.COLLECTION}/v-{kind.lower()}"
+    name = f"sites/{site}/{Location.COLLECTION}/{kind.place_id}"
     values = {"name": name, "site": site, "kind": kind, "title": kind.capitalize()}
     times = {"create_time": unit.now, "update_time": unit.now}
     await unit.execute(insert(Location).values(**values, **times).on_conflict_do_nothing())
