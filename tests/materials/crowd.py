@@ -23,6 +23,8 @@ from services.materials.model.movement import Balance, Entry, Movement
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, PutAwayTask, Receipt, ReceiptLine
 from services.materials.model.reservation import Allocation, Reservation
+from services.materials.model.shipment import Shipment, ShipmentLine, ShippedUnit
+from services.materials.model.transfer import Transfer, TransferLine
 
 COUNT = 100_000
 FEWER = 25_000
@@ -30,10 +32,18 @@ SITE = "sites/hamburg"
 FLAT = (Item, HandlingUnitType, Policy)
 LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
-    ExpectedReceipt, Receipt, PutAwayTask, InspectionLot, Reservation,
+    ExpectedReceipt, Receipt, PutAwayTask, InspectionLot, Reservation, Transfer, Shipment,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
-PARTS: tuple[Any, ...] = (Entry, ReceiptLine, Allocation, GenealogyEdge)
+PARTS: tuple[Any, ...] = (
+    Entry,
+    ReceiptLine,
+    Allocation,
+    GenealogyEdge,
+    TransferLine,
+    ShipmentLine,
+    ShippedUnit,
+)
 """What belongs to rows of lists and is read with them."""
 
 _UNDER: Mapping[Any, str] = {Lot: "items/item-' || n % 1000 || '", Serial: "items/item-' || n % 1000 || '"}
@@ -58,6 +68,19 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     ExpectedReceipt: {"schedule_line": "n", "received_base": "0", "received": "0"},
     InspectionLot: {"decided": "0"},
     Reservation: {"requested": "4"},
+    Transfer: {"to_site": "'sites/site-' || n % 1000"},
+    TransferLine: {
+        "transfer": "'sites/hamburg/transfers/transfers-' || n / 4", "line": "1 + n % 4", "second_received": "0",
+        "received": "0", "disposed": "0", "second_disposed": "0", "item": _ITEM,
+    },
+    ShipmentLine: {
+        "shipment": "'sites/hamburg/shipments/shipments-' || n / 4", "line": "1 + n % 4", "item": _ITEM,
+        "returned": "0", "second_returned": "0",
+    },
+    ShippedUnit: {
+        "shipment": "'sites/hamburg/shipments/shipments-' || n / 4",
+        "handling_unit": "'sites/hamburg/handlingUnits/handlingunits-' || n",
+    },
     Movement: {"xid": "1", "reverses": "''", "item": _ITEM},
     Entry: {
         "movement": "'sites/hamburg/movements/movements-' || n / 2", "side": "1 + n % 2", "item_sequence": "n",

@@ -20,7 +20,9 @@ from plantops.materials.v1 import (
     receipts_pb2,
     reservations_pb2,
     serials_pb2,
+    shipments_pb2,
     tasks_pb2,
+    transfers_pb2,
 )
 
 from services.chassis.bind import rpc_services
@@ -34,6 +36,8 @@ from services.materials.model.movement import Balance, Movement
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, PutAwayTask, Receipt
 from services.materials.model.reservation import Reservation
+from services.materials.model.shipment import Shipment
+from services.materials.model.transfer import Transfer
 from tests.materials import builders, crowd
 from tests.statements import Statements, statements_of
 from tests.world import Plant
@@ -61,6 +65,9 @@ LISTS: list[tuple[Any, str, Any]] = [
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/-", Revision),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/materialspolicies-7", Revision),
     (policies_pb2.ListSupplyRequestsRequest, SITE, SupplyRequest),
+    (transfers_pb2.ListTransfersRequest, SITE, Transfer),
+    (transfers_pb2.ListIncomingTransfersRequest, "sites/site-7", Transfer),
+    (shipments_pb2.ListShipmentsRequest, SITE, Shipment),
 ]
 _TITLE = "people look for a part of it, which an index in order does not find"
 WITHOUT: dict[tuple[str, str], str] = {
@@ -160,7 +167,8 @@ READS: list[tuple[Any, Any]] = [
     (reservations_pb2.GetReservationRequest, Reservation), (tasks_pb2.GetPutAwayTaskRequest, PutAwayTask),
     (receipts_pb2.GetExpectedReceiptRequest, ExpectedReceipt), (policies_pb2.GetMaterialsPolicyRequest, Policy),
     (inspections_pb2.GetInspectionLotRequest, InspectionLot), (policies_pb2.GetMaterialsRevisionRequest, Revision),
-    (policies_pb2.GetSupplyRequestRequest, SupplyRequest),
+    (policies_pb2.GetSupplyRequestRequest, SupplyRequest), (transfers_pb2.GetTransferRequest, Transfer),
+    (shipments_pb2.GetShipmentRequest, Shipment),
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from plantops.materials.v1 import handling_units_pb2
 
-from services.chassis.faults import FieldInvalid
+from services.chassis.faults import FieldInvalid, TransitionNotAllowed
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, fill
 from services.materials.api.packing import made, packed, shown, unpacked
@@ -105,6 +105,17 @@ class HandlingUnitService:
         return handling_units_pb2.MoveHandlingUnitResponse(
             handling_unit=await _read(unit, row.name), movement=movement, reservations=reservations
         )
+
+    async def readmit_handling_unit(self, request: Any, unit: Unit) -> Any:
+        row = await unit.get(HandlingUnit, request.name, etag=request.etag)
+        place = await unit.find(Location, request.location, lock=False)
+        if place is None or place.site != row.site or place.virtual:
+            raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)
+        if row.state is not State.SHIPPED:
+            allowed = "reading" if row.state is State.RETIRED else "moving"
+            raise TransitionNotAllowed(resource=row.name, state=row.state.value, allowed=allowed, wanted="OPEN")
+        row.come_back(place.usable().name)
+        return row
 
     async def retire_handling_unit(self, request: Any, unit: Unit) -> Any:
         await handling_unit.hold(unit, [request.name])

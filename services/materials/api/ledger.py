@@ -27,11 +27,18 @@ from services.materials.model.movement import (
     MovementKind,
     StockMovedOn,
 )
+from services.materials.model.transfer import Transfer
 
-OF_DOCUMENTS = frozenset({MovementKind.RECEIPT, MovementKind.ISSUE, MovementKind.RETURN_TO_STOCK})
+OF_DOCUMENTS = frozenset(
+    {
+        MovementKind.RECEIPT, MovementKind.ISSUE, MovementKind.RETURN_TO_STOCK, MovementKind.TRANSFER_SHIP,
+        MovementKind.TRANSFER_RECEIVE, MovementKind.SHIP, MovementKind.RETURN_FROM_CUSTOMER,
+        MovementKind.RETURN_TO_SUPPLIER,
+    }
+)  # fmt: skip
 
-TAKING_BACK = (InspectionLot.COLLECTION, HandlingUnit.COLLECTION)
-"""Documents that take their movements back by themselves: a unit is moved back as a whole (MAT-21)."""
+TAKING_BACK = (InspectionLot.COLLECTION, HandlingUnit.COLLECTION, Transfer.COLLECTION)
+"""Documents whose movements are not taken back alone: a unit is moved back as a whole (MAT-21)."""
 
 
 class MovementService:

@@ -131,7 +131,8 @@ class Known:
             item=item.name, lot=message.lot, quantity=amount, unit_code=item.base_unit_code,
             from_location=source.name, to_location=target.name, from_status=before, to_status=after,
             from_handling_unit=out, to_handling_unit=into,
-            from_virtual=source.virtual, to_virtual=target.virtual, standard_cost=item.standard(self.currency_code),
+            from_virtual=source.virtual, to_virtual=target.virtual, from_transit=source.kind is Kind.TRANSIT,
+            standard_cost=item.standard(self.currency_code),
             entered=entered, second_quantity=second, second_unit_code=second_unit,
         )  # fmt: skip
         line.returns = self._returns(message, kind, serials)

@@ -1097,7 +1097,8 @@ CREATE FUNCTION public.stock_lies_where_its_unit_stands() RETURNS trigger
 begin
   if exists (
     select 1 from balance b
-    where b.name = new.balance and b.on_hand <> 0 and handling_unit_place(b.handling_unit) is distinct from b.location
+    where b.name = new.balance and not b.virtual and b.on_hand <> 0
+      and handling_unit_place(b.handling_unit) is distinct from b.location
   ) then
     raise exception 'stock of % lies elsewhere than the unit', new.handling_unit using errcode = '23514';
   end if;
@@ -1415,6 +1416,7 @@ CREATE TABLE public.handling_unit (
     state text NOT NULL,
     gross_weight numeric(20,6),
     gross_weight_unit_code text NOT NULL,
+    ship_time timestamp with time zone,
     CONSTRAINT ck_handling_unit_place CHECK ((num_nonnulls(location, parent_handling_unit) =
 CASE
     WHEN (state = 'SHIPPED'::text) THEN 0
@@ -2116,6 +2118,70 @@ CREATE TABLE public.serial (
 
 ALTER TABLE public.serial OWNER TO materials_owner;
 
+CREATE TABLE public.shipment (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    customer text NOT NULL,
+    address text NOT NULL,
+    source_system text NOT NULL,
+    external_id text NOT NULL,
+    carrier text NOT NULL,
+    state text NOT NULL,
+    ship_time timestamp with time zone,
+    movement text NOT NULL
+);
+
+ALTER TABLE public.shipment OWNER TO materials_owner;
+
+CREATE TABLE public.shipment_line (
+    item text NOT NULL,
+    lot text NOT NULL,
+    status text NOT NULL,
+    location text NOT NULL,
+    handling_unit text NOT NULL,
+    outer_handling_unit text NOT NULL,
+    owner text NOT NULL,
+    project text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text NOT NULL,
+    entered_quantity numeric(20,6),
+    entered_quantity_unit_code text NOT NULL,
+    factor_numerator bigint NOT NULL,
+    factor_denominator bigint NOT NULL,
+    serials text[] NOT NULL,
+    shipment text NOT NULL,
+    line integer NOT NULL,
+    returned numeric(20,6) NOT NULL,
+    second_returned numeric(20,6) NOT NULL,
+    returned_serials text[] NOT NULL,
+    cost numeric(24,9),
+    cost_currency_code text NOT NULL,
+    CONSTRAINT ck_shipment_line_returned CHECK (((returned >= (0)::numeric) AND (returned <= quantity))),
+    CONSTRAINT ck_shipment_line_second_returned CHECK (((second_returned >= (0)::numeric) AND (second_returned <= COALESCE(second_quantity, (0)::numeric))))
+);
+
+ALTER TABLE public.shipment_line OWNER TO materials_owner;
+
+CREATE TABLE public.shipped_unit (
+    shipment text NOT NULL,
+    handling_unit text NOT NULL,
+    parent_handling_unit text NOT NULL,
+    number text NOT NULL,
+    sscc text NOT NULL,
+    gross_weight numeric(20,6),
+    gross_weight_unit_code text NOT NULL
+);
+
+ALTER TABLE public.shipped_unit OWNER TO materials_owner;
+
 CREATE TABLE public.site_fact (
     name text NOT NULL,
     time_zone text NOT NULL,
@@ -2170,6 +2236,60 @@ CREATE TABLE public.supply_request (
 );
 
 ALTER TABLE public.supply_request OWNER TO materials_owner;
+
+CREATE TABLE public.transfer (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    to_site text NOT NULL,
+    transit_location text NOT NULL,
+    to_location text NOT NULL,
+    carrier text NOT NULL,
+    expected_date date,
+    note text NOT NULL,
+    state text NOT NULL,
+    ship_time timestamp with time zone,
+    movement text NOT NULL,
+    disposals jsonb NOT NULL
+);
+
+ALTER TABLE public.transfer OWNER TO materials_owner;
+
+CREATE TABLE public.transfer_line (
+    item text NOT NULL,
+    lot text NOT NULL,
+    status text NOT NULL,
+    location text NOT NULL,
+    handling_unit text NOT NULL,
+    outer_handling_unit text NOT NULL,
+    owner text NOT NULL,
+    project text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text NOT NULL,
+    entered_quantity numeric(20,6),
+    entered_quantity_unit_code text NOT NULL,
+    factor_numerator bigint NOT NULL,
+    factor_denominator bigint NOT NULL,
+    serials text[] NOT NULL,
+    transfer text NOT NULL,
+    line integer NOT NULL,
+    received numeric(20,6) NOT NULL,
+    second_received numeric(20,6) NOT NULL,
+    disposed numeric(20,6) NOT NULL,
+    second_disposed numeric(20,6) NOT NULL,
+    closed_serials text[] NOT NULL,
+    CONSTRAINT ck_transfer_line_received CHECK (((received >= (0)::numeric) AND (disposed >= (0)::numeric) AND ((received + disposed) <= quantity))),
+    CONSTRAINT ck_transfer_line_second_received CHECK (((second_received >= (0)::numeric) AND (second_disposed >= (0)::numeric) AND ((second_received + second_disposed) <= COALESCE(second_quantity, (0)::numeric))))
+);
+
+ALTER TABLE public.transfer_line OWNER TO materials_owner;
 
 CREATE TABLE public.value_balance (
     site text NOT NULL,
@@ -2344,6 +2464,15 @@ ALTER TABLE ONLY public.reservation
 ALTER TABLE ONLY public.serial
     ADD CONSTRAINT pk_serial PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.shipment
+    ADD CONSTRAINT pk_shipment PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.shipment_line
+    ADD CONSTRAINT pk_shipment_line PRIMARY KEY (shipment, line);
+
+ALTER TABLE ONLY public.shipped_unit
+    ADD CONSTRAINT pk_shipped_unit PRIMARY KEY (shipment, handling_unit);
+
 ALTER TABLE ONLY public.site_fact
     ADD CONSTRAINT pk_site_fact PRIMARY KEY (name);
 
@@ -2355,6 +2484,12 @@ ALTER TABLE ONLY public.sscc_range
 
 ALTER TABLE ONLY public.supply_request
     ADD CONSTRAINT pk_supply_request PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.transfer
+    ADD CONSTRAINT pk_transfer PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.transfer_line
+    ADD CONSTRAINT pk_transfer_line PRIMARY KEY (transfer, line);
 
 ALTER TABLE ONLY public.value_balance
     ADD CONSTRAINT pk_value_balance PRIMARY KEY (site, item);
@@ -2572,6 +2707,20 @@ CREATE INDEX ix_serial_lot ON public.serial USING btree (lot, name);
 
 CREATE INDEX ix_serial_number ON public.serial USING btree (number, name);
 
+CREATE INDEX ix_shipment_customer ON public.shipment USING btree (site, customer, name);
+
+CREATE INDEX ix_shipment_external_id ON public.shipment USING btree (site, external_id, name);
+
+CREATE INDEX ix_shipment_line_item ON public.shipment_line USING btree (item);
+
+CREATE INDEX ix_shipment_ship_time ON public.shipment USING btree (site, ship_time, name);
+
+CREATE INDEX ix_shipment_site ON public.shipment USING btree (site, name);
+
+CREATE INDEX ix_shipment_state ON public.shipment USING btree (site, state, name);
+
+CREATE INDEX ix_shipped_unit_handling_unit ON public.shipped_unit USING btree (handling_unit);
+
 CREATE INDEX ix_supply_request_item ON public.supply_request USING btree (site, item, name);
 
 CREATE INDEX ix_supply_request_need_date ON public.supply_request USING btree (site, need_date, name);
@@ -2579,6 +2728,22 @@ CREATE INDEX ix_supply_request_need_date ON public.supply_request USING btree (s
 CREATE INDEX ix_supply_request_site ON public.supply_request USING btree (site, name);
 
 CREATE INDEX ix_supply_request_state ON public.supply_request USING btree (site, state, name);
+
+CREATE INDEX ix_transfer_expected_date ON public.transfer USING btree (site, expected_date, name);
+
+CREATE INDEX ix_transfer_incoming ON public.transfer USING btree (to_site, name);
+
+CREATE INDEX ix_transfer_incoming_expected ON public.transfer USING btree (to_site, expected_date, name);
+
+CREATE INDEX ix_transfer_incoming_state ON public.transfer USING btree (to_site, state, name);
+
+CREATE INDEX ix_transfer_line_item ON public.transfer_line USING btree (item);
+
+CREATE INDEX ix_transfer_site ON public.transfer USING btree (site, name);
+
+CREATE INDEX ix_transfer_state ON public.transfer USING btree (site, state, name);
+
+CREATE INDEX ix_transfer_to_site ON public.transfer USING btree (site, to_site, name);
 
 CREATE UNIQUE INDEX uq_balance_dimensions ON public.balance USING btree (item, location, lot, status, serial, handling_unit, owner, project);
 
@@ -2610,7 +2775,11 @@ CREATE UNIQUE INDEX uq_reservation_demand ON public.reservation USING btree (wor
 
 CREATE UNIQUE INDEX uq_serial_number ON public.serial USING btree (item, number);
 
+CREATE UNIQUE INDEX uq_shipment_number ON public.shipment USING btree (number);
+
 CREATE UNIQUE INDEX uq_supply_request_open ON public.supply_request USING btree (site, item) WHERE (state = ANY (ARRAY['OPEN'::text, 'CARRIED'::text]));
+
+CREATE UNIQUE INDEX uq_transfer_number ON public.transfer USING btree (number);
 
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -2670,7 +2839,11 @@ CREATE TRIGGER receipt_states BEFORE UPDATE OF state ON public.receipt FOR EACH 
 
 CREATE TRIGGER reservation_states BEFORE UPDATE OF state ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
+CREATE TRIGGER shipment_states BEFORE UPDATE OF state ON public.shipment FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER supply_request_states BEFORE UPDATE OF state ON public.supply_request FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER transfer_states BEFORE UPDATE OF state ON public.transfer FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT fk_allocation_balance FOREIGN KEY (balance) REFERENCES public.balance(name);
@@ -2731,6 +2904,21 @@ ALTER TABLE ONLY public.receipt_line
 
 ALTER TABLE ONLY public.serial
     ADD CONSTRAINT fk_serial_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.shipment_line
+    ADD CONSTRAINT fk_shipment_line_shipment FOREIGN KEY (shipment) REFERENCES public.shipment(name);
+
+ALTER TABLE ONLY public.shipped_unit
+    ADD CONSTRAINT fk_shipped_unit_handling_unit FOREIGN KEY (handling_unit) REFERENCES public.handling_unit(name);
+
+ALTER TABLE ONLY public.shipped_unit
+    ADD CONSTRAINT fk_shipped_unit_shipment FOREIGN KEY (shipment) REFERENCES public.shipment(name);
+
+ALTER TABLE ONLY public.transfer_line
+    ADD CONSTRAINT fk_transfer_line_transfer FOREIGN KEY (transfer) REFERENCES public.transfer(name);
+
+ALTER TABLE ONLY public.transfer
+    ADD CONSTRAINT fk_transfer_transit_location FOREIGN KEY (transit_location) REFERENCES public.location(name);
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO materials_migrator;
@@ -2902,6 +3090,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.reservation TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.serial TO materials_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipment TO materials_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.shipment_line TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.shipped_unit TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.site_fact TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.site_settings TO materials_app;
@@ -2909,6 +3103,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.site_settings TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sscc_range TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer TO materials_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.transfer_line TO materials_app;
 
 GRANT SELECT ON TABLE public.value_balance TO materials_app;
 

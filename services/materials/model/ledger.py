@@ -100,11 +100,12 @@ class Line:
     cost: Decimal | None = None
     standard_cost: Decimal | None = None
     returns: str = ""
+    from_transit: bool = False
 
     @property
     def adds_free_stock(self) -> bool:
-        """Whether it makes stock available that was not."""
-        was_free = not self.from_virtual and self.from_status is Status.UNRESTRICTED
+        """Whether it makes stock available that was not: nothing is claimed that is under way."""
+        was_free = not (self.from_virtual or self.from_transit) and self.from_status is Status.UNRESTRICTED
         return not self.to_virtual and self.to_status is Status.UNRESTRICTED and not was_free
 
     @property

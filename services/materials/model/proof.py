@@ -182,10 +182,46 @@ _CHECKS = (
         "a handling unit out of use holds stock or units",
         """
         select h.name, h.state, b.name from handling_unit h join balance b on b.handling_unit = h.name
-        where h.site = :site and b.on_hand <> 0 and h.state in ('POOLED', 'RETIRED')
+        where h.site = :site and b.on_hand <> 0 and not b.virtual and h.state in ('POOLED', 'RETIRED')
         union all
         select h.name, h.state, i.name from handling_unit h join handling_unit i on i.parent_handling_unit = h.name
         where h.site = :site and h.state in ('POOLED', 'RETIRED') limit 100
+        """,
+    ),
+    (
+        "what left this site for others is not what came to them",
+        """
+        select b.item, b.lot, b.serial, sum(b.on_hand), sum(b.second_on_hand) from balance b
+        join location l on l.name = b.location and l.kind = 'INTER_SITE'
+        where b.item in (select h.item from balance h join location p on p.name = h.location
+                         and p.kind = 'INTER_SITE' where h.site = :site)
+        group by 1, 2, 3 having sum(b.on_hand) <> 0 or sum(b.second_on_hand) <> 0 limit 100
+        """,
+    ),
+    (
+        "the value that left this site for others is not what came to them",
+        """
+        select m.source, e.item, sum(e.value) from movement_entry e
+        join location l on l.name = e.location and l.kind = 'INTER_SITE'
+        join movement m on m.name = e.movement
+        where e.balance in (select b.name from balance b join location p on p.name = b.location
+                            and p.kind = 'INTER_SITE' where b.item in (
+                              select h.item from balance h join location q on q.name = h.location
+                              and q.kind = 'INTER_SITE' where h.site = :site))
+        group by 1, 2 having sum(e.value) <> 0 limit 100
+        """,
+    ),
+    (
+        "what transfers have under way is not there",
+        """
+        select u.transit_location, u.item, u.lot, u.total, coalesce(b.total, 0) from (
+          select t.transit_location, l.item, l.lot, sum(l.quantity - l.received - l.disposed) as total
+          from transfer t join transfer_line l on l.transfer = t.name
+          where t.site = :site and t.state in ('SHIPPED', 'PARTLY_RECEIVED', 'RECEIVED') group by 1, 2, 3) u
+        left join (select location, item, lot, sum(on_hand) as total from balance
+                   where site = :site and on_hand <> 0 group by 1, 2, 3) b
+          on (b.location, b.item, b.lot) = (u.transit_location, u.item, u.lot)
+        where u.total > coalesce(b.total, 0) limit 100
         """,
     ),
     (

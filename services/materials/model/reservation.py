@@ -278,7 +278,7 @@ _CANDIDATES = text("""
            lot.first_receipt_time, l.path_order,
            coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days, b.serial
     from balance b
-    join location l on l.name = b.location and not l.blocked and not exists (
+    join location l on l.name = b.location and not l.blocked and l.kind <> 'TRANSIT' and not exists (
       select from location_lock k where k.location = l.name and k.direction <> 'INBOUND')
     join item i on i.name = b.item
     left join item_settings s on s.site = b.site and s.item = b.item

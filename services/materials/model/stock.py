@@ -203,13 +203,22 @@ _POSITIONS = text("""
       coalesce((select sum(b.on_hand) from balance b left join lot l on l.name = b.lot
                 where b.site = :site and b.item = i.item and not b.virtual and b.status = 'UNRESTRICTED'
                 and (l.expire_date is null or l.expire_date >= :today)
-                and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null), 0) as on_hand,
+                and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null), 0)
+        - coalesce((select sum(l.quantity - l.received - l.disposed) from transfer_line l
+                    join transfer t on t.name = l.transfer and t.to_site <> 'sites/' || :site
+                    where t.site = :site and t.state in ('SHIPPED', 'PARTLY_RECEIVED', 'RECEIVED')
+                    and l.item = i.item and l.status = 'UNRESTRICTED'
+                    and hold_of(:site, l.item, l.lot, '', l.handling_unit, t.transit_location) is null), 0) as on_hand,
       coalesce((select sum(on_hand) from balance b where b.site = :site and b.item = i.item and not b.virtual
                 and b.status = 'INSPECTION'), 0) as inspection,
       coalesce((select sum(quantity) from supply_request s where s.site = :site and s.item = i.item
                 and s.state in ('OPEN', 'CARRIED')), 0) as requested,
       coalesce((select sum(greatest(quantity * base_numerator / base_denominator - received_base, 0))
-                from expected_receipt e where e.site = :site and e.item = i.item and e.state = 'OPEN'), 0) as ordered,
+                from expected_receipt e where e.site = :site and e.item = i.item and e.state = 'OPEN'), 0)
+        + coalesce((select sum(l.quantity - l.received - l.disposed) from transfer_line l
+                    join transfer t on t.name = l.transfer and t.site <> :site
+                    where t.to_site = 'sites/' || :site and t.state in ('SHIPPED', 'PARTLY_RECEIVED')
+                    and l.item = i.item and l.status = 'UNRESTRICTED'), 0) as ordered,
       coalesce((select sum(r.allocated + r.short) from reservation r join item m on m.name = r.item
                 where r.site = :site and r.item = i.item and r.unit_code = m.base_unit_code
                 and r.state in ('PENDING', 'SHORT', 'ALLOCATED')), 0) as demand

@@ -51,6 +51,12 @@ class SerialNotUnderWay(FailedPrecondition):
     text = "{serial} is not under way with {transfer}."
 
 
+class HandlingUnitChanged(FailedPrecondition):
+    """A unit comes as a whole only with what it left with (MAT-21)."""
+
+    text = "{handling_unit} does not stand where {transfer} is under way with all that it left with; receive its lines."
+
+
 class CurrencyDiffers(FailedPrecondition):
     """A value is carried from site to site in one currency (MAT-51)."""
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from services.materials.rules import valuation
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 
 
 def spread(open_quantities: Sequence[Decimal], amount: Decimal) -> list[Decimal]:

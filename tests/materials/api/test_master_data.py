@@ -166,7 +166,8 @@ async def test_the_virtual_locations_come_with_the_site_and_no_other_is_made(sto
     listed = await store("vic", locations_pb2.ListLocationsRequest(parent=SITE))
     kinds = {locations_pb2.Location.Kind.Name(row.kind) for row in listed.locations}
     assert kinds == {
-        "SUPPLIER", "CONSUMED", "SCRAP", "ADJUSTMENT", "OPENING", "PRODUCTION", "DOCK", "STORAGE", "GROUP",
+        "SUPPLIER", "CONSUMED", "SCRAP", "ADJUSTMENT", "OPENING", "PRODUCTION", "CUSTOMER", "INTER_SITE",
+        "DOCK", "STORAGE", "GROUP",
     }  # fmt: skip
     with pytest.raises(Refused) as refused:
         await place(store, fresh("v"), "SUPPLIER")

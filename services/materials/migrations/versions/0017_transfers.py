@@ -41,7 +41,8 @@ create index ix_transfer_incoming on transfer (to_site, name);
 create index ix_transfer_incoming_state on transfer (to_site, state, name);
 create index ix_transfer_incoming_expected on transfer (to_site, expected_date, name);
 create table transfer_line ({GOODS}
-  transfer text not null, line integer not null, received numeric(20, 6) not null, second_received numeric(20, 6) not null,
+  transfer text not null, line integer not null, received numeric(20, 6) not null,
+  second_received numeric(20, 6) not null,
   disposed numeric(20, 6) not null, second_disposed numeric(20, 6) not null, closed_serials text[] not null,
   constraint pk_transfer_line primary key (transfer, line),
   constraint fk_transfer_line_transfer foreign key (transfer) references transfer (name),
@@ -64,7 +65,8 @@ create index ix_shipment_customer on shipment (site, customer, name);
 create index ix_shipment_external_id on shipment (site, external_id, name);
 create index ix_shipment_ship_time on shipment (site, ship_time, name);
 create table shipment_line ({GOODS}
-  shipment text not null, line integer not null, returned numeric(20, 6) not null, second_returned numeric(20, 6) not null,
+  shipment text not null, line integer not null, returned numeric(20, 6) not null,
+  second_returned numeric(20, 6) not null,
   returned_serials text[] not null, cost numeric(24, 9), cost_currency_code text not null,
   constraint pk_shipment_line primary key (shipment, line),
   constraint fk_shipment_line_shipment foreign key (shipment) references shipment (name),
