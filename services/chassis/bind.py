@@ -94,7 +94,6 @@ def bind(service: ServiceDescriptor, implementation: object, commands: Commands)
 
 
 def _handler(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
-    response_kind = message_factory.GetMessageClass(method.output_type)
     make: Any
     if method.client_streaming:
         if method.server_streaming:
@@ -105,7 +104,11 @@ def _handler(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
         make, call = grpc.unary_stream_rpc_method_handler, _server_stream(method, body, commands)
     else:
         make, call = grpc.unary_unary_rpc_method_handler, _unary(method, body, commands)
-    return make(call, None, response_kind.SerializeToString)
+
+    def written(answer: Message | bytes) -> bytes:
+        return answer if isinstance(answer, bytes) else answer.SerializeToString()
+
+    return make(call, None, written)
 
 
 class MessageUnreadable(InvalidArgument):
@@ -128,14 +131,14 @@ async def _read_all(method: MethodDescriptor, contents: AsyncIterator[bytes]) ->
 
 
 def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
-    async def call(content: bytes, context: Any) -> Message:
-        async def work(traced: Work) -> Message:
+    async def call(content: bytes, context: Any) -> Message | bytes:
+        async def work(traced: Work) -> Message | bytes:
             reply = await commands.run(method, _read(method, content), _call(context, traced), body)
             if reply.replayed:
                 context.set_trailing_metadata(REPLAY)
-            return reply.message
+            return reply.content if reply.message is None else reply.message
 
-        answer: Message = await _guarded(method, context, commands, work)
+        answer: Message | bytes = await _guarded(method, context, commands, work)
         return answer
 
     return call

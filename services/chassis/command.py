@@ -83,10 +83,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The response and whether it is a stored one (`x-idempotent-replay`)."""
+    """The response, as a message or as its bytes, and whether it is a stored one (`x-idempotent-replay`)."""
 
-    message: Message
+    message: Message | None
     replayed: bool = False
+    content: bytes = b""
 
 
 class Commands:

@@ -77,6 +77,11 @@ def arm(faults: Sequence[Planned]) -> None:
     _armed[:] = faults
 
 
+def planned(point: str) -> bool:
+    """Whether something is to happen at a point."""
+    return any(fault.point == point for fault in _armed)
+
+
 async def reach(point: str, kind: str = "") -> None:
     """The process is at a named point; whatever is armed there and due happens now."""
     if _armed:

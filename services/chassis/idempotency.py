@@ -111,6 +111,14 @@ _FORGET = text("""
     where idempotency.principal = entry.principal and method = :method and request_id = entry.id
 """)
 
+
+def count(metrics: Metrics | None, name: str, method: str) -> None:
+    """Count a replay or a conflict of a method, named in full."""
+    if metrics is not None:
+        service, _, rpc = method.partition("#")[0].rpartition(".")
+        metrics.inc(name, f"{service.rpartition('.')[2]}/{rpc}")
+
+
 Key = tuple[str, UUID]
 """A principal and the request id that it made."""
 
@@ -164,9 +172,7 @@ class Ledgers:
         return {"method": self.method, "principals": principals, "ids": ids}
 
     def _count(self, name: str) -> None:
-        if self.metrics is not None:
-            service, _, rpc = self.method.partition("#")[0].rpartition(".")
-            self.metrics.inc(name, f"{service.rpartition('.')[2]}/{rpc}")
+        count(self.metrics, name, self.method)
 
 
 @dataclass(frozen=True, slots=True)

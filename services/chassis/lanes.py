@@ -6,7 +6,8 @@ A lane does one transaction at a time, on one connection of the pool. There is n
 what arrives during a commit is the next batch, so that batches grow with the load. What is said of a unit
 (command.py) holds for each call of a batch: identity, permission, checks, replay, audit, events, stored answer.
 
-A call that cannot be done with others is left to a unit of its own, and so are all calls of a batch that fails.
+Where a method says how, a batch is first given to one function of the database (at_once.py); what it leaves is done as
+above. A call that cannot be done with others is left to a unit of its own, and so are all calls of a batch that fails.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
@@ -25,7 +27,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.chassis import access, command, requests
+from services.chassis import access, at_once, command, requests
 from services.chassis.admission import RETRY
 from services.chassis.db import DRIVER_ERRORS, POOL_TIMEOUT, sqlstate
 from services.chassis.fault_points import reach
@@ -41,8 +43,6 @@ log = structlog.get_logger("lanes")
 
 MOST = 512
 """Calls of one transaction."""
-LOCKED = "55P03"
-"""What was waited for stays locked."""
 _WEIGHT = 0.2
 """Weight of the newest transaction in the running mean of how long they take."""
 
@@ -63,15 +63,19 @@ class Shared:
 
     by: Callable[[Any], Place | None]
     body: Callable[[Sequence["Member"]], Awaitable[None]]
+    work: Callable[[], at_once.Work] | None = None
+    """What does a batch by one call of a function, made once for a process."""
 
 
 def together(
-    by: Callable[[Any], Place | None], body: Callable[[Sequence["Member"]], Awaitable[None]]
+    by: Callable[[Any], Place | None],
+    body: Callable[[Sequence["Member"]], Awaitable[None]],
+    work: Callable[[], at_once.Work] | None = None,
 ) -> Callable[[F], F]:
     """Let calls of this method be done together by `body`; the method itself serves a call that is alone."""
 
     def marked(method: F) -> F:
-        method.shared = Shared(by, body)  # type: ignore[attr-defined]
+        method.shared = Shared(by, body, work)  # type: ignore[attr-defined]
         return method
 
     return marked
@@ -100,6 +104,10 @@ class Member:
     fault: Exception | None = None
     result: object | None = None
     reply: "Reply | None" = None
+    checked: bool = False
+    hash: bytes = b""
+    apart: bool = False
+    """It waits for nobody else's sake: a unit of its own does it."""
 
     @property
     def unit(self) -> Unit:
@@ -119,6 +127,18 @@ class Member:
     def refuse(self, fault: Fault) -> None:
         """Set the outcome: refused."""
         self.fault = fault
+
+    def reply_with(self, content: bytes) -> None:
+        """Set the outcome: the bytes of the response."""
+        self.reply = command.Reply(None, content=content)
+
+    def replay(self, before: Answer) -> None:
+        """Set the outcome: what was answered the first time."""
+        response: Message = message_factory.GetMessageClass(self.method.output_type)()
+        try:
+            self.reply = command.Reply(before.into(response), replayed=True)
+        except StoredRefusal as refusal:
+            self.fault = refusal
 
     def forget(self) -> None:
         """Begin anew."""
@@ -201,7 +221,9 @@ class Lanes:
 
     def __init__(self, commands: "Commands", count: int) -> None:
         self._commands = commands
-        self.lanes = [Lane(self._work) for _ in range(count)]
+        self.lines = [at_once.Line(commands) for _ in range(count)]
+        self.lanes = [Lane(partial(self._work, line)) for line in self.lines]
+        self._at_once = at_once.AtOnce(commands)
 
     async def run(self, member: Member) -> "Reply | None":
         """Do a call together with those that wait; None when it needs a unit of its own."""
@@ -214,8 +236,22 @@ class Lanes:
         """Wait until all that is queued is done."""
         while running := [lane.task for lane in self.lanes if lane.task is not None]:
             await asyncio.wait(running)
+        for line in self.lines:
+            await line.close()
 
-    async def _work(self, batch: list[Member]) -> None:
+    async def _work(self, line: at_once.Line, batch: list[Member]) -> None:
+        if batch[0].shared.work is not None:
+            ends = max(member.ends for member in batch)
+            with self._commands.tracing.shared("lane", SpanKind.INTERNAL, [one.call.traceparent for one in batch]):
+                left = {id(member) for member in await self._at_once.run(line, batch, ends)}
+            for member in batch:
+                if id(member) not in left or member.apart:
+                    member.tell()
+            batch = [member for member in batch if id(member) in left and not member.apart]
+        if batch:
+            await self._in_a_unit(batch)
+
+    async def _in_a_unit(self, batch: list[Member]) -> None:
         try:
             ends = max(member.ends for member in batch)
             with self._commands.tracing.shared("lane", SpanKind.INTERNAL, [one.call.traceparent for one in batch]):
@@ -235,7 +271,7 @@ class Lanes:
         try:
             await self._once(batch, ends)
         except DRIVER_ERRORS as error:
-            if len(batch) > 1 and sqlstate(error) == LOCKED:
+            if len(batch) > 1 and sqlstate(error) == at_once.LOCKED:
                 raise _Apart from error  # one of them waits for somebody: the others need not
             raise
 
@@ -283,7 +319,7 @@ class Lanes:
             if isinstance(before, Fault):
                 member.fault = before
             elif before is not None:
-                _replay(member, before)
+                member.replay(before)
             else:
                 mine.append(member)
         return mine
@@ -319,14 +355,6 @@ class Lanes:
 
 class _Apart(Exception):
     """The calls of a batch are done each in a unit of its own."""
-
-
-def _replay(member: Member, before: Answer) -> None:
-    response: Message = message_factory.GetMessageClass(member.method.output_type)()
-    try:
-        member.reply = command.Reply(before.into(response), replayed=True)
-    except StoredRefusal as refusal:
-        member.fault = refusal
 
 
 __all__ = ["Lane", "Lanes", "Member", "Place", "Shared", "shared_of", "together"]

@@ -52,13 +52,22 @@ class OutboxRow:
 
     def headers(self, service: str) -> dict[str, str]:
         """CloudEvents attributes, message id and envelope as headers."""
-        found = {
+        return {
             "Nats-Msg-Id": str(self.event_id),
-            "ce-specversion": "1.0",
             "ce-id": str(self.event_id),
+            "ce-time": self.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            **self._known_headers(service),
+        }
+
+    def opened_headers(self, service: str) -> str:
+        """The headers as JSON that the database ends with the event's id and time: `..."Nats-Msg-Id":"`."""
+        return json_text(self._known_headers(service))[:-1] + ',"Nats-Msg-Id":"'
+
+    def _known_headers(self, service: str) -> dict[str, str]:
+        found = {
+            "ce-specversion": "1.0",
             "ce-type": self.event.DESCRIPTOR.full_name,
             "ce-source": f"/plantops/{service}",
-            "ce-time": self.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "ce-subject": self.aggregate,
             "plantops-aggregate": self.aggregate,
             "plantops-version": str(self.aggregate_version),

@@ -147,7 +147,7 @@ async def test_a_lane_works_below_the_one_call_or_is_linked_to_each(kept: Kept, 
     batch = [member(f"sites/{number}") for number, _ in enumerate(whose)]
     for one, traceparent in zip(batch, whose, strict=True):
         one.call = cast(Any, SimpleNamespace(traceparent=traceparent))
-    await Lanes(commands, 1)._work(batch)
+    await Lanes(commands, 1)._in_a_unit(batch)
     (span,) = kept.finished(source)
     linked = [f"{link.context.trace_id:032x}" for link in span.links]
     traces = [traceparent.split("-")[1] for traceparent in whose]

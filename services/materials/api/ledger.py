@@ -10,7 +10,7 @@ from services.chassis import lanes, operations, query
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import date_message, fill, python_of
-from services.materials.api import together
+from services.materials.api import moves, together
 from services.materials.api.postings import Known
 from services.materials.model import ledger, proof, sealing, stock
 from services.materials.model import location as locations
@@ -53,7 +53,7 @@ class MovementService:
     async def list_movements(self, request: Any, unit: Unit) -> Any:
         return await unit.list(Movement, request)
 
-    @lanes.together(together.place_of, together.create_movements)
+    @lanes.together(together.place_of, together.create_movements, moves.Moves)
     async def create_movement(self, request: Any, unit: Unit) -> Any:
         site = request.parent.split("/")[1]
         posting = (await Known.of(unit, site, [request])).posting(unit, request)

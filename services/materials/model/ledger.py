@@ -294,9 +294,13 @@ def tell(unit: Unit, postings: Iterable[Posting]) -> None:
     """Tell and audit what was posted."""
     for item in postings:
         if item.fault is None:
-            unit.emit(_told(item), correlation=item.correlation)
-            lines = [_audited(line) for line in item.lines]
-            unit.audit(item.name, "", None, {"kind": item.kind.value, "lines": lines}, 1)
+            unit.emit(told(item), correlation=item.correlation)
+            unit.audit(item.name, "", None, audited(item), 1)
+
+
+def audited(item: Posting) -> dict[str, Any]:
+    """What the audit keeps of a movement."""
+    return {"kind": item.kind.value, "lines": [_audited(line) for line in item.lines]}
 
 
 def _audited(line: Line) -> dict[str, Any]:
@@ -374,7 +378,8 @@ def _line(line: Line) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(item: Posting) -> MovementPosted:
+def told(item: Posting) -> MovementPosted:
+    """What is told of a movement; before it is posted, without what only the database knows."""
     message = MovementPosted(movement=item.name, kind=item.kind.value, source=item.source, reverses=item.reverses)
     if item.effective_time is not None:
         message.effective_time.FromDatetime(item.effective_time)

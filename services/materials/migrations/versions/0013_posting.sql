@@ -346,7 +346,7 @@ create function instant_bytes(p bigint) returns bytea language sql immutable as 
 $$;
 
 create function post_moves(
-  p_site text, p_method text, p_callers text[], p_marks text[], p_items text[], p_item_versions int[], p_lots text[],
+  p_site text, p_method text, p_action text, p_callers text[], p_marks text[], p_items text[], p_item_versions int[], p_lots text[],
   p_lot_versions int[], p_places text[], p_place_versions int[],
   p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[],
   p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[],
@@ -498,9 +498,9 @@ begin
       insert into journal (event_id, event_type, resource, version, actor, correlation, occurred_at)
       select g.event, 'MovementPosted', g.name, 0, g.actor, g.name, now() from given g order by g.n
     ), audited as (
-      insert into audit (actor, device, on_behalf_of, roles, action, object, version, after, reason, request_id, ip)
-      select g.actor, nullif(g.caller_device, ''), nullif(g.on_behalf_of, ''), g.roles, p_method, g.name, 1,
-             g.audited::jsonb, nullif(g.reason, ''), g.request, nullif(g.ip, '')
+      insert into audit (actor, device, on_behalf_of, roles, action, object, version, after, request_id, ip)
+      select g.actor, nullif(g.caller_device, ''), nullif(g.on_behalf_of, ''), g.roles, p_action, g.name, 1,
+             g.audited::jsonb, g.request, nullif(g.ip, '')
       from given g order by g.n
     ), answered as (
       insert into idempotency (principal, method, request_id, request_hash, hash_version, status_code, answer,
@@ -523,6 +523,6 @@ end $$;
 
 revoke all on function caller_mark(text) from public;
 revoke all on function stock_is_held(text) from public;
-revoke all on function post_moves(text, text, text[], text[], text[], int[], text[], int[], text[], int[], text[], uuid[], bytea[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bigint[], bigint[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[], bytea[], bytea[], bytea[]) from public;
+revoke all on function post_moves(text, text, text, text[], text[], text[], int[], text[], int[], text[], int[], text[], uuid[], bytea[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bigint[], bigint[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[], bytea[], bytea[], bytea[]) from public;
 grant execute on function caller_mark(text) to materials_app;
-grant execute on function post_moves(text, text, text[], text[], text[], int[], text[], int[], text[], int[], text[], uuid[], bytea[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bigint[], bigint[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[], bytea[], bytea[], bytea[]) to materials_app;
+grant execute on function post_moves(text, text, text, text[], text[], text[], int[], text[], int[], text[], int[], text[], uuid[], bytea[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bigint[], bigint[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[], bytea[], bytea[], bytea[]) to materials_app;

@@ -1,0 +1,189 @@
+"""Movements inside the plant, of many people, by one call of one function of the database (PERF-1).
+
+What only the database knows - times and the numbers of entries - is put behind what is prepared here: fields of a
+protobuf message may be joined in any order, and these have fixed lengths.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from plantops.materials.v1 import movements_pb2
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import lazyload
+
+from services.chassis import access, clock
+from services.chassis.at_once import MOST_KEPT
+from services.chassis.db import json_text
+from services.chassis.lanes import Member
+from services.chassis.outbox import OutboxRow
+from services.chassis.wire import canonical
+from services.materials.api.postings import Known
+from services.materials.model import ledger
+from services.materials.model.item import Item
+from services.materials.model.ledger import Posting
+from services.materials.model.location import Location
+from services.materials.model.lot import Lot
+from services.materials.model.movement import MovementKind
+
+KINDS = frozenset(movements_pb2.Movement.Kind.Value(kind) for kind in (MovementKind.MOVE, MovementKind.STATUS_CHANGE))
+COLUMNS = 31
+_ENTRIES, _SEQUENCE = b"\x9a\x01", b"\x80\x01"
+"""Tags of Movement.entries and Movement.Entry.item_sequence."""
+_SEQUENCE_BYTES = 7
+_STATUS = movements_pb2.Movement.Status
+_NEVER = datetime.min
+
+
+class Moves:
+    """What movements inside the plant speak of, kept by name with its version, and how they are posted."""
+
+    statement = "select * from post_moves(" + ", ".join(f"${number + 1}" for number in range(11 + COLUMNS)) + ")"  # noqa: S608
+
+    def __init__(self) -> None:
+        self._items: dict[str, Item] = {}
+        self._lots: dict[str, Lot] = {}
+        self._places: dict[str, Location] = {}
+
+    def fits(self, request: Any) -> bool:
+        """Whether a movement is one of those that the function posts."""
+        asked = request.movement
+        return (
+            asked.kind in KINDS and not asked.HasField("effective_time") and not asked.HasField("second_quantity")
+            and asked.from_status != _STATUS.INSPECTION
+        )  # fmt: skip
+
+    def wants(self, request: Any) -> Iterable[str]:
+        """Names that are not kept."""
+        asked = request.movement
+        return [
+            name
+            for name, kept in (
+                (asked.item, self._items),
+                (asked.lot, self._lots),
+                (asked.from_location, self._places),
+                (asked.to_location, self._places),
+            )
+            if name and name not in kept
+        ]
+
+    async def load(self, session: AsyncSession, names: Iterable[str]) -> None:
+        """Read items, lots and places by name, each kind in one statement."""
+        wanted = sorted(names)
+        kept: tuple[tuple[dict[str, Any], Any, list[str]], ...] = (
+            (self._items, Item, [name for name in wanted if name.startswith("items/") and "/lots/" not in name]),
+            (self._lots, Lot, [name for name in wanted if "/lots/" in name]),
+            (self._places, Location, [name for name in wanted if f"/{Location.COLLECTION}/" in name]),
+        )
+        for known, model, mine in kept:
+            if len(known) + len(mine) > MOST_KEPT:
+                known.clear()
+            if mine:
+                statement = select(model).where(model.name.in_(mine))
+                if model is Location:
+                    statement = statement.options(lazyload(Location.locks))  # type: ignore[arg-type]
+                known.update({row.name: row for row in (await session.execute(statement)).scalars()})
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Facts that are not so any more."""
+        for name in names:
+            for kept in (self._items, self._lots, self._places):
+                kept.pop(name, None)  # type: ignore[attr-defined]
+
+    def element(self, member: Member, caller: access.Caller) -> Sequence[Any] | None:
+        """The columns of one movement, checked as every other; None for what the function does not do."""
+        request = member.request
+        asked = request.movement
+        site = request.parent.split("/")[1]
+        item = self._items.get(asked.item)
+        places = [self._places.get(name) for name in (asked.from_location, asked.to_location) if name]
+        if item is None or item.catch_weight is not None or (asked.lot and asked.lot not in self._lots):
+            return None
+        if any(place is None or place.site != site or place.limits is not None for place in places):
+            return None
+        known = Known(
+            site, "", self._items, self._lots, {place.name: place for place in places if place is not None}, {}, {}, {},
+            {}, {}, timedelta(),
+        )  # fmt: skip
+        posting = known.posting(_Alone(caller), request)  # type: ignore[arg-type]
+        return self._columns(member, caller, site, posting)
+
+    def _columns(self, member: Member, caller: access.Caller, site: str, posting: Posting) -> Sequence[Any]:
+        line, name = posting.line, posting.name
+        event = OutboxRow(
+            ledger.told(posting), _NO_ID, name, 0, True, site, name, (), caller.name, None, _NEVER,
+            member.call.traceparent,
+        )  # fmt: skip
+        entered = line.entered
+        assert entered is not None
+        head, out, into = _answer(posting, caller)
+        return (
+            caller.device or caller.name, UUID(member.request.request_id), member.hash, name, posting.kind.value,
+            line.item, line.lot, line.from_location, line.to_location, line.from_status.value, line.to_status.value,
+            str(line.quantity), line.unit_code, str(entered.quantity), entered.unit_code, entered.numerator,
+            entered.denominator, posting.reason_code, posting.device, caller.name, caller.device, caller.on_behalf_of,
+            caller.role_names, member.call.ip, json_text(ledger.audited(posting)), event.subject("materials"),
+            event.opened_headers("materials"), event.event.SerializeToString(), head, out, into,
+        )  # fmt: skip
+
+    def arguments(
+        self, names: list[str], marks: list[str], members: Sequence[Member], elements: Sequence[Sequence[Any]]
+    ) -> Sequence[Any]:
+        """Arguments of the function."""
+        columns = list(zip(*elements, strict=True))
+        items, lots = sorted(set(columns[5])), sorted(set(columns[6]) - {""})
+        places = sorted({*columns[7], *columns[8]})
+        method = members[0].method
+        return (
+            members[0].request.parent.split("/")[1], method.full_name, access.scope_of(method), names, marks,
+            items, [self._items[name].version for name in items],
+            lots, [self._lots[name].version for name in lots],
+            places, [self._places[name].version for name in places],
+            *columns,
+        )  # fmt: skip
+
+
+_NO_ID = uuid4()
+
+
+class _Alone:
+    """What the check of a movement needs of a unit, where no time is stated."""
+
+    def __init__(self, caller: access.Caller) -> None:
+        self.caller = caller
+
+    def new_name(self, parent: str, collection: str) -> str:
+        """As Unit.new_name."""
+        return f"{parent}/{collection}/{clock.new_id()}"
+
+
+def _answer(posting: Posting, caller: access.Caller) -> tuple[bytes, bytes, bytes]:
+    """The answer without times, and its two entries but for the number that ends each."""
+    line = posting.line
+    entered = line.entered
+    assert entered is not None
+    head = movements_pb2.Movement(
+        name=posting.name, kind=posting.kind.value, item=line.item, lot=line.lot, from_location=line.from_location,
+        to_location=line.to_location, from_status=line.from_status.value, to_status=line.to_status.value,
+        quantity={"value": canonical(line.quantity), "unit_code": line.unit_code}, reason_code=posting.reason_code,
+        actor=caller.name, device=posting.device, etag='"1"',
+    )  # fmt: skip
+    sides = []
+    for sign, place, status in (
+        (-1, line.from_location, line.from_status), (1, line.to_location, line.to_status),
+    ):  # fmt: skip
+        content = movements_pb2.Movement.Entry(
+            item=line.item, lot=line.lot, location=place, status=status.value,
+            quantity={"value": canonical(sign * line.quantity), "unit_code": line.unit_code},
+            entered_quantity={"value": canonical(sign * entered.quantity), "unit_code": entered.unit_code},
+            factor_numerator=entered.numerator, factor_denominator=entered.denominator,
+        ).SerializeToString()  # fmt: skip
+        sides.append(_ENTRIES + _varint(len(content) + _SEQUENCE_BYTES) + content + _SEQUENCE)
+    return head.SerializeToString(), sides[0], sides[1]
+
+
+def _varint(value: int) -> bytes:
+    """A length below 2^14 in base 128."""
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128, value >> 7])
