@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from services.chassis.jobs import job
 from services.materials.model import holding, proof, sealing, stock
+from services.materials.model import task as tasks
 
 log = structlog.get_logger("ledger")
 
@@ -43,6 +44,13 @@ async def prove_ledgers(open_unit: Any) -> None:
     async with open_unit() as unit:
         if unit.context.metrics is not None:
             unit.context.metrics.set("plantops_proof_differences", await proof.total(unit))
+
+
+@job(every=timedelta(seconds=5))
+async def open_expired_leases(open_unit: Any) -> None:
+    """Tasks whose lease ran out are open again (MAT-105)."""
+    async with open_unit() as unit:
+        await tasks.open_expired(unit)
 
 
 _POLICIES = text("select site, item from materials_policy where active_revision <> '' order by name")

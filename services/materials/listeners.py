@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from plantops.maintenance.v1.events_pb2 import (
+    AssetDown,
+    AssetUp,
     PersonChanged,
     SiteChanged,
     WorkOrderApproved,
@@ -12,6 +14,7 @@ from plantops.maintenance.v1.events_pb2 import (
     WorkOrderClosed,
     WorkOrderCompleted,
     WorkOrderRescheduled,
+    WorkOrderStarted,
 )
 from plantops.procurement.v1.events_pb2 import (
     PurchaseOrderCancelled,
@@ -27,7 +30,7 @@ from services.chassis import access
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import amount_of, decimal_of, python_of, to_date
-from services.materials.model import ledger, reservation, stock
+from services.materials.model import ledger, picking, reservation, standing, stock
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.lot import Lot
@@ -116,7 +119,7 @@ def _reservation(unit: Unit, site: str, event: WorkOrderApproved, demand: Any, i
         demand=demand.demand, demand_version=event.demand_version, item=demand.item, unit_code=unit_code,
         requested=quantity, short=quantity, delivery_location=demand.delivery_location, priority=event.priority or 3,
         need_time=python_of(demand.need_time) if demand.HasField("need_time") else None, allocations=[],
-        cause=wrong, correlation=event.work_order,
+        cause=wrong, correlation=event.work_order, asset=event.asset,
     )  # fmt: skip
 
 
@@ -139,7 +142,7 @@ async def _resize(unit: Unit, row: Reservation, quantity: Decimal) -> None:
     else:
         await stock.claim(unit, row)
     if smaller:
-        await unit.flush()
+        await picking.follow(unit, row.site or "", [row.name], "less is needed")
         await stock.serve(unit, row.site or "", {row.item})
 
 
@@ -154,7 +157,26 @@ async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
         lots = await unit.get_many(Lot, [taken.lot for taken in row.allocations if taken.lot], lock=False)
         day = row.needed_on(fact, unit.now) + timedelta(days=life.get(row.item, 0))
         if any(lot.expire_date is not None and lot.expire_date < day for lot in lots.values()):
-            await stock.claim_anew(unit, row.site or "", [row], "what was allocated expires before it is needed")
+            why = "what was allocated expires before it is needed"
+            await stock.claim_anew(unit, row.site or "", [row], why)
+            await picking.follow(unit, row.site or "", [row.name], why)
+
+
+async def hurry_started(event: WorkOrderStarted, unit: Unit) -> None:
+    """Picks and staging of an order that was started come first."""
+    await _hold(unit, event.work_order, [])
+    await standing.hurry(unit, event.work_order)
+
+
+async def stop_staging(event: AssetDown, unit: Unit) -> None:
+    """What is brought to an asset that stands still waits (MAT-112)."""
+    since = python_of(event.start_time) if event.HasField("start_time") else None
+    await standing.stop(unit, event.asset, event.standing_assets, since)
+
+
+async def resume_staging(event: AssetUp, unit: Unit) -> None:
+    """The asset runs again: what waited goes on."""
+    await standing.resume(unit, event.asset, event.standing_assets)
 
 
 async def release_completed(event: WorkOrderCompleted, unit: Unit) -> None:
@@ -192,7 +214,7 @@ async def _release_all(unit: Unit, work_order: str, reason: str) -> None:
 async def _release(unit: Unit, row: Reservation, reason: str, by: str) -> None:
     await reservation.give_back(unit, row)
     unit.emit(row.release(reason, by), correlation=row.correlation)
-    await unit.flush()
+    await picking.follow(unit, row.site or "", [row.name], reason)
     await stock.serve(unit, row.site or "", {row.item})
 
 

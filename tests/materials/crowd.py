@@ -21,10 +21,12 @@ from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Entry, Movement
 from services.materials.model.policy import Policy, Revision, SupplyRequest
-from services.materials.model.receipt import ExpectedReceipt, PutAwayTask, Receipt, ReceiptLine
+from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLine
 from services.materials.model.reservation import Allocation, Reservation
 from services.materials.model.shipment import Shipment, ShipmentLine, ShippedUnit
 from services.materials.model.transfer import Transfer, TransferLine
+from services.materials.model.task import Task
+from services.materials.model.wave import Wave, WaveLine
 
 COUNT = 100_000
 FEWER = 25_000
@@ -32,7 +34,7 @@ SITE = "sites/hamburg"
 FLAT = (Item, HandlingUnitType, Policy)
 LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
-    ExpectedReceipt, Receipt, PutAwayTask, InspectionLot, Reservation, Transfer, Shipment,
+    ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (
@@ -43,6 +45,7 @@ PARTS: tuple[Any, ...] = (
     TransferLine,
     ShipmentLine,
     ShippedUnit,
+    WaveLine,
 )
 """What belongs to rows of lists and is read with them."""
 
@@ -67,6 +70,8 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     },
     ExpectedReceipt: {"schedule_line": "n", "received_base": "0", "received": "0"},
     InspectionLot: {"decided": "0"},
+    Task: {"kind": "'PUT_AWAY'"},
+    WaveLine: {"wave": "'sites/hamburg/waves/waves-' || n / 2", "reservation": "'reservation-' || n"},
     Reservation: {"requested": "4"},
     Transfer: {"to_site": "'sites/site-' || n % 1000"},
     TransferLine: {

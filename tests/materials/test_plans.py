@@ -23,6 +23,7 @@ from plantops.materials.v1 import (
     shipments_pb2,
     tasks_pb2,
     transfers_pb2,
+    waves_pb2,
 )
 
 from services.chassis.bind import rpc_services
@@ -34,10 +35,12 @@ from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Movement
 from services.materials.model.policy import Policy, Revision, SupplyRequest
-from services.materials.model.receipt import ExpectedReceipt, PutAwayTask, Receipt
+from services.materials.model.receipt import ExpectedReceipt, Receipt
 from services.materials.model.reservation import Reservation
 from services.materials.model.shipment import Shipment
 from services.materials.model.transfer import Transfer
+from services.materials.model.task import Task
+from services.materials.model.wave import Wave
 from tests.materials import builders, crowd
 from tests.statements import Statements, statements_of
 from tests.world import Plant
@@ -60,7 +63,9 @@ LISTS: list[tuple[Any, str, Any]] = [
     (receipts_pb2.ListExpectedReceiptsRequest, SITE, ExpectedReceipt),
     (receipts_pb2.ListReceiptsRequest, SITE, Receipt),
     (inspections_pb2.ListInspectionLotsRequest, SITE, InspectionLot),
-    (tasks_pb2.ListPutAwayTasksRequest, SITE, PutAwayTask),
+    (tasks_pb2.ListPutAwayTasksRequest, SITE, Task),
+    (tasks_pb2.ListTasksRequest, SITE, Task),
+    (waves_pb2.ListWavesRequest, SITE, Wave),
     (policies_pb2.ListMaterialsPoliciesRequest, "", Policy),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/-", Revision),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/materialspolicies-7", Revision),
@@ -164,7 +169,8 @@ READS: list[tuple[Any, Any]] = [
     (serials_pb2.GetSerialHistoryRequest, Serial), (locations_pb2.GetLocationRequest, Location),
     (handling_units_pb2.GetHandlingUnitRequest, HandlingUnit), (receipts_pb2.GetReceiptRequest, Receipt),
     (handling_unit_types_pb2.GetHandlingUnitTypeRequest, HandlingUnitType),
-    (reservations_pb2.GetReservationRequest, Reservation), (tasks_pb2.GetPutAwayTaskRequest, PutAwayTask),
+    (reservations_pb2.GetReservationRequest, Reservation), (tasks_pb2.GetPutAwayTaskRequest, Task),
+    (tasks_pb2.GetTaskRequest, Task), (waves_pb2.GetWaveRequest, Wave),
     (receipts_pb2.GetExpectedReceiptRequest, ExpectedReceipt), (policies_pb2.GetMaterialsPolicyRequest, Policy),
     (inspections_pb2.GetInspectionLotRequest, InspectionLot), (policies_pb2.GetMaterialsRevisionRequest, Revision),
     (policies_pb2.GetSupplyRequestRequest, SupplyRequest), (transfers_pb2.GetTransferRequest, Transfer),

@@ -15,7 +15,8 @@ from services.materials.model.ledger import Line, Posting, by_serial
 from services.materials.model.location import Kind
 from services.materials.model.lot import named
 from services.materials.model.movement import MovementKind, Status
-from services.materials.model.receipt import PutAwayTask, TaskState
+from services.materials.model.task import OPEN, PUT_AWAYS, Task, TaskState
+from services.materials.model.task import Kind as TaskKind
 
 
 class InspectionService:
@@ -63,13 +64,14 @@ class InspectionService:
 
 async def _split_task(unit: Unit, lot: InspectionLot, parts: Sequence[Part]) -> None:
     """An open put-away task follows the decision: one task for each status of what is still there."""
-    task: PutAwayTask | None = await unit.first(
-        select(PutAwayTask)
+    task: Task | None = await unit.first(
+        select(Task)
         .where(
-            PutAwayTask.receipt == lot.receipt,  # type: ignore[arg-type]
-            PutAwayTask.receipt_line == lot.receipt_line,  # type: ignore[arg-type]
-            PutAwayTask.state == TaskState.READY,  # type: ignore[arg-type]
-            PutAwayTask.status == Status.INSPECTION,  # type: ignore[arg-type]
+            Task.receipt == lot.receipt,  # type: ignore[arg-type]
+            Task.receipt_line == lot.receipt_line,  # type: ignore[arg-type]
+            Task.kind == TaskKind.PUT_AWAY,  # type: ignore[arg-type]
+            Task.state.in_(OPEN),  # type: ignore[attr-defined]
+            Task.status == Status.INSPECTION,  # type: ignore[arg-type]
         )
         .with_for_update()
     )
@@ -92,9 +94,9 @@ async def _split_task(unit: Unit, lot: InspectionLot, parts: Sequence[Part]) -> 
         task.move(TaskState.CANCELLED)
 
 
-def _copy(unit: Unit, task: PutAwayTask, part: Part) -> PutAwayTask:
-    return PutAwayTask(
-        name=unit.new_name(f"sites/{task.site}", PutAwayTask.COLLECTION), item=task.item, lot=task.lot,
+def _copy(unit: Unit, task: Task, part: Part) -> Task:
+    return Task(
+        name=unit.new_name(f"sites/{task.site}", PUT_AWAYS), item=task.item, lot=task.lot,
         from_location=task.from_location, proposed_location=task.proposed_location, quantity=part.quantity,
         unit_code=task.unit_code, status=Status(part.outcome.value), receipt=task.receipt,
         receipt_line=task.receipt_line, correlation=task.correlation, second_quantity=part.second,

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, fill, to_date, values_for
-from services.materials.model import genealogy, item_settings, ledger, reservation, stock
+from services.materials.model import genealogy, item_settings, ledger, picking, reservation, stock
 from services.materials.model import location as locations
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.item import Item, site_fact
@@ -20,8 +20,8 @@ from services.materials.model.ledger import Line, Posting
 from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import Balance, MovementKind, Status, ValueBalance
-from services.materials.model.receipt import PutAwayTask, TaskState
 from services.materials.model.reservation import Allocation, Reservation
+from services.materials.model.task import OPEN, Task
 from services.materials.rules import lot_numbers, valuation
 from services.materials.rules.lots import Dates, lasting, merged
 
@@ -135,6 +135,7 @@ async def _serve_anew(unit: Unit, site: str, lot: Lot) -> None:
     until = lot.expire_date
     late = [row for row in rows if until is not None and until < row.needed_on(fact, unit.now) + life]
     await stock.claim_anew(unit, site, late, f"{lot.name} expires before it is needed")
+    await picking.follow(unit, site, [row.name for row in late], f"{lot.name} expires before it is needed")
     await stock.serve(unit, site, {lot.item})
 
 
@@ -162,13 +163,13 @@ async def _mergeable(unit: Unit, item: Item, lots: Sequence[Lot], place: Locatio
     if item.tracking.by_serial:
         raise LotMergeForbidden(item=item.name, why="a serial stays in its lot")
     task = await unit.first(
-        select(PutAwayTask.name)  # type: ignore[call-overload]
+        select(Task.name)  # type: ignore[call-overload]
         .where(
-            PutAwayTask.state == TaskState.READY,
-            PutAwayTask.from_location == place.name,
-            PutAwayTask.lot.in_([lot.name for lot in lots]),  # type: ignore[attr-defined]
+            Task.state.in_(OPEN),  # type: ignore[attr-defined]
+            Task.from_location == place.name,
+            Task.lot.in_([lot.name for lot in lots]),  # type: ignore[attr-defined]
         )
-        .order_by(PutAwayTask.name)
+        .order_by(Task.name)
         .limit(1)
     )
     if task is not None:

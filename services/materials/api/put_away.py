@@ -6,72 +6,104 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm.exc import StaleDataError
 
-from services.chassis.faults import FieldInvalid
+from services.chassis.faults import FieldInvalid, ResourceNotFound
+from services.chassis.query import Page
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.materials.model import content, reservation, stock
+from services.materials.model import content, exceptions, reservation, stock
 from services.materials.model.handling_unit import HandlingUnitElsewhere
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.ledger import ONE, ZERO, Line, NotEnoughStock, Posting, by_serial
 from services.materials.model.location import Location
 from services.materials.model.movement import Balance, MovementKind, Status
-from services.materials.model.receipt import PutAwayTask, TaskState
 from services.materials.model.reservation import Allocation, Reservation
-from services.materials.rules import check_codes
+from services.materials.model.task import Kind, Task, TaskState
 
 
 class PutAwayService:
     """Goods to bring to their place."""
 
     async def get_put_away_task(self, request: Any, unit: Unit) -> Any:
-        return await unit.get(PutAwayTask, request.name)
+        return shown(_put_away(await unit.get(Task, request.name)))
 
     async def list_put_away_tasks(self, request: Any, unit: Unit) -> Any:
-        return await unit.list(PutAwayTask, request)
+        page = await unit.list(Task, request, Task.kind == Kind.PUT_AWAY)
+        return Page([shown(task) for task in page.rows], page.next_page_token)
 
     async def confirm_put_away(self, request: Any, unit: Unit) -> Any:
-        around = await unit.first(select(PutAwayTask.handling_unit).where(PutAwayTask.name == request.name))  # type: ignore[call-overload]
+        around = await unit.first(select(Task.handling_unit).where(Task.name == request.name))  # type: ignore[call-overload]
         taken_up = await content.take_up_around(unit, around) if around else None
-        task = await stock.take_up(unit, PutAwayTask, request.name)
+        task = _put_away(await stock.take_up(unit, Task, request.name))
         if task.handling_unit != around:
             raise StaleDataError(f"{task.name} was packed meanwhile")
+        task.free_for(unit.caller.name, unit.caller.device, unit.now)
         place = await unit.find(Location, request.location, lock=False)
         if place is None or place.site != task.site or place.virtual:
             raise FieldInvalid(field="location", rule="must be a place of the site", value=request.location)
-        place.usable()
-        if place.check_code and request.check_code != place.check_code:
-            misread = check_codes.misread(request.check_code)
-            rule = "was misread: its check character is wrong" if misread else "is not the code on that place's label"
-            raise FieldInvalid(field="check_code", rule=rule, value=request.check_code)
-        task.move(TaskState.COMPLETED)
-        if place.name == task.from_location:
-            raise FieldInvalid(field="location", rule="must differ from where the goods are", value=place.name)
-        task.to_location = place.name
-        if taken_up is not None:
-            return await _put_unit_away(unit, task, place, taken_up)
-        taken = await _allocations(unit, task)
-        line = Line(
-            item=task.item, lot=task.lot, quantity=task.quantity, unit_code=task.unit_code,
-            from_location=task.from_location, to_location=place.name, from_status=task.status, to_status=task.status,
-            allocated=sum((amount for _, amount in taken), Decimal(0)),
-            second_quantity=await _weight_there(unit, task), second_unit_code=task.second_quantity_unit_code,
-        )  # fmt: skip
-        lines = by_serial(line, task.serials)
-        if task.serials:
-            claimed = {allocation.serial for allocation, _ in taken}
-            for one in lines:
-                one.allocated = ONE if one.serial in claimed else ZERO
-        posting = Posting.new(
-            unit, task.site or "", MovementKind.MOVE, *lines, source=task.name, correlation=task.chain
-        )
-        await stock.move(unit, task.site or "", [posting])
-        await _carry(unit, line, taken)
-        await _move_inspection(unit, task, place)
-        task.movement = posting.name
-        return task
+        place.usable().confirmed(request.check_code, "check_code")
+        return shown(await put(unit, task, place, taken_up))
 
 
-async def _weight_there(unit: Unit, task: PutAwayTask) -> Decimal | None:
+async def put(
+    unit: Unit, task: Task, place: Location, taken_up: content.TakenUp | None, *, field: str = "location"
+) -> Task:
+    """Goods are at a place: moved with the claims on them, and with the inspection that waits for them."""
+    if task.state not in (TaskState.READY, TaskState.LEASED, TaskState.STARTED):
+        task.move(TaskState.STARTED)
+    task.move(TaskState.COMPLETED)
+    if place.name == task.from_location:
+        raise FieldInvalid(field=field, rule="must differ from where the goods are", value=place.name)
+    task.to_location, task.done_quantity = place.name, task.quantity
+    await exceptions.settle(unit, task)
+    if taken_up is not None:
+        return await put_unit(unit, task, place, taken_up)
+    taken = await _allocations(unit, task)
+    line = Line(
+        item=task.item, lot=task.lot, quantity=task.quantity, unit_code=task.unit_code,
+        from_location=task.from_location, to_location=place.name, from_status=task.status, to_status=task.status,
+        allocated=sum((amount for _, amount in taken), Decimal(0)),
+        second_quantity=await _weight_there(unit, task), second_unit_code=task.second_quantity_unit_code,
+    )  # fmt: skip
+    lines = by_serial(line, task.serials)
+    if task.serials:
+        claimed = {allocation.serial for allocation, _ in taken}
+        for one in lines:
+            one.allocated = ONE if one.serial in claimed else ZERO
+    posting = Posting.new(unit, task.site or "", MovementKind.MOVE, *lines, source=task.name, correlation=task.chain)
+    await stock.move(unit, task.site or "", [posting])
+    await _carry(unit, line, taken)
+    await _move_inspection(unit, task, place)
+    task.movement = posting.name
+    return task
+
+
+class _Shown:
+    """A put-away as its first service tells it: what somebody is at is still to be done."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    @property
+    def state(self) -> TaskState:
+        ended = self._task.state in (TaskState.COMPLETED, TaskState.CANCELLED)
+        return self._task.state if ended else TaskState.READY
+
+
+def shown(task: Task) -> Any:
+    """A put-away as a source of its first message."""
+    return _Shown(task)
+
+
+def _put_away(task: Task) -> Task:
+    if task.kind is not Kind.PUT_AWAY:
+        raise ResourceNotFound(resource=task.name)
+    return task
+
+
+async def _weight_there(unit: Unit, task: Task) -> Decimal | None:
     """Second quantity that moves: all that is there when all goods go, since weight may have gone since (MAT-9)."""
     if task.second_quantity is None:
         return None
@@ -90,8 +122,8 @@ async def _weight_there(unit: Unit, task: PutAwayTask) -> Decimal | None:
     return weight
 
 
-async def _put_unit_away(unit: Unit, task: PutAwayTask, place: Location, taken_up: content.TakenUp) -> PutAwayTask:
-    """Goods in a unit go with the outermost one around it; all of its tasks are done by that."""
+async def put_unit(unit: Unit, task: Task, place: Location, taken_up: content.TakenUp) -> Task:
+    """Goods in a unit go with the outermost one around it; all of its tasks of the kind are done by that."""
     there = sum(
         (
             balance.on_hand
@@ -109,12 +141,12 @@ async def _put_unit_away(unit: Unit, task: PutAwayTask, place: Location, taken_u
             location=task.handling_unit, status=task.status.value, asked=canonical(task.quantity),
         )  # fmt: skip
     task.movement, _ = await content.move(
-        unit, taken_up, place, source=task.name, correlation=task.chain, put_away=True
+        unit, taken_up, place, source=task.name, correlation=task.chain, doing=task.kind.value
     )
     return task
 
 
-async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, Decimal]]:
+async def _allocations(unit: Unit, task: Task) -> list[tuple[Allocation, Decimal]]:
     """Allocations of what is moved, which have to go along with it; free stock stays behind last."""
     if task.status is not Status.UNRESTRICTED:
         return []
@@ -130,7 +162,7 @@ async def _allocations(unit: Unit, task: PutAwayTask) -> list[tuple[Allocation, 
                 Reservation.item == task.item,  # type: ignore[arg-type]
                 Allocation.serial.in_(task.serials or [""]),  # type: ignore[attr-defined]
             )
-            .order_by(Reservation.name)
+            .order_by(Reservation.name != task.reservation, Reservation.name)
             .with_for_update(of=[Allocation, Reservation])
         )
     ).all()
@@ -170,7 +202,7 @@ async def _carry(unit: Unit, line: Line, taken: list[tuple[Allocation, Decimal]]
         row.took(balances[serial], line.to_location, line.lot, amount, serial)
 
 
-async def _move_inspection(unit: Unit, task: PutAwayTask, place: Location) -> None:
+async def _move_inspection(unit: Unit, task: Task, place: Location) -> None:
     if task.status is not Status.INSPECTION:
         return
     lot = await unit.first(

@@ -11,8 +11,9 @@ from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api.receipt_lines import Counting
-from services.materials.model import handling_unit, holding, ledger, placing, stock
+from services.materials.model import cross_docking, exceptions, handling_unit, holding, ledger, placing, stock
 from services.materials.model import location as locations
+from services.materials.model import task as directed
 from services.materials.model.inspection import InspectionLot, LotState
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Line, NotEnoughStock, Posting, by_serial, line_of
@@ -20,14 +21,9 @@ from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
 from services.materials.model.placing import Wanted
-from services.materials.model.receipt import (
-    ExpectedReceipt,
-    ExpectedState,
-    PutAwayTask,
-    Receipt,
-    ReceiptLine,
-    TaskState,
-)
+from services.materials.model.receipt import ExpectedReceipt, ExpectedState, Receipt, ReceiptLine
+from services.materials.model.task import Kind as TaskKind
+from services.materials.model.task import Task, TaskState
 from services.materials.rules import valuation
 
 
@@ -116,6 +112,7 @@ class ReceiptService:
         await holding.catch(unit, receipt)
         await stock.move(unit, site, postings)
         await holding.note(unit, receipt)
+        await cross_docking.divert(unit, site, tasks)
         return receipt
 
     async def reverse_receipt(self, request: Any, unit: Unit) -> Any:
@@ -127,11 +124,10 @@ class ReceiptService:
             if lot.state is not LotState.CREATED:
                 raise StockMovedOn(resource=receipt.name, why=f"{lot.name} was decided on", in_the_way=lot.name)
             lot.move(LotState.CANCELLED)
-        for task in await _of_receipt(unit, PutAwayTask, receipt):
-            if task.state is TaskState.COMPLETED:
+        for task in await _of_receipt(unit, Task, receipt):
+            if task.state is TaskState.COMPLETED and task.kind is TaskKind.PUT_AWAY:
                 raise StockMovedOn(resource=receipt.name, why=f"{task.name} was done", in_the_way=task.name)
-            if task.state is TaskState.READY:
-                task.move(TaskState.CANCELLED)
+            task.end(TaskState.CANCELLED)
         posted = await unit.get_many(Movement, [row.movement for row in receipt.lines], lock=False)
         entries = [entry for original in posted.values() for entry in original.entries]
         places = await unit.get_many(Location, {entry.location for entry in entries}, lock=False)
@@ -174,7 +170,7 @@ def _state(expected: dict[str, ExpectedReceipt], row: ReceiptLine) -> ExpectedSt
     return order.state if order is not None else ExpectedState.OPEN
 
 
-async def _propose(unit: Unit, site: str, items: dict[str, Item], tasks: Sequence[PutAwayTask]) -> None:
+async def _propose(unit: Unit, site: str, items: dict[str, Item], tasks: Sequence[Task]) -> None:
     """Where goods should go that no order names a place for; no place is said, never a limit passed (MAT-100)."""
     open_ones = [task for task in tasks if not task.proposed_location]
     if not open_ones:
@@ -197,9 +193,11 @@ async def _propose(unit: Unit, site: str, items: dict[str, Item], tasks: Sequenc
     for task, places in zip(open_ones, found, strict=True):
         task.no_place_reason = places.why_none
         task.proposed_location = places.candidates[0][0] if places.candidates else ""
+        if places.why_none:
+            exceptions.raise_for(unit, task, f"no place was found: {places.why_none}")
 
 
-def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedReceipt | None) -> PutAwayTask:
+def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedReceipt | None) -> Task:
     """An inspection lot where goods wait for a decision, and a put-away task (MAT-98)."""
     site = f"sites/{receipt.site}"
     chain = order.chain if order is not None else receipt.chain
@@ -228,8 +226,10 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
         )
         row.inspection_lot = lot.name
     task = unit.add(
-        PutAwayTask(
-            name=unit.new_name(site, PutAwayTask.COLLECTION),
+        directed.new(
+            unit,
+            receipt.site or "",
+            TaskKind.PUT_AWAY,
             item=row.item,
             lot=row.lot,
             from_location=row.location,

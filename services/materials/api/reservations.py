@@ -11,7 +11,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
 from services.materials.model import location as locations
-from services.materials.model import reservation, second_quantity, serial_issue, stock
+from services.materials.model import picking, reservation, second_quantity, serial_issue, stock
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.ledger import ONE, Entered, Line, Posting, by_serial
 from services.materials.model.location import Kind, Location
@@ -72,6 +72,7 @@ class ReservationService:
         await stock.move(
             unit, site, [posting], lambda: unit.emit(row.issue(taken, posting), correlation=row.correlation)
         )
+        await picking.follow(unit, site, [row.name], "it was handed out")
         return row
 
     async def return_issue(self, request: Any, unit: Unit) -> Any:
@@ -108,7 +109,7 @@ class ReservationService:
             row.move(State.RELEASED)
         await reservation.give_back(unit, row)
         unit.emit(row.release(request.reason, unit.caller.name), correlation=row.correlation)
-        await unit.flush()
+        await picking.follow(unit, row.site or "", [row.name], request.reason)
         await stock.serve(unit, row.site or "", {row.item})
         return row
 

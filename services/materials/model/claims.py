@@ -94,6 +94,30 @@ async def attach(unit: Unit, site: str, lines: Sequence[Line]) -> list[Claim]:
     return found
 
 
+_OWN = text("""
+    select x.n, k.source, k.target, l.to_location as location, least(l.quantity, a.quantity) as amount
+    from jsonb_array_elements(cast(:lines as jsonb)) with ordinality x(line, n),
+      lateral posting_lines(jsonb_build_array(x.line)) l,
+      lateral (values (
+        balance_key(:site, l.item, l.from_location, l.lot, l.from_status, l.serial, l.from_handling_unit, l.from_owner,
+                    l.from_project),
+        balance_key(:site, l.item, l.to_location, l.lot, l.to_status, l.serial, l.to_handling_unit, l.to_owner,
+                    l.to_project))) k(source, target),
+      allocation a
+    where a.reservation = :reservation and a.balance = k.source order by x.n
+""")
+
+
+async def attach_own(unit: Unit, site: str, lines: Sequence[Line], reservation: str) -> list[Claim]:
+    """The claim of one reservation goes along, as far as it has one there; the caller holds the items."""
+    values = {"site": site, "lines": ledger.content_of(lines), "reservation": reservation}
+    found = []
+    for row in await unit.execute(_OWN, values):
+        lines[row.n - 1].allocated = row.amount
+        found.append(Claim(reservation, row.source, row.target, row.location, row.amount))
+    return found
+
+
 async def carry(unit: Unit, claims: Sequence[Claim]) -> list[str]:
     """After the posting: the claims hold what they held, where it is now. Gives their reservations; four statements."""
     if not claims:

@@ -91,13 +91,15 @@ async def _look(unit: Unit, name: str) -> tuple[str, Sequence[Balance], Collecti
 
 _TASKS = text("""
     update put_away_task set from_location = :into, version = version + 1, update_time = now()
-    where site = :site and from_location = :out and state = 'READY' and handling_unit = any(cast(:units as text[]))
+    where site = :site and from_location = :out and handling_unit = any(cast(:units as text[]))
+      and state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING', 'EXCEPTION')
     returning name, version
 """)
 _DONE = text("""
-    update put_away_task set state = 'COMPLETED', to_location = :into, movement = :movement, version = version + 1,
-           update_time = now()
-    where site = :site and from_location = :out and state = 'READY' and handling_unit = any(cast(:units as text[]))
+    update put_away_task set state = 'COMPLETED', to_location = :into, movement = :movement, done_quantity = quantity,
+           version = version + 1, update_time = now()
+    where site = :site and from_location = :out and handling_unit = any(cast(:units as text[])) and kind = :kind
+      and state in ('READY', 'LEASED', 'STARTED', 'WAITING')
     returning name, version
 """)
 _INSPECTED = text("""
@@ -114,12 +116,12 @@ async def move(
     *,
     source: str = "",
     correlation: str = "",
-    put_away: bool = False,
+    doing: str = "",
 ) -> tuple[str, list[str]]:
     """Bring a unit with all that is in it to a place; gives the movement and the reservations whose claims went along.
 
-    One movement with a line for each balance, in a constant number of statements. Inspections follow; put-away tasks
-    follow too, or are done by it.
+    One movement with a line for each balance, in a constant number of statements. Inspections and tasks follow; tasks
+    of the kind that is being done by it are done.
     """
     row, before, inside = taken_up.row, taken_up.place, taken_up.inside
     site = row.site or ""
@@ -131,10 +133,10 @@ async def move(
     movement = posting.name if lines else ""
     told: dict[str, Any] = {"site": site, "out": before, "into": place.name, "units": sorted(taken_up.units)}
     # before the movement: what these tasks were to bring there is not expected beside it
-    if put_away:
-        await _follow(unit, _DONE, {**told, "movement": movement}, {"state": "COMPLETED", "movement": movement})
-    else:
-        await _follow(unit, _TASKS, told, {"from_location": place.name})
+    if doing:
+        done = {**told, "movement": movement, "kind": doing}
+        await _follow(unit, _DONE, done, {"state": "COMPLETED", "movement": movement})
+    await _follow(unit, _TASKS, told, {"from_location": place.name})
     await _follow(unit, _INSPECTED, told, {"location": place.name})
     if lines:
         await stock.move(unit, site, [posting])
@@ -164,7 +166,9 @@ _REGROUPED = text("""
         and handling_unit in (:out, :into) group by 1, 2, 3, 4
     )
     update put_away_task t set handling_unit = :into, version = t.version + 1, update_time = now()
-    where t.site = :site and t.from_location = :place and t.state = 'READY' and t.handling_unit = :out
+    where t.site = :site and t.from_location = :place and t.handling_unit = :out
+      and t.kind not in ('COUNT', 'EXCEPTION_TASK')
+      and t.state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING', 'EXCEPTION')
       and t.item = any(cast(:items as text[]))
       and not exists (select 1 from there h where h.handling_unit = :out and h.item = t.item and h.lot = t.lot
                       and h.status = t.status and h.on_hand >= t.quantity)

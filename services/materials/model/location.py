@@ -14,6 +14,7 @@ from services.chassis.faults import Cycle, FailedPrecondition, FieldInvalid, Tra
 from services.chassis.resource import enum_text, instant
 from services.chassis.unit import Unit
 from services.materials.model.base import Resource, Table, listed
+from services.materials.rules import check_codes
 
 
 class Kind(StrEnum):
@@ -158,6 +159,14 @@ class Location(Resource, table=True):
             raise LocationLocked.by(self.name, "BLOCKED" if self.blocked else "GROUP")
         return self
 
+    def confirmed(self, code: str, field: str) -> "Location":
+        """FieldInvalid unless it was confirmed by the code on its label, where it has one (MAT-34)."""
+        if self.check_code and code != self.check_code:
+            misread = check_codes.misread(code)
+            rule = "was misread: its check character is wrong" if misread else "is not the code on that place's label"
+            raise FieldInvalid(field=field, rule=rule, value=code)
+        return self
+
     def real(self) -> "Location":
         """FieldInvalid for what holds no stock of the plant and so is neither locked nor limited."""
         if self.virtual or self.kind is Kind.GROUP:
@@ -236,7 +245,8 @@ _IN_USE = text("""
       from balance b where b.site = :site and b.location = :name and b.on_hand > 0
       union all
       select 2, t.name || ' is open' from put_away_task t
-      where t.site = :site and t.state = 'READY' and :name in (t.proposed_location, t.from_location)
+      where t.site = :site and t.state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING', 'EXCEPTION')
+        and :name in (t.proposed_location, t.from_location)
       union all
       select 3, r.name || ' is being counted in' from receipt r
       where r.site = :site and r.state = 'ARRIVED' and r.location = :name

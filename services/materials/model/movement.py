@@ -35,6 +35,7 @@ class MovementKind(StrEnum):
     RETURN_FROM_CUSTOMER = "RETURN_FROM_CUSTOMER"
     RETURN_TO_SUPPLIER = "RETURN_TO_SUPPLIER"
     OWNER_CHANGE = "OWNER_CHANGE"
+    PICK = "PICK"
 
 
 class Status(StrEnum):

@@ -81,8 +81,7 @@ _PLACES = text("""
          where not l.blocked and coalesce(l.limits -> 'item_classes' @> to_jsonb(c.item_class), true)
            and not exists (select from location_lock k where k.location = l.name and k.direction <> 'OUTBOUND')
            and not exists (select from balance b where b.site = :site and b.location = l.name and b.on_hand > 0)
-           and not exists (select from put_away_task t where t.site = :site and t.state = 'READY'
-                           and t.proposed_location = l.name)
+           and not exists (select from coming_tasks(:site, array[l.name]) t)
          limit :most + (select count(*) from wanted))
         union all
         (select l.name, false from (
@@ -90,8 +89,7 @@ _PLACES = text("""
          where (l.blocked or not coalesce(l.limits -> 'item_classes' @> to_jsonb(c.item_class), true)
            or exists (select from location_lock k where k.location = l.name and k.direction <> 'OUTBOUND'))
            and not exists (select from balance b where b.site = :site and b.location = l.name and b.on_hand > 0)
-           and not exists (select from put_away_task t where t.site = :site and t.state = 'READY'
-                           and t.proposed_location = l.name)
+           and not exists (select from coming_tasks(:site, array[l.name]) t)
          limit :most)) e
     )
     select w.n, x.rank, l.name, l.blocked, l.limits, k.direction, k.reason, k.lock_time
@@ -103,7 +101,8 @@ _PLACES = text("""
          where b.site = :site and b.item = w.item and b.on_hand > 0 and not b.virtual
          union all
          select t.proposed_location, t.lot from put_away_task t
-         where t.site = :site and t.item = w.item and t.state = 'READY' and t.proposed_location <> '') h
+         where t.site = :site and t.item = w.item and t.proposed_location <> ''
+           and t.state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING')) h
        join location p on p.name = h.location and p.kind = 'STORAGE'
        group by h.location, p.path_order order by 2, p.path_order, 1 limit 2 * :most)
       union all
@@ -138,6 +137,36 @@ async def find(unit: Unit, site: str, wanted: Sequence[Wanted], *, bound_for: Se
         await location.hold(unit, [*limited, *bound_for])
     there = await _content(unit, site, limited)
     return _judged(wanted, rows, there, keep=bool(bound_for))
+
+
+_NAMED = text("""
+    select l.name, l.blocked, l.limits, k.direction, k.reason, k.lock_time
+    from location l
+    left join lateral (
+      select * from location_lock y where y.location = l.name and y.direction <> 'OUTBOUND'
+      order by y.direction limit 1) k on true
+    where l.name = any(cast(:names as text[]))
+""")
+
+
+async def room(unit: Unit, site: str, wanted: Sequence[tuple[Wanted, str]]) -> list[Fault | None]:
+    """Why each of the goods does not fit into the place named for it, those before it counted (MAT-33).
+
+    Places with limits are locked until the commit. A constant number of statements.
+    """
+    names = sorted({name for _, name in wanted})
+    if not names:
+        return []
+    await location.hold(unit, names)
+    rows = {row.name: row for row in await unit.execute(_NAMED, {"names": names})}
+    there = await _content(unit, site, {row.name for row in rows.values() if row.limits is not None})
+    found: list[Fault | None] = []
+    for goods, name in wanted:
+        fault = _fault(rows[name], there.get(name, []), goods.goods)
+        found.append(fault)
+        if fault is None:
+            there.setdefault(name, []).append(replace(goods.goods, coming=True))
+    return found
 
 
 def _judged(wanted: Sequence[Wanted], rows: Sequence[Any], there: dict[str, list[Goods]], *, keep: bool) -> list[Found]:

@@ -1,4 +1,4 @@
-"""Expected receipts, receipts, inspection lots and put-away tasks: goods that come in (MAT-95 .. MAT-101)."""
+"""Expected receipts and receipts: goods that come in (MAT-95 .. MAT-99)."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime
@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from plantops.materials.v1 import events_pb2 as events
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, Relationship
 
@@ -269,44 +269,3 @@ def _lines(message: Any, lines: Iterable[ReceiptLine], final: Collection[int] = 
             order_quantity=quantity(row.order_quantity, row.order_quantity_unit_code), lot=row.lot,
             status=row.status.value, final=row.line in final, serials=row.serials,
         )  # fmt: skip
-
-
-class TaskState(StrEnum):
-    READY = "READY"
-    COMPLETED = "COMPLETED"
-    CANCELLED = "CANCELLED"
-
-
-class PutAwayTask(Resource, table=True):
-    """One thing to bring away."""
-
-    __tablename__ = "put_away_task"
-    COLLECTION: ClassVar[str] = "putAwayTasks"
-    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
-        {(TaskState.READY, TaskState.COMPLETED), (TaskState.READY, TaskState.CANCELLED)}
-    )
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "state", "receipt", "from_location"})
-    __table_args__ = (
-        Index("ix_put_away_task_site", "site", "name"),
-        Index("ix_put_away_task_receipt", "receipt"),
-        *listed("put_away_task", "item", "state", "from_location"),
-        Index("ix_put_away_task_proposed", "site", "proposed_location", postgresql_where=text("state = 'READY'")),
-    )
-
-    item: str = Field(sa_type=Text)
-    lot: str = Field(default="", sa_type=Text, nullable=False)
-    from_location: str = Field(sa_type=Text)
-    proposed_location: str = Field(default="", sa_type=Text, nullable=False)
-    no_place_reason: str = Field(default="", sa_type=Text, nullable=False)
-    to_location: str = Field(default="", sa_type=Text, nullable=False)
-    quantity: Decimal = Field(sa_type=Numeric(20, 6))
-    unit_code: str = Field(sa_type=Text)
-    status: Status = Field(sa_type=enum_text(Status))
-    receipt: str = Field(sa_type=Text)
-    receipt_line: int
-    movement: str = Field(default="", sa_type=Text, nullable=False)
-    second_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
-    second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
-    state: TaskState = Field(default=TaskState.READY, sa_type=enum_text(TaskState), nullable=False)
-    handling_unit: str = Field(default="", sa_type=Text, nullable=False)
-    serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]

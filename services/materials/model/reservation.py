@@ -136,6 +136,8 @@ class Reservation(Resource, table=True):
     supply: str = Field(default="", sa_type=Text, nullable=False)
     expected_date: date | None = None
     cause: str = Field(default="", sa_type=Text, nullable=False)
+    asset: str = Field(default="", sa_type=Text, nullable=False)
+    started: bool = Field(default=False, nullable=False)
     allocations: list[Allocation] = Relationship(
         sa_relationship_kwargs={
             "lazy": "selectin", "order_by": "Allocation.location", "cascade": "all, delete-orphan",
@@ -280,6 +282,7 @@ _CANDIDATES = text("""
     from balance b
     join location l on l.name = b.location and not l.blocked and l.kind <> 'TRANSIT' and not exists (
       select from location_lock k where k.location = l.name and k.direction <> 'INBOUND')
+      and not exists (select from bin_lock k where k.location = b.location and k.item = b.item)
     join item i on i.name = b.item
     left join item_settings s on s.site = b.site and s.item = b.item
     left join lot on lot.name = b.lot
