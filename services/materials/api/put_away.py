@@ -162,7 +162,7 @@ async def _allocations(unit: Unit, task: Task) -> list[tuple[Allocation, Decimal
                 Reservation.item == task.item,  # type: ignore[arg-type]
                 Allocation.serial.in_(task.serials or [""]),  # type: ignore[attr-defined]
             )
-            .order_by(Reservation.name != task.reservation, Reservation.name)
+            .order_by(Reservation.name != task.reservation, Reservation.name)  # type: ignore[arg-type]
             .with_for_update(of=[Allocation, Reservation])
         )
     ).all()

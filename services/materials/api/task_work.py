@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from plantops.materials.v1 import tasks_pb2
 from sqlalchemy import select
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -48,7 +47,6 @@ async def short(unit: Unit, request: Any, device: str) -> Task:
     if task.kind is not Kind.PICK:
         raise FieldInvalid(field="name", rule=f"must be a pick, not {task.kind}", value=request.name)
     seen = await task_scans.read(unit, task, request.scan, short=True)
-    await unit.flush()
     task.move(TaskState.SHORTENED)
     if seen.quantity > 0:
         await _pick(unit, task, seen, device, check=False)
@@ -72,19 +70,12 @@ async def _take_up(unit: Unit, request: Any, device: str) -> tuple[Task, content
     task = await tasks.take_up(unit, request.name, etag=request.etag)
     if known is not None and task.handling_unit != known.handling_unit:
         raise StaleDataError(f"{task.name} was packed meanwhile")
-    before = task.state
-    task.begin(unit.caller.name, device, unit.now, task.lease_expire_time or unit.now + LEASE)
-    if request.DESCRIPTOR is tasks_pb2.ShortTaskRequest.DESCRIPTOR and before is TaskState.READY:
-        task.state = before
-        task.move(TaskState.LEASED)
-        await unit.flush()
-        task.move(TaskState.STARTED)
+    await tasks.begin(unit, task, device, task.lease_expire_time or unit.now + LEASE)
     return task, around
 
 
 async def _pick(unit: Unit, task: Task, seen: Seen, device: str, *, check: bool = True) -> None:
     """Goods leave the bin with the claim on them, and have to be staged; an empty bin is looked at (MAT-108)."""
-    site = task.site or ""
     task.to_location, task.to_handling_unit = seen.to.name, seen.handling_unit
     task.done_quantity, task.second_quantity = seen.quantity, seen.second
     task.second_quantity_unit_code = seen.second_unit_code

@@ -1,7 +1,9 @@
 """Directed work: claiming, starting, confirming and giving back tasks (MAT-105 .. MAT-109)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from plantops.materials.v1 import tasks_pb2
@@ -15,9 +17,11 @@ from services.materials.api import task_work
 from services.materials.model import choosing
 from services.materials.model import location as locations
 from services.materials.model import task as tasks
+from services.materials.model.item import site_fact
 from services.materials.model.task import OPEN, Task, TaskState
 from services.materials.rules.next_task import Worker
 
+LONGEST_WATCH = timedelta(seconds=25)
 LOOK_AGAIN = 0.5
 """Seconds between two looks of a watcher: changes come from all replicas."""
 
@@ -35,11 +39,20 @@ class TaskService:
     async def watch_tasks(self, request: Any, unit: Unit) -> AsyncIterator[Any]:
         known: dict[str, int] = {}
         site = request.parent.split("/")[1]
+        await site_fact(unit, site)
+        lasts = request.watch_duration.ToTimedelta()
+        if not timedelta(0) <= lasts <= LONGEST_WATCH:
+            rule = f"must be between 0 and {LONGEST_WATCH.seconds} seconds"
+            raise FieldInvalid(field="watch_duration", rule=rule, value=lasts)
+        ends = time.monotonic() + lasts.total_seconds()
         while True:
             for task in await _changed(unit, site, request.person, known):
                 yield fill(tasks_pb2.Task(), Shown(task))
             await unit.release()
-            await asyncio.sleep(LOOK_AGAIN)
+            left = ends - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, LOOK_AGAIN))
 
     async def claim_next_task(self, request: Any, unit: Unit) -> Any:
         site = request.parent.split("/")[1]
@@ -63,11 +76,7 @@ class TaskService:
         task = await tasks.find(unit, request.name, etag=request.etag)
         until = unit.now + tasks.lease_of(request.lease_duration)
         mine = device(unit, request)
-        task.free_for(unit.caller.name, mine, unit.now)
-        if task.state is not TaskState.STARTED:
-            task.lease(unit.caller.name, mine, until)
-            await unit.flush()
-            task.move(TaskState.STARTED)
+        await tasks.begin(unit, task, mine, until)
         return Shown(task.hand_to(unit.caller.name, mine, until))
 
     async def confirm_task(self, request: Any, unit: Unit) -> Any:

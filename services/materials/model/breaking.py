@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from services.chassis.unit import Unit
-from services.materials.model import reservation, stock
+from services.materials.model import picking, reservation, stock
 from services.materials.model.movement import Balance
 from services.materials.model.reservation import Allocation, Reservation
 from services.materials.rules import breaking as rule
@@ -57,6 +57,7 @@ async def break_claims(unit: Unit, site: str, balances: Mapping[str, Decimal | N
         row.cause = cause
     broken = {claim.reservation for claim, _ in plan}
     await stock.claim_all(unit, site, [row for row in rows if row.name in broken], spared=balances)
+    await picking.follow(unit, site, broken, cause)
     return [Broken(claim.reservation, claim.balance, amount) for claim, amount in plan]
 
 

@@ -1,4 +1,4 @@
-"""Picks: goods of a reservation go from their bin to a cart or into a handling unit, then to their staging (MAT-107)."""
+"""Picks: goods of a reservation go from bin to cart or handling unit, then to their staging (MAT-107, MAT-110)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Assets that stand still: what goes to their orders waits; what goes to an order that was started comes first (MAT-112)."""
+"""Assets that stand still: what goes to their orders waits; what a started order needs comes first (MAT-112)."""
 
 from collections.abc import Iterable
 from datetime import datetime

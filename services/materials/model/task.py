@@ -159,15 +159,6 @@ class Task(Resource, table=True):
         self.lease_person, self.lease_device, self.lease_expire_time = person, device, until
         return self
 
-    def begin(self, person: str, device: str, now: datetime, until: datetime) -> "Task":
-        """Bring it to STARTED for a person, from wherever that is allowed."""
-        self.free_for(person, device, now)
-        if self.state is S.STARTED:
-            return self
-        self.lease(person, device, until)
-        self.move(S.STARTED)
-        return self
-
     def release(self) -> "Task":
         """Nobody has it any more."""
         if self.state not in (S.LEASED, S.EXCEPTION):
@@ -222,6 +213,19 @@ async def take_up(unit: Unit, name: str, *, etag: str = "") -> Task:
     if known.item:
         await ledger.hold(unit, known.site, [known.item])
     return await unit.get(Task, known.name, etag=etag)
+
+
+async def begin(unit: Unit, task: Task, device: str, until: datetime) -> Task:
+    """Bring it to STARTED for the caller, by way of a lease; TaskLeased, or TransitionNotAllowed from elsewhere."""
+    person = unit.caller.name
+    task.free_for(person, device, unit.now)
+    if task.state is S.READY:
+        task.lease(person, device, until)
+        await unit.flush()
+    if task.state is not S.STARTED:
+        task.hand_to(person, device, until).move(S.STARTED)
+        await unit.flush()
+    return task
 
 
 async def _known(unit: Unit, name: str) -> Any:
