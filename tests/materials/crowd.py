@@ -24,8 +24,8 @@ from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLine
 from services.materials.model.reservation import Allocation, Reservation
 from services.materials.model.shipment import Shipment, ShipmentLine, ShippedUnit
-from services.materials.model.transfer import Transfer, TransferLine
 from services.materials.model.task import Task
+from services.materials.model.transfer import Transfer, TransferLine
 from services.materials.model.wave import Wave, WaveLine
 
 COUNT = 100_000

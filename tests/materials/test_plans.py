@@ -38,8 +38,8 @@ from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, Receipt
 from services.materials.model.reservation import Reservation
 from services.materials.model.shipment import Shipment
-from services.materials.model.transfer import Transfer
 from services.materials.model.task import Task
+from services.materials.model.transfer import Transfer
 from services.materials.model.wave import Wave
 from tests.materials import builders, crowd
 from tests.statements import Statements, statements_of

@@ -132,6 +132,64 @@ end $$;
 
 ALTER FUNCTION public.capacity_refusal(p public.posting_line, p_site text, p_limits jsonb, OUT outcome text, OUT subject text) OWNER TO materials_owner;
 
+CREATE TABLE public.put_away_task (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    from_location text NOT NULL,
+    proposed_location text NOT NULL,
+    to_location text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    status text NOT NULL,
+    receipt text NOT NULL,
+    receipt_line integer NOT NULL,
+    movement text NOT NULL,
+    state text NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    serials text[] DEFAULT '{}'::text[] NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
+    no_place_reason text DEFAULT ''::text NOT NULL,
+    kind text DEFAULT 'PUT_AWAY'::text NOT NULL,
+    priority integer DEFAULT 3 NOT NULL,
+    deadline_time timestamp with time zone,
+    skills text[] DEFAULT '{}'::text[] NOT NULL,
+    equipment text DEFAULT ''::text NOT NULL,
+    predecessor text DEFAULT ''::text NOT NULL,
+    reservation text DEFAULT ''::text NOT NULL,
+    wave text DEFAULT ''::text NOT NULL,
+    to_handling_unit text DEFAULT ''::text NOT NULL,
+    lease_person text DEFAULT ''::text NOT NULL,
+    lease_device text DEFAULT ''::text NOT NULL,
+    lease_expire_time timestamp with time zone,
+    done_quantity numeric(20,6),
+    short_reason text DEFAULT ''::text NOT NULL,
+    skipped_scans text[] DEFAULT '{}'::text[] NOT NULL,
+    note text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.put_away_task OWNER TO materials_owner;
+
+CREATE FUNCTION public.coming_tasks(p_site text, p_places text[]) RETURNS SETOF public.put_away_task
+    LANGUAGE sql STABLE
+    AS $$
+  select t.* from put_away_task t
+  where t.site = p_site and t.state = 'READY' and t.proposed_location = any(p_places)
+  union all
+  select t.* from put_away_task t
+  where t.site = p_site and t.state in ('PLANNED', 'LEASED', 'STARTED', 'WAITING')
+    and t.proposed_location = any(p_places)
+$$;
+
+ALTER FUNCTION public.coming_tasks(p_site text, p_places text[]) OWNER TO materials_owner;
+
 CREATE FUNCTION public.currency_places(p_code text) RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -511,15 +569,26 @@ ALTER FUNCTION public.p_site_key(p_site text, p_item text, p_location text, p_lo
 CREATE FUNCTION public.place_content(p_site text, p_places text[]) RETURNS TABLE(location text, coming boolean, item text, lot text, owner text, status text, handling_unit text, quantity numeric, weight numeric, volume numeric)
     LANGUAGE sql STABLE
     AS $$
+  with leaving as materialized (
+    select t.from_location, t.item, t.lot, t.status, t.handling_unit, t.serials, t.quantity
+    from put_away_task t
+    where t.site = p_site and t.state = 'STARTED' and t.from_location = any(p_places) and t.quantity > 0
+      and t.kind not in ('COUNT', 'EXCEPTION_TASK')
+  )
   select c.location, c.coming, c.item, c.lot, c.owner, c.status, outermost(c.handling_unit), c.quantity,
          c.quantity * coalesce(i.gross_weight, 0), c.quantity * coalesce(i.volume, 0)
   from (
-    select b.location, false as coming, b.item, b.lot, b.owner, b.status, b.handling_unit, b.on_hand as quantity
+    select b.location, false as coming, b.item, b.lot, b.owner, b.status, b.handling_unit,
+           b.on_hand - case when b.owner <> '' or b.project <> '' then 0 else coalesce((
+             select sum(case when b.serial = '' then l.quantity else 1 end) from leaving l
+             where l.from_location = b.location and l.item = b.item and l.lot = b.lot and l.status = b.status
+               and l.handling_unit = b.handling_unit and (b.serial = '' or b.serial = any(l.serials))), 0) end as quantity
     from balance b where b.site = p_site and b.location = any(p_places) and b.on_hand > 0
     union all
     select t.proposed_location, true, t.item, t.lot, '', t.status, t.handling_unit, t.quantity
-    from put_away_task t where t.site = p_site and t.state = 'READY' and t.proposed_location = any(p_places)) c
+    from coming_tasks(p_site, p_places) t where t.quantity > 0) c
   left join item i on i.name = c.item
+  where c.quantity > 0
 $$;
 
 ALTER FUNCTION public.place_content(p_site text, p_places text[]) OWNER TO materials_owner;
@@ -1301,6 +1370,17 @@ ALTER TABLE public.audit ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.bin_lock (
+    location text NOT NULL,
+    item text NOT NULL,
+    task text NOT NULL,
+    reason text NOT NULL,
+    person text NOT NULL,
+    lock_time timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.bin_lock OWNER TO materials_owner;
+
 CREATE TABLE public.consumer_position (
     consumer text NOT NULL,
     stream text NOT NULL,
@@ -1940,35 +2020,6 @@ CREATE TABLE public.principal_state (
 
 ALTER TABLE public.principal_state OWNER TO materials_owner;
 
-CREATE TABLE public.put_away_task (
-    name text NOT NULL,
-    site text,
-    version integer NOT NULL,
-    event_version integer NOT NULL,
-    correlation text NOT NULL,
-    create_time timestamp with time zone NOT NULL,
-    update_time timestamp with time zone NOT NULL,
-    item text NOT NULL,
-    lot text NOT NULL,
-    from_location text NOT NULL,
-    proposed_location text NOT NULL,
-    to_location text NOT NULL,
-    quantity numeric(20,6) NOT NULL,
-    unit_code text NOT NULL,
-    status text NOT NULL,
-    receipt text NOT NULL,
-    receipt_line integer NOT NULL,
-    movement text NOT NULL,
-    state text NOT NULL,
-    second_quantity numeric(20,6),
-    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
-    serials text[] DEFAULT '{}'::text[] NOT NULL,
-    handling_unit text DEFAULT ''::text NOT NULL,
-    no_place_reason text DEFAULT ''::text NOT NULL
-);
-
-ALTER TABLE public.put_away_task OWNER TO materials_owner;
-
 CREATE TABLE public.receipt (
     name text NOT NULL,
     site text,
@@ -2095,6 +2146,8 @@ CREATE TABLE public.reservation (
     supply text NOT NULL,
     expected_date date,
     cause text NOT NULL,
+    asset text DEFAULT ''::text NOT NULL,
+    started boolean DEFAULT false NOT NULL,
     CONSTRAINT ck_reservation_parts CHECK (((issued >= (0)::numeric) AND (allocated >= (0)::numeric) AND (short >= (0)::numeric) AND (released >= (0)::numeric))),
     CONSTRAINT ck_reservation_sum CHECK ((requested = (((issued + allocated) + short) + released)))
 );
@@ -2216,6 +2269,13 @@ CREATE TABLE public.sscc_range (
 
 ALTER TABLE public.sscc_range OWNER TO materials_owner;
 
+CREATE TABLE public.standing_asset (
+    asset text NOT NULL,
+    since timestamp with time zone
+);
+
+ALTER TABLE public.standing_asset OWNER TO materials_owner;
+
 CREATE TABLE public.supply_request (
     name text NOT NULL,
     site text,
@@ -2320,6 +2380,47 @@ CREATE TABLE public.waiting_event (
 
 ALTER TABLE public.waiting_event OWNER TO materials_owner;
 
+CREATE TABLE public.wave (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    state text NOT NULL,
+    staging_location text NOT NULL,
+    cluster boolean NOT NULL,
+    release_time timestamp with time zone
+);
+
+ALTER TABLE public.wave OWNER TO materials_owner;
+
+CREATE TABLE public.wave_line (
+    wave text NOT NULL,
+    reservation text NOT NULL,
+    handling_unit text NOT NULL,
+    released boolean NOT NULL,
+    left_out_reason text NOT NULL
+);
+
+ALTER TABLE public.wave_line OWNER TO materials_owner;
+
+CREATE TABLE public.zero_confirmation (
+    task text NOT NULL,
+    site text NOT NULL,
+    location text NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    empty boolean NOT NULL,
+    person text NOT NULL,
+    device text NOT NULL,
+    confirm_time timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.zero_confirmation OWNER TO materials_owner;
+
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
@@ -2337,6 +2438,9 @@ ALTER TABLE ONLY public.audit
 
 ALTER TABLE ONLY public.balance
     ADD CONSTRAINT pk_balance PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.bin_lock
+    ADD CONSTRAINT pk_bin_lock PRIMARY KEY (location, item);
 
 ALTER TABLE ONLY public.consumer_position
     ADD CONSTRAINT pk_consumer_position PRIMARY KEY (consumer, stream);
@@ -2482,6 +2586,9 @@ ALTER TABLE ONLY public.site_settings
 ALTER TABLE ONLY public.sscc_range
     ADD CONSTRAINT pk_sscc_range PRIMARY KEY (prefix, extension);
 
+ALTER TABLE ONLY public.standing_asset
+    ADD CONSTRAINT pk_standing_asset PRIMARY KEY (asset);
+
 ALTER TABLE ONLY public.supply_request
     ADD CONSTRAINT pk_supply_request PRIMARY KEY (name);
 
@@ -2496,6 +2603,15 @@ ALTER TABLE ONLY public.value_balance
 
 ALTER TABLE ONLY public.waiting_event
     ADD CONSTRAINT pk_waiting_event PRIMARY KEY (consumer, aggregate, version);
+
+ALTER TABLE ONLY public.wave
+    ADD CONSTRAINT pk_wave PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.wave_line
+    ADD CONSTRAINT pk_wave_line PRIMARY KEY (wave, reservation);
+
+ALTER TABLE ONLY public.zero_confirmation
+    ADD CONSTRAINT pk_zero_confirmation PRIMARY KEY (task);
 
 CREATE INDEX ix_allocation_balance ON public.allocation USING btree (balance);
 
@@ -2745,6 +2861,12 @@ CREATE INDEX ix_transfer_state ON public.transfer USING btree (site, state, name
 
 CREATE INDEX ix_transfer_to_site ON public.transfer USING btree (site, to_site, name);
 
+CREATE INDEX ix_wave_site ON public.wave USING btree (site, name);
+
+CREATE INDEX ix_wave_state ON public.wave USING btree (site, state, name);
+
+CREATE INDEX ix_zero_confirmation_location ON public.zero_confirmation USING btree (site, location, confirm_time);
+
 CREATE UNIQUE INDEX uq_balance_dimensions ON public.balance USING btree (item, location, lot, status, serial, handling_unit, owner, project);
 
 CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (purchase_order, order_line, schedule_line);
@@ -2845,6 +2967,8 @@ CREATE TRIGGER supply_request_states BEFORE UPDATE OF state ON public.supply_req
 
 CREATE TRIGGER transfer_states BEFORE UPDATE OF state ON public.transfer FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
+CREATE TRIGGER wave_states BEFORE UPDATE OF state ON public.wave FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT fk_allocation_balance FOREIGN KEY (balance) REFERENCES public.balance(name);
 
@@ -2920,6 +3044,9 @@ ALTER TABLE ONLY public.transfer_line
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT fk_transfer_transit_location FOREIGN KEY (transit_location) REFERENCES public.location(name);
 
+ALTER TABLE ONLY public.wave_line
+    ADD CONSTRAINT fk_wave_line_wave FOREIGN KEY (wave) REFERENCES public.wave(name);
+
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO materials_migrator;
 GRANT USAGE ON SCHEMA public TO materials_app;
@@ -2927,6 +3054,8 @@ GRANT USAGE ON SCHEMA public TO materials_relay;
 
 REVOKE ALL ON FUNCTION public.caller_mark(p_principal text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.caller_mark(p_principal text) TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_task TO materials_app;
 
 REVOKE ALL ON FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) FROM PUBLIC;
 
@@ -2976,6 +3105,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.applied TO materials_app;
 
 GRANT INSERT ON TABLE public.audit TO materials_app;
 GRANT SELECT ON TABLE public.audit TO materials_relay;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bin_lock TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO materials_app;
 
@@ -3072,8 +3203,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.principal_grant TO materials_a
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.principal_state TO materials_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_task TO materials_app;
-
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt_line TO materials_app;
@@ -3102,6 +3231,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.site_settings TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sscc_range TO materials_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.standing_asset TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer TO materials_app;
@@ -3111,3 +3242,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.transfer_line TO materials_app
 GRANT SELECT ON TABLE public.value_balance TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.waiting_event TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.wave TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.wave_line TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.zero_confirmation TO materials_app;
