@@ -99,7 +99,8 @@ async def take_up(unit: Unit, site: str, names: Iterable[str], items: Iterable[s
 
 _TASKS = text("""
     select t.handling_unit, t.name from put_away_task t
-    where t.site = :site and t.state = 'READY' and t.handling_unit = any(cast(:units as text[]))
+    where t.site = :site and t.handling_unit = any(cast(:units as text[]))
+      and t.state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING', 'EXCEPTION')
     union all
     select i.handling_unit, i.name from inspection_lot i
     where i.site = :site and i.state in ('CREATED', 'PARTLY_DECIDED') and i.handling_unit = any(cast(:units as text[]))
