@@ -12,7 +12,7 @@ from services.chassis.unit import Unit
 from services.chassis.wire import date_message, fill, python_of
 from services.materials.api import moves, together
 from services.materials.api.postings import Known
-from services.materials.model import ledger, proof, sealing, stock
+from services.materials.model import late_facts, proof, sealing, stock
 from services.materials.model import location as locations
 from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.inspection import InspectionLot
@@ -72,7 +72,7 @@ class MovementService:
             except Fault as fault:
                 entry.refuse(fault)
         postings = [posting for _, posting in made.values()]
-        await ledger.post(unit, site, postings)
+        await late_facts.post(unit, site, postings)
         await stock.follow(unit, site, postings)
         rows = await unit.get_many(Movement, made, lock=False)
         for name, (entry, posting) in made.items():

@@ -21,8 +21,13 @@ KINDS = frozenset(
 
 
 def place_of(request: Any) -> Place | None:
-    """The lane of a movement: that of its item at its site; None with serials or handling units."""
+    """The lane of a movement: that of its item at its site; None with serials, handling units or an earlier instant.
+
+    What happened before may have been counted already (MAT-150).
+    """
     message = request.movement
+    if message.HasField("effective_time"):
+        return None
     if message.kind not in KINDS or request.serials or message.serial or message.returns:
         return None
     if message.from_handling_unit or message.to_handling_unit:

@@ -1390,6 +1390,87 @@ CREATE TABLE public.consumer_position (
 
 ALTER TABLE public.consumer_position OWNER TO materials_owner;
 
+CREATE TABLE public.count_document (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    title text NOT NULL,
+    mode text NOT NULL,
+    state text NOT NULL,
+    places jsonb NOT NULL,
+    items text[] NOT NULL,
+    book_shown boolean NOT NULL,
+    due_date date,
+    start_time timestamp with time zone,
+    starter text NOT NULL,
+    complete_time timestamp with time zone,
+    accuracies jsonb NOT NULL,
+    parameters jsonb NOT NULL,
+    line_count integer NOT NULL
+);
+
+ALTER TABLE public.count_document OWNER TO materials_owner;
+
+CREATE TABLE public.count_line (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    count text NOT NULL,
+    state text NOT NULL,
+    balance text NOT NULL,
+    item text NOT NULL,
+    location text NOT NULL,
+    lot text NOT NULL,
+    serial text NOT NULL,
+    handling_unit text NOT NULL,
+    status text NOT NULL,
+    owner text NOT NULL,
+    project text NOT NULL,
+    unit_code text NOT NULL,
+    second_unit_code text NOT NULL,
+    found boolean NOT NULL,
+    book_shown boolean NOT NULL,
+    count_class text NOT NULL,
+    snapshot numeric(20,6),
+    second_snapshot numeric(20,6),
+    snapshot_sequence bigint NOT NULL,
+    counted numeric(20,6),
+    second_counted numeric(20,6),
+    count_time timestamp with time zone,
+    counter text NOT NULL,
+    counters text[] NOT NULL,
+    book numeric(20,6),
+    difference numeric(20,6),
+    second_difference numeric(20,6),
+    restated_difference numeric(20,6),
+    value numeric(24,9),
+    value_currency_code text NOT NULL,
+    book_value numeric(24,9) NOT NULL,
+    first_counted numeric(20,6),
+    first_count_time timestamp with time zone,
+    first_book numeric(20,6),
+    accurate boolean NOT NULL,
+    recount_reason text NOT NULL,
+    exception text NOT NULL,
+    approver text NOT NULL,
+    approve_time timestamp with time zone,
+    movement text NOT NULL,
+    post_time timestamp with time zone,
+    note text NOT NULL,
+    CONSTRAINT ck_count_line_counted CHECK (((counted >= (0)::numeric) AND (second_counted >= (0)::numeric))),
+    CONSTRAINT ck_count_line_known CHECK (((state = ANY (ARRAY['OPEN'::text, 'SKIPPED'::text])) OR (num_nulls(counted, count_time, snapshot, book, difference) = 0)))
+);
+
+ALTER TABLE public.count_line OWNER TO materials_owner;
+
 CREATE TABLE public.dead_letter (
     consumer text NOT NULL,
     event_id uuid NOT NULL,
@@ -1700,7 +1781,8 @@ CREATE TABLE public.item_settings (
     item text NOT NULL,
     minimum_remaining_life_days integer,
     lot_number_rule jsonb,
-    serial_number_rule jsonb
+    serial_number_rule jsonb,
+    count_class text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.item_settings OWNER TO materials_owner;
@@ -2445,6 +2527,12 @@ ALTER TABLE ONLY public.bin_lock
 ALTER TABLE ONLY public.consumer_position
     ADD CONSTRAINT pk_consumer_position PRIMARY KEY (consumer, stream);
 
+ALTER TABLE ONLY public.count_document
+    ADD CONSTRAINT pk_count_document PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.count_line
+    ADD CONSTRAINT pk_count_line PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.dead_letter
     ADD CONSTRAINT pk_dead_letter PRIMARY KEY (consumer, event_id);
 
@@ -2630,6 +2718,24 @@ CREATE INDEX ix_balance_lot ON public.balance USING btree (site, lot, name);
 CREATE INDEX ix_balance_site ON public.balance USING btree (site, name);
 
 CREATE INDEX ix_balance_status ON public.balance USING btree (site, status, name);
+
+CREATE INDEX ix_count_document_due_date ON public.count_document USING btree (site, due_date, name);
+
+CREATE INDEX ix_count_document_site ON public.count_document USING btree (site, name);
+
+CREATE INDEX ix_count_document_state ON public.count_document USING btree (site, state, name);
+
+CREATE INDEX ix_count_line_count ON public.count_line USING btree (count, name);
+
+CREATE INDEX ix_count_line_item ON public.count_line USING btree (count, item, name);
+
+CREATE INDEX ix_count_line_location ON public.count_line USING btree (count, location, name);
+
+CREATE INDEX ix_count_line_posted ON public.count_line USING btree (balance, count_time) WHERE (state = 'POSTED'::text);
+
+CREATE INDEX ix_count_line_serial ON public.count_line USING btree (serial) WHERE (serial <> ''::text);
+
+CREATE INDEX ix_count_line_state ON public.count_line USING btree (count, state, name);
 
 CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
 
@@ -2869,6 +2975,8 @@ CREATE INDEX ix_zero_confirmation_location ON public.zero_confirmation USING btr
 
 CREATE UNIQUE INDEX uq_balance_dimensions ON public.balance USING btree (item, location, lot, status, serial, handling_unit, owner, project);
 
+CREATE UNIQUE INDEX uq_count_line_balance ON public.count_line USING btree (count, balance);
+
 CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (purchase_order, order_line, schedule_line);
 
 CREATE UNIQUE INDEX uq_handling_unit_number ON public.handling_unit USING btree (site, number);
@@ -2906,6 +3014,10 @@ CREATE UNIQUE INDEX uq_transfer_number ON public.transfer USING btree (number);
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER count_document_states BEFORE UPDATE OF state ON public.count_document FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER count_line_states BEFORE UPDATE OF state ON public.count_line FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER expected_receipt_states BEFORE UPDATE OF state ON public.expected_receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -2974,6 +3086,9 @@ ALTER TABLE ONLY public.allocation
 
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT fk_allocation_reservation FOREIGN KEY (reservation) REFERENCES public.reservation(name);
+
+ALTER TABLE ONLY public.count_line
+    ADD CONSTRAINT fk_count_line_count FOREIGN KEY (count) REFERENCES public.count_document(name);
 
 ALTER TABLE ONLY public.genealogy_edge
     ADD CONSTRAINT fk_genealogy_edge_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
@@ -3109,6 +3224,10 @@ GRANT SELECT ON TABLE public.audit TO materials_relay;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bin_lock TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.count_document TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.count_line TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
 

@@ -26,6 +26,7 @@ class ItemSettings(Resource, table=True):
     minimum_remaining_life_days: int | None = None
     lot_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
     serial_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
+    count_class: str = Field(default="", sa_type=Text, nullable=False)
 
     def checked(self) -> "ItemSettings":
         """FieldInvalid for a rule that no number could keep."""

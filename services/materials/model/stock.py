@@ -9,7 +9,7 @@ from plantops.materials.v1.events_pb2 import ReplenishmentNeeded
 from sqlalchemy import func, select, text
 
 from services.chassis.unit import Unit
-from services.materials.model import claim_rows, ledger, reservation
+from services.materials.model import claim_rows, late_facts, ledger, reservation
 from services.materials.model.base import Resource
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Posting
@@ -35,7 +35,7 @@ async def take_up(unit: Unit, model: type[R], name: str, *, etag: str = "") -> R
 
 async def move(unit: Unit, site: str, postings: Sequence[Posting], told: Callable[[], None] | None = None) -> None:
     """Post movements of one document, all or none; tell the document's own event, its movements, what follows."""
-    await ledger.post_all(unit, site, postings)
+    await late_facts.post_all(unit, site, postings)
     if told is not None:
         told()
     await follow(unit, site, postings)
