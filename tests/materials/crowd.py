@@ -14,6 +14,7 @@ from sqlalchemy import Column
 from services.chassis.resource import EnumText
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
+from services.materials.model.hold import Hold
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.item import Item
 from services.materials.model.item_settings import ItemSettings
@@ -34,7 +35,7 @@ SITE = "sites/hamburg"
 FLAT = (Item, HandlingUnitType, Policy)
 LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
-    ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment,
+    ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (
@@ -72,6 +73,7 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     InspectionLot: {"decided": "0"},
     Task: {"kind": "'PUT_AWAY'"},
     WaveLine: {"wave": "'sites/hamburg/waves/waves-' || n / 2", "reservation": "'reservation-' || n"},
+    Hold: {"release_time": "case when n % 2 = 1 then now() end", "releaser": "'people/ada'"},
     Reservation: {"requested": "4"},
     Transfer: {"to_site": "'sites/site-' || n % 1000"},
     TransferLine: {

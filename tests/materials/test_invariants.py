@@ -30,12 +30,13 @@ from tests.materials.builders import (
     scanned,
     work_order,
 )
+from tests.materials.holds import hold, release
 from tests.plant import Refused
 from tests.world import Plant
 
 TYPED = {
     "NOT_ENOUGH_STOCK", "NEGATIVE_IN_PAST", "ALREADY_REVERSED", "STOCK_MOVED_ON", "BELONGS_TO_DOCUMENT", "OVER_RECEIPT",
-    "TOLERANCE_EXCEEDED", "TRANSITION_NOT_ALLOWED", "INSPECTION_OPEN",
+    "TOLERANCE_EXCEEDED", "TRANSITION_NOT_ALLOWED", "INSPECTION_OPEN", "LOT_ON_HOLD",
 }  # fmt: skip
 
 _WHOLE = {
@@ -58,6 +59,9 @@ _WHOLE = {
     "a value without quantity": "select item from value_balance where value < 0 or (quantity = 0 and value <> 0)",
     "a movement that was reversed twice": """
         select reverses from movement where reverses <> '' group by 1 having count(*) > 1""",
+    "a claim on stock on hold": """
+        select a.reservation, b.name from allocation a join balance b on b.name = a.balance
+        where hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is not null""",
 }
 
 
@@ -200,6 +204,18 @@ class Course:
         await call(self.plant, "stella", request)
         return ""
 
+    async def stop(self) -> str:
+        tracked = self.chance.random() < 0.5
+        scope = {"lot": list(self.items.values())[1]} if tracked else {"location": self.where()}
+        moves = self.chance.sample(["SCRAP", "SUPPLIER_RETURN"], self.chance.randint(0, 2))
+        await hold(self.plant, allowed_moves=moves, allowed_locations=[self.where()], **scope)
+        return ""
+
+    async def let_go(self) -> str:
+        for (name,) in self.plant.rows("materials", "select name from hold where state = 'ACTIVE' order by name"):
+            await release(self.plant, name)
+        return ""
+
     async def take_back(self) -> str:
         query = "select name from receipt where state = 'POSTED' order by post_time desc limit 1"
         name = self.plant.value("materials", query)
@@ -211,7 +227,7 @@ class Course:
 STEPS = [
     "receive", "receive", "move", "move", "move_many", "demand", "demand", "issue", "issue", "bring_back", "release",
     "decide", "put_away", "reverse", "reverse", "take_back",
-    "take_back",
+    "take_back", "stop", "let_go",
 ]  # fmt: skip
 
 

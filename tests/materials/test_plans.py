@@ -10,6 +10,7 @@ from plantops.materials.v1 import (
     balances_pb2,
     handling_unit_types_pb2,
     handling_units_pb2,
+    holds_pb2,
     inspections_pb2,
     item_settings_pb2,
     items_pb2,
@@ -28,6 +29,7 @@ from plantops.materials.v1 import (
 
 from services.chassis.bind import rpc_services
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
+from services.materials.model.hold import Hold
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.item import Item
 from services.materials.model.item_settings import ItemSettings
@@ -66,6 +68,7 @@ LISTS: list[tuple[Any, str, Any]] = [
     (tasks_pb2.ListPutAwayTasksRequest, SITE, Task),
     (tasks_pb2.ListTasksRequest, SITE, Task),
     (waves_pb2.ListWavesRequest, SITE, Wave),
+    (holds_pb2.ListHoldsRequest, SITE, Hold),
     (policies_pb2.ListMaterialsPoliciesRequest, "", Policy),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/-", Revision),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/materialspolicies-7", Revision),

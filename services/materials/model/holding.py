@@ -41,7 +41,7 @@ _AIM = text("""
     insert into hold_target (hold, target, site, active)
     select g.hold, d.target, :site, true
     from unnest(cast(:holds as text[]), cast(:targets as text[])) g(hold, target)
-    join hold h on h.name = g.hold,
+    join hold h on h.name = g.hold and h.state = 'ACTIVE',
     lateral (select g.target union
              select x.lot from with_descendants(array[g.target]) x(lot) where h.include_descendants) d(target)
     on conflict do nothing

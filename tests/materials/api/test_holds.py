@@ -11,6 +11,7 @@ from plantops.materials.v1 import (
     inspections_pb2,
     locations_pb2,
     lots_pb2,
+    movements_pb2,
     receipts_pb2,
     reservations_pb2,
 )
@@ -21,6 +22,7 @@ from tests.materials.builders import (
     SUPPLIER,
     arrived,
     at,
+    batch,
     call,
     check,
     claim_of,
@@ -31,6 +33,7 @@ from tests.materials.builders import (
     item,
     kinds_told,
     lot,
+    movement,
     pack,
     packed,
     place,
@@ -349,6 +352,21 @@ async def test_goods_to_be_worked_on_or_sent_back_are_not_used(store: Plant) -> 
     change_ = moving("STATUS_CHANGE", name, 3, from_status="CUSTOMER_RETURN", to_status="UNRESTRICTED")
     assert (await refused(store, change_, "sam")).reason == "PERMISSION_DENIED"
     await call(store, "stella", change_)
+
+
+@pytest.mark.rule("MAT-55")
+async def test_no_status_of_stock_is_ever_less_than_nothing(store: Plant) -> None:
+    name = await item(store)
+    statuses = list(movements_pb2.Movement.Status.DESCRIPTOR.values_by_name)[1:]
+    assert len(statuses) == 6
+    for status in statuses:
+        await stocked(store, name, 2, to_status=status)
+    moves = [
+        movement(kind, name, 3, from_location=at("shelf"), from_status=status, to_location=at("bin") * (kind == "MOVE"))
+        for status in statuses
+        for kind in ("MOVE", "SCRAP", "ADJUST")
+    ]
+    assert {reason(outcome) for outcome in await batch(store, moves)} == {"NOT_ENOUGH_STOCK"}
 
 
 @pytest.mark.rule("MAT-164")
