@@ -12,7 +12,7 @@ from sqlalchemy import select
 from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, fill, to_date, values_for
-from services.materials.model import genealogy, item_settings, ledger, picking, reservation, stock
+from services.materials.model import genealogy, holding, item_settings, ledger, picking, reservation, stock
 from services.materials.model import location as locations
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.item import Item, site_fact
@@ -106,6 +106,7 @@ class LotService:
 async def _shown(unit: Unit, lot: Lot) -> lots_pb2.Lot:
     message = fill(lots_pb2.Lot(), lot)
     message.merged_from.extend(await genealogy.sources(unit, lot.name))
+    message.holds.extend(await holding.on(unit, lot.name))
     return message
 
 

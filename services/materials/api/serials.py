@@ -10,6 +10,7 @@ from services.chassis import query
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
+from services.materials.model import holding
 from services.materials.model.item import Item
 from services.materials.model.lot import Lot, Register, Serial
 
@@ -33,7 +34,10 @@ class SerialService:
     """Single units of items."""
 
     async def get_serial(self, request: Any, unit: Unit) -> Any:
-        return await unit.get(Serial, request.name)
+        row = await unit.get(Serial, request.name)
+        message = fill(serials_pb2.Serial(), row)
+        message.holds.extend(await holding.on(unit, row.name, row.lot))
+        return message
 
     async def list_serials(self, request: Any, unit: Unit) -> Any:
         return await unit.list(Serial, request, parent_column=Serial.item)

@@ -315,6 +315,15 @@ _UNDER = text("""
 """)
 
 
+async def on(unit: Unit, *targets: str) -> Sequence[str]:
+    """Active holds that name any of these, at the sites that the caller may see."""
+    rows = select(HoldTarget.hold).where(HoldTarget.active, HoldTarget.target.in_(sorted({*targets} - {""})))  # type: ignore[arg-type, attr-defined, call-overload]
+    seen = unit.caller.sites(unit.context.action)
+    if seen is not None:
+        rows = rows.where(HoldTarget.site.in_(sorted(seen)))  # type: ignore[attr-defined]
+    return await unit.all(rows.distinct().order_by(HoldTarget.hold))
+
+
 async def shown(unit: Unit, hold: Hold) -> tuple[list[str], Sequence[Any]]:
     """What a hold matches, and the stock under it."""
     rows = await unit.all(

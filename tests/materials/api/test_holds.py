@@ -14,6 +14,7 @@ from plantops.materials.v1 import (
     movements_pb2,
     receipts_pb2,
     reservations_pb2,
+    serials_pb2,
 )
 
 from tests.materials.api.test_policies import in_force
@@ -107,6 +108,7 @@ async def test_several_holds_on_the_same_stock_are_independent(store: Plant) -> 
     after = position(store)
     one, two = await hold(store, lot=mine), await hold(store, "ines", location=at("shelf"))
     assert await stopped(store, name, lot=mine) == min(one.name, two.name)
+    assert list((await store("vic", lots_pb2.GetLotRequest(name=mine))).holds) == [one.name]
     await release(store, one.name)
     assert await stopped(store, name, lot=mine) == two.name
     waits = await reserved(store, name, 1)
@@ -120,6 +122,7 @@ async def test_several_holds_on_the_same_stock_are_independent(store: Plant) -> 
     with pytest.raises(Refused) as again:
         await release(store, two.name)
     assert again.value.reason == "TRANSITION_NOT_ALLOWED"
+    assert list((await store("vic", lots_pb2.GetLotRequest(name=mine))).holds) == []
     listed = await store("vic", holds_pb2.ListHoldsRequest(parent=SITE, filter=f'lot = "{mine}" AND state = RELEASED'))
     assert [row.name for row in listed.holds] == [one.name]
 
@@ -132,6 +135,8 @@ async def test_a_serial_is_held_alone(store: Plant) -> None:
     both = await reserved(store, name, 2)
     made = await hold(store, serial=bad)
     assert [(row.serial, row.quantity.value) for row in made.stocks] == [(bad, "1")]
+    read = await store("vic", serials_pb2.GetSerialRequest(name=bad))
+    assert (list(read.holds), read.location) == ([made.name], at("shelf"))
     row = await claim_of(store, both.work_order)
     assert [taken.serial for taken in row.allocations] == [good]
     scan = reservations_pb2.IssueReservationRequest(name=row.name, quantity=q(1), serials=[bad])
