@@ -14,6 +14,7 @@ from plantops.materials.v1 import (
     tasks_pb2,
 )
 
+from tests.materials.api.test_tasks import picked
 from tests.materials.builders import (
     SITE,
     SUPPLIER,
@@ -39,6 +40,8 @@ from tests.materials.builders import (
     stocked,
 )
 from tests.materials.holds import hold, moving, placed, refused, release, settle, stopped
+from tests.materials.tasks import confirm, only
+from tests.materials.tasks import get as get_task
 from tests.materials.test_proof import change
 from tests.plant import Refused
 from tests.world import Plant, site_today
@@ -182,6 +185,19 @@ async def test_claimed_goods_do_not_come_to_where_they_would_be_held(store: Plan
     assert (await claim_of(store, claimed.work_order)).allocated.value == "3"
     for made in (one, two):
         await release(store, made.name)
+
+
+@pytest.mark.rule("MAT-64")
+async def test_an_open_pick_of_held_stock_is_gone_and_goods_on_a_cart_are_an_exception(store: Plant) -> None:
+    waits, _, _, _ = await picked(store)
+    rides, _, cart, _ = await picked(store)
+    await confirm(store, rides, cart)
+    for task in (waits, rides):
+        made = await hold(store, location=task.from_location if task is waits else at(cart))
+        assert [row.reservation for row in made.broken_reservations] == [task.reservation]
+        await release(store, made.name)
+    assert (await get_task(store, waits)).state == tasks_pb2.Task.CANCELLED
+    assert (await only(store, rides.item, "STAGE")).state == tasks_pb2.Task.EXCEPTION
 
 
 @pytest.mark.rule("MAT-66")
