@@ -49,6 +49,7 @@ class InspectionService:
                 to_status=Status.UNRESTRICTED if scrap else Status(part.outcome.value),
                 second_quantity=part.second, second_unit_code=lot.second_quantity_unit_code, entered=part.entered,
                 from_handling_unit=lot.handling_unit, to_handling_unit="" if scrap else lot.handling_unit,
+                from_owner=lot.owner, to_owner=lot.owner,
             )  # fmt: skip
             postings.append(
                 Posting.new(
@@ -101,5 +102,5 @@ def _copy(unit: Unit, task: Task, part: Part) -> Task:
         unit_code=task.unit_code, status=Status(part.outcome.value), receipt=task.receipt,
         receipt_line=task.receipt_line, correlation=task.correlation, second_quantity=part.second,
         second_quantity_unit_code=task.second_quantity_unit_code, serials=list(part.serials),
-        handling_unit=task.handling_unit,
+        handling_unit=task.handling_unit, owner=task.owner,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from services.chassis import lanes, operations, query
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import date_message, fill, python_of
-from services.materials.api import moves, together
+from services.materials.api import moves, owner_change, together
 from services.materials.api.postings import Known
 from services.materials.model import late_facts, proof, sealing, stock
 from services.materials.model import location as locations
@@ -101,6 +101,9 @@ class MovementService:
         except (NotEnoughStock, SerialExists) as gone:
             raise StockMovedOn(**gone.metadata | {"resource": found.name, "why": gone.message}) from None
         return await unit.get(Movement, posting.name, lock=False)
+
+    async def change_owner(self, request: Any, unit: Unit) -> Any:
+        return await unit.get(Movement, await owner_change.changed(unit, request), lock=False)
 
     async def verify_ledger(self, request: Any, unit: Unit) -> Any:
         site = request.name.split("/")[1]

@@ -24,7 +24,7 @@ from services.materials.api.postings import Known
 from services.materials.model import ledger
 from services.materials.model.item import Item
 from services.materials.model.ledger import Posting
-from services.materials.model.location import Location
+from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import MovementKind
 
@@ -52,7 +52,7 @@ class Moves:
         asked = request.movement
         return (
             asked.kind in KINDS and not asked.HasField("effective_time") and not asked.HasField("second_quantity")
-            and asked.from_status != _STATUS.INSPECTION
+            and asked.from_status != _STATUS.INSPECTION and not asked.owner
         )  # fmt: skip
 
     def wants(self, request: Any) -> Iterable[str]:
@@ -103,6 +103,8 @@ class Moves:
             return None
         if any(place is None or place.site != site or place.limits is not None for place in places):
             return None
+        if any(place is not None and place.kind is Kind.TRANSIT for place in places):
+            return None  # who waits is served when goods are under way no more
         known = Known(
             site, "", self._items, self._lots, {place.name: place for place in places if place is not None}, {}, {}, {},
             {}, {}, timedelta(),

@@ -134,6 +134,7 @@ class Known:
             from_virtual=source.virtual, to_virtual=target.virtual, from_transit=source.kind is Kind.TRANSIT,
             standard_cost=item.standard(self.currency_code),
             entered=entered, second_quantity=second, second_unit_code=second_unit,
+            from_owner=owner_of(message.owner, "movement.owner"), to_owner=message.owner,
         )  # fmt: skip
         line.returns = self._returns(message, kind, serials)
         return Posting.new(
@@ -243,6 +244,13 @@ class Known:
         if after is Status.UNRESTRICTED and before is not after and not unit.caller.may(APPROVE, self.site):
             raise denied(APPROVE)
         return before, after
+
+
+def owner_of(name: str, field: str) -> str:
+    """Owner of consigned goods, "" for the company's; FieldInvalid for what is no supplier."""
+    if name and not name.startswith("suppliers/"):
+        raise FieldInvalid(field=field, rule="must be a supplier, suppliers/*", value=name)
+    return name
 
 
 def _serials(request: Any) -> list[str]:

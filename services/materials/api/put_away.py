@@ -63,6 +63,7 @@ async def put(
         from_location=task.from_location, to_location=place.name, from_status=task.status, to_status=task.status,
         allocated=sum((amount for _, amount in taken), Decimal(0)),
         second_quantity=await _weight_there(unit, task), second_unit_code=task.second_quantity_unit_code,
+        from_owner=task.owner, to_owner=task.owner,
     )  # fmt: skip
     lines = by_serial(line, task.serials)
     if task.serials:
@@ -112,7 +113,7 @@ async def _weight_there(unit: Unit, task: Task) -> Decimal | None:
             select(Balance.on_hand, Balance.second_on_hand).where(  # type: ignore[call-overload]
                 Balance.item == task.item, Balance.location == task.from_location, Balance.lot == task.lot,
                 Balance.status == task.status, Balance.serial == "", Balance.handling_unit == "",
-                Balance.owner == "", Balance.project == "",
+                Balance.owner == task.owner, Balance.project == "",
             )
         )
     ).first()  # fmt: skip
@@ -148,7 +149,7 @@ async def put_unit(unit: Unit, task: Task, place: Location, taken_up: content.Ta
 
 async def _allocations(unit: Unit, task: Task) -> list[tuple[Allocation, Decimal]]:
     """Allocations of what is moved, which have to go along with it; free stock stays behind last."""
-    if task.status is not Status.UNRESTRICTED:
+    if task.status is not Status.UNRESTRICTED or task.owner:
         return []
     rows = (
         await unit.execute(

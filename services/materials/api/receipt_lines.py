@@ -16,7 +16,7 @@ from services.materials.model.item import Item
 from services.materials.model.item_settings import NumberRules
 from services.materials.model.ledger import SerialExists
 from services.materials.model.lot import Lot, LotDateConflict, Register, named, possible
-from services.materials.model.movement import Status
+from services.materials.model.movement import Movement, MovementKind, Status
 from services.materials.model.receipt import (
     ExpectedReceipt,
     ExpectedState,
@@ -44,6 +44,7 @@ class Counting:
     number_rules: dict[str, NumberRules]
     register: Register
     units: dict[str, Path]
+    returns: set[str]
 
     @classmethod
     async def of(cls, unit: Unit, receipt: Receipt, requests: Iterable[Any]) -> "Counting":
@@ -70,7 +71,8 @@ class Counting:
         rules = await item_settings.number_rules(unit, receipt.site or "", items)
         register = await Register.of(unit, items, [number for row in rows for number in row.serial_numbers])
         known = {(lot.item, lot.number): lot for lot in lots}
-        return cls(unit, receipt, items, list(expected), known, rules, register, units)
+        returns = await _returns(unit, {row.returns for row in rows if row.returns})
+        return cls(unit, receipt, items, list(expected), known, rules, register, units, returns)
 
     def add(self, request: Any) -> ReceiptLine:
         """One line; nothing is changed when it is refused."""
@@ -98,7 +100,8 @@ class Counting:
             status=Status.INSPECTION if item.inspect_receipts or order.inspect else Status.UNRESTRICTED,
             second_quantity=second, second_quantity_unit_code=second_unit, entered_quantity=entered.quantity,
             entered_quantity_unit_code=entered.unit_code, factor_numerator=entered.numerator,
-            factor_denominator=entered.denominator,
+            factor_denominator=entered.denominator, returns=request.returns,
+            owner=self.receipt.supplier if request.consigned else "",
         )  # fmt: skip
         self.receipt.lines.append(row)
         self.receipt.touch()
@@ -167,6 +170,9 @@ class Counting:
         numbers = named(item, [lot_numbers.normal(number) for number in request.serial_numbers], amount, field)
         mine = {name for line in self.receipt.lines for name in line.serials}
         lot = self.lots.get((item.name, lot_numbers.normal(request.lot_number)))
+        if request.returns and (request.returns not in self.returns or not numbers):
+            rule = "must be the return to the supplier by which the serials left"
+            raise FieldInvalid(field="returns", rule=rule, value=request.returns)
         for number in numbers:
             self.register.free(item.name, number)
             serial = self.register.find(item.name, number)
@@ -178,7 +184,7 @@ class Counting:
                 continue
             if serial.lot != (lot.name if lot is not None else ""):
                 raise FieldInvalid(field=field, rule=f"names a serial of {serial.lot or 'no lot'}", value=number)
-            if serial.balance or serial.left_by:
+            if serial.balance or serial.left_by not in ("", request.returns):
                 raise SerialExists.of(serial.name, serial.location, serial.left_by, serial.handling_unit)
         return numbers
 
@@ -197,6 +203,15 @@ class Counting:
             )  # fmt: skip
             self.lots[key] = self.unit.add(new.dated(lasting(_dates(request), item.shelf_life_days)))
         return self.lots[key].name
+
+
+async def _returns(unit: Unit, names: set[str]) -> set[str]:
+    """Those of the movements by which goods went back to suppliers."""
+    if not names:
+        return set()
+    kind = MovementKind.RETURN_TO_SUPPLIER
+    statement = select(Movement.name).where(Movement.name.in_(sorted(names)), Movement.kind == kind)  # type: ignore[attr-defined, call-overload]
+    return set(await unit.all(statement))
 
 
 def _dates(request: Any) -> Dates:

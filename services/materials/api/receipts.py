@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import fill
+from services.chassis.wire import canonical, fill
+from services.materials.api import supplier_returns
 from services.materials.api.receipt_lines import Counting
 from services.materials.model import cross_docking, exceptions, handling_unit, holding, ledger, placing, stock
 from services.materials.model import location as locations
@@ -70,7 +71,7 @@ class ReceiptService:
         return batch.response(receipts_pb2.BatchAddReceiptLinesResponse)
 
     async def post_receipt(self, request: Any, unit: Unit) -> Any:
-        receipt = await _take_up(unit, request.name, request.etag)
+        receipt = await take_up(unit, request.name, request.etag)
         expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
         final = {row.line for row in receipt.lines if _state(expected, row) is not ExpectedState.OPEN}
         event = receipt.post(unit.now, final)
@@ -87,6 +88,7 @@ class ReceiptService:
         postings, tasks = [], []
         for row in receipt.lines:
             order = expected.get(row.expected_receipt)
+            priced = order is not None and not row.owner  # consigned goods have no value (MAT-184)
             postings.append(
                 Posting.new(
                     unit, site, MovementKind.RECEIPT,
@@ -97,7 +99,8 @@ class ReceiptService:
                             from_status=row.status, to_status=row.status, to_handling_unit=row.handling_unit,
                             second_quantity=row.second_quantity,
                             second_unit_code=row.second_quantity_unit_code, entered=row.entered,
-                            cost=order.price_of(row.order_quantity, currency) if order is not None else None,
+                            cost=order.price_of(row.order_quantity, currency) if order and priced else None,
+                            from_owner=row.owner, to_owner=row.owner, returns=row.returns,
                             standard_cost=items[row.item].standard(currency),
                         ),
                         row.serials, valuation.places(currency),
@@ -115,8 +118,11 @@ class ReceiptService:
         await cross_docking.divert(unit, site, tasks)
         return receipt
 
+    async def return_to_supplier(self, request: Any, unit: Unit) -> Any:
+        return await supplier_returns.returned(unit, await take_up(unit, request.name), request)
+
     async def reverse_receipt(self, request: Any, unit: Unit) -> Any:
-        receipt = await _take_up(unit, request.name)
+        receipt = await take_up(unit, request.name)
         event = receipt.reverse()
         site = receipt.site or ""
         expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
@@ -133,6 +139,9 @@ class ReceiptService:
         places = await unit.get_many(Location, {entry.location for entry in entries}, lock=False)
         postings = []
         for row in receipt.lines:
+            if row.returned:
+                why = f"{canonical(row.returned)} {row.unit_code} of line {row.line} went back to the supplier"
+                raise StockMovedOn(resource=receipt.name, why=why, in_the_way=row.item)
             order = expected.get(row.expected_receipt)
             if order is not None:
                 order.uncount(row.quantity)
@@ -153,7 +162,7 @@ class ReceiptService:
         return receipt
 
 
-async def _take_up(unit: Unit, name: str, etag: str = "") -> Receipt:
+async def take_up(unit: Unit, name: str, etag: str = "") -> Receipt:
     """A receipt, locked behind the stock of its items."""
     items = await unit.all(select(ReceiptLine.item).where(ReceiptLine.receipt == name))  # type: ignore[call-overload]
     if items:
@@ -209,6 +218,7 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
                 lot=row.lot,
                 location=row.location,
                 handling_unit=row.handling_unit,
+                owner=row.owner,
                 receipt=receipt.name,
                 receipt_line=row.line,
                 purchase_order=row.purchase_order,
@@ -234,6 +244,7 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
             lot=row.lot,
             from_location=row.location,
             handling_unit=row.handling_unit,
+            owner=row.owner,
             proposed_location=order.location if order is not None else "",
             quantity=row.quantity,
             unit_code=row.unit_code,

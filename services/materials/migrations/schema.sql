@@ -172,7 +172,8 @@ CREATE TABLE public.put_away_task (
     done_quantity numeric(20,6),
     short_reason text DEFAULT ''::text NOT NULL,
     skipped_scans text[] DEFAULT '{}'::text[] NOT NULL,
-    note text DEFAULT ''::text NOT NULL
+    note text DEFAULT ''::text NOT NULL,
+    owner text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.put_away_task OWNER TO materials_owner;
@@ -1730,6 +1731,7 @@ CREATE TABLE public.inspection_lot (
     second_decided_unit_code text DEFAULT ''::text NOT NULL,
     serials text[] DEFAULT '{}'::text[] NOT NULL,
     handling_unit text DEFAULT ''::text NOT NULL,
+    owner text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_inspection_lot_decided CHECK (((decided >= (0)::numeric) AND (decided <= quantity)))
 );
 
@@ -2147,7 +2149,12 @@ CREATE TABLE public.receipt_line (
     factor_denominator bigint DEFAULT 1 NOT NULL,
     serials text[] DEFAULT '{}'::text[] NOT NULL,
     handling_unit text DEFAULT ''::text NOT NULL,
-    hold text DEFAULT ''::text NOT NULL
+    hold text DEFAULT ''::text NOT NULL,
+    owner text DEFAULT ''::text NOT NULL,
+    returned numeric(20,6) DEFAULT 0 NOT NULL,
+    second_returned numeric(20,6) DEFAULT 0 NOT NULL,
+    returned_serials text[] DEFAULT '{}'::text[] NOT NULL,
+    returns text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.receipt_line OWNER TO materials_owner;

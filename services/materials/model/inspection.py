@@ -90,6 +90,7 @@ class InspectionLot(Resource, table=True):
     splits: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     handling_unit: str = Field(default="", sa_type=Text, nullable=False)
+    owner: str = Field(default="", sa_type=Text, nullable=False)
 
     @property
     def undecided(self) -> set[str]:

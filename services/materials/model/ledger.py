@@ -18,7 +18,7 @@ from services.materials.model import handling_unit as handling_units
 from services.materials.model.handling_unit import HandlingUnitClosed, HandlingUnitElsewhere
 from services.materials.model.hold import LotOnHold
 from services.materials.model.location import Location
-from services.materials.model.movement import AlreadyReversed, Entry, Movement, MovementKind, Pair, Status
+from services.materials.model.movement import AlreadyReversed, Movement, MovementKind, Pair, Status
 from services.materials.rules import valuation
 
 ZERO, ONE = Decimal(0), Decimal(1)
@@ -105,8 +105,9 @@ class Line:
     @property
     def adds_free_stock(self) -> bool:
         """Whether it makes stock available that was not: nothing is claimed that is under way."""
-        was_free = not (self.from_virtual or self.from_transit) and self.from_status is Status.UNRESTRICTED
-        return not self.to_virtual and self.to_status is Status.UNRESTRICTED and not was_free
+        others = self.from_virtual or self.from_transit or self.from_owner
+        was_free = not others and self.from_status is Status.UNRESTRICTED
+        return not (self.to_virtual or self.to_owner) and self.to_status is Status.UNRESTRICTED and not was_free
 
     @property
     def leaves(self) -> bool:
@@ -149,14 +150,10 @@ def line_of(pair: Pair, places: Mapping[str, Location]) -> Line:
         to_owner=into.owner, from_project=out.project, to_project=into.project,
         from_virtual=places[out.location].virtual, to_virtual=places[into.location].virtual,
         second_quantity=into.second_quantity, second_unit_code=into.second_quantity_unit_code,
-        entered=_entered(into), cost=into.value,
+        cost=into.value, entered=None if into.entered_quantity is None else Entered(
+            into.entered_quantity, into.entered_quantity_unit_code, into.factor_numerator, into.factor_denominator
+        ),
     )  # fmt: skip
-
-
-def _entered(row: Entry) -> Entered | None:
-    if row.entered_quantity is None:
-        return None
-    return Entered(row.entered_quantity, row.entered_quantity_unit_code, row.factor_numerator, row.factor_denominator)
 
 
 @dataclass(slots=True)
@@ -177,6 +174,7 @@ class Posting:
     correlation: str = ""
     device: str = ""
     currency_code: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = field(default=None, compare=False)
 
     @classmethod
@@ -380,7 +378,8 @@ def _line(line: Line) -> dict[str, Any]:
 
 def told(item: Posting) -> MovementPosted:
     """What is told of a movement; before it is posted, without what only the database knows."""
-    message = MovementPosted(movement=item.name, kind=item.kind.value, source=item.source, reverses=item.reverses)
+    message = MovementPosted(movement=item.name, kind=item.kind.value, source=item.source, **item.about)
+    message.reverses = item.reverses
     if item.effective_time is not None:
         message.effective_time.FromDatetime(item.effective_time)
     for line in item.lines:

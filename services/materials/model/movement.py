@@ -182,6 +182,11 @@ class Movement(Resource, table=True):
         return self.entries[1].handling_unit if len(self.entries) == 2 else ""
 
     @property
+    def owner(self) -> str:
+        """Owner of the stock of a movement of one line, who is so on both sides."""
+        return self.entries[0].owner if len(self.entries) == 2 else ""
+
+    @property
     def returns(self) -> str:
         """The loss that it brings back."""
         return self.entries[0].returns if self.entries else ""

@@ -36,6 +36,19 @@ class NothingExpected(FailedPrecondition):
     text = "No open order of {supplier} awaits {quantity} {unit_code} of {item}."
 
 
+class NotReceived(FailedPrecondition):
+    """More goes back to the supplier than came (MAT-48)."""
+
+    reason = "TOLERANCE_EXCEEDED"
+    text = "Of line {line} of {receipt} {open} {unit_code} have not gone back; {asked} cannot."
+
+
+class SerialNotReceived(FailedPrecondition):
+    """A serial that did not come by the line, or went back already, does not go back by it (MAT-16)."""
+
+    text = "{serial} did not come by line {line} of {receipt}, or went back already."
+
+
 class ExpectedState(StrEnum):
     OPEN = "OPEN"
     COMPLETE = "COMPLETE"
@@ -196,6 +209,33 @@ class ReceiptLine(Table, table=True):
     serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     handling_unit: str = Field(default="", sa_type=Text, nullable=False)
     hold: str = Field(default="", sa_type=Text, nullable=False)
+    owner: str = Field(default="", sa_type=Text, nullable=False)
+    returned: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    second_returned: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    returned_serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    returns: str = Field(default="", sa_type=Text, nullable=False)
+
+    @property
+    def second_returned_unit_code(self) -> str:
+        """Unit of the second quantity."""
+        return self.second_quantity_unit_code
+
+    def give_back(self, amount: Decimal, second: Decimal | None, serials: Collection[str]) -> None:
+        """Count what goes back to the supplier, never more than came (MAT-48)."""
+        for there, asked, code in (
+            (self.quantity - self.returned, amount, self.unit_code),
+            ((self.second_quantity or ZERO) - self.second_returned, second or ZERO, self.second_quantity_unit_code),
+        ):
+            if asked > there:
+                raise NotReceived(
+                    line=self.line, receipt=self.receipt, open=canonical(there), unit_code=code, asked=canonical(asked)
+                )
+        for serial in serials:
+            if serial not in self.serials or serial in self.returned_serials:
+                raise SerialNotReceived(serial=serial, line=self.line, receipt=self.receipt)
+        self.returned += amount
+        self.second_returned += second or ZERO
+        self.returned_serials = [*self.returned_serials, *serials]
 
     @property
     def entered(self) -> Entered | None:

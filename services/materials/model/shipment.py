@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, Relationship
 
-from services.chassis.faults import FailedPrecondition, FieldInvalid
+from services.chassis.faults import FailedPrecondition, FieldInvalid, TransitionNotAllowed
 from services.chassis.resource import enum_text, instant
 from services.chassis.wire import canonical
 from services.materials.model.base import Resource, Table, listed
@@ -175,7 +175,10 @@ class Shipment(Resource, table=True):
     def line_of(self, number: int) -> ShipmentLine:
         """A line of one that left."""
         if self.state is not State.SHIPPED:
-            self.move(State.SHIPPED)
+            allowed = "leaving" if self.state is State.PACKED else "packing"
+            raise TransitionNotAllowed(
+                resource=self.name, state=self.state.value, allowed=allowed, wanted="a customer's return"
+            )
         found = next((row for row in self.lines if row.line == number), None)
         if found is None:
             raise FieldInvalid(field="line", rule="must be a line of the shipment", value=number)

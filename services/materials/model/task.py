@@ -107,6 +107,7 @@ class Task(Resource, table=True):
     second_quantity_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     state: TaskState = Field(default=TaskState.READY, sa_type=enum_text(TaskState), nullable=False)
     handling_unit: str = Field(default="", sa_type=Text, nullable=False)
+    owner: str = Field(default="", sa_type=Text, nullable=False)
     serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     kind: Kind = Field(default=Kind.PUT_AWAY, sa_type=enum_text(Kind), nullable=False)
     priority: int = Field(default=3, nullable=False)

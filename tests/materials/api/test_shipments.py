@@ -71,6 +71,7 @@ async def test_a_shipment_is_cancelled_until_it_left(store: Plant) -> None:
     name = await item(store)
     await stocked(store, name, 3)
     row = await packed_up(store, goes(name))
+    assert (await refused(store, back(row, 1))).reason == "TRANSITION_NOT_ALLOWED"
     gone = await store("sam", sh.CancelShipmentRequest(name=row.name, etag=row.etag))
     assert gone.state == State.CANCELLED
     left = await sent(store, goes(name))

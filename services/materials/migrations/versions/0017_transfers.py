@@ -84,6 +84,12 @@ create table shipped_unit (
 );
 create index ix_shipped_unit_handling_unit on shipped_unit (handling_unit);
 alter table handling_unit add column ship_time timestamptz;
+alter table receipt_line
+  add column owner text not null default '', add column returned numeric(20, 6) not null default 0,
+  add column second_returned numeric(20, 6) not null default 0,
+  add column returned_serials text[] not null default '{{}}', add column returns text not null default '';
+alter table put_away_task add column owner text not null default '';
+alter table inspection_lot add column owner text not null default '';
 """
 
 TRANSFERS = [
