@@ -14,7 +14,7 @@ from services.chassis.faults import Fault, FieldInvalid, TimeInFuture
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, enum_name, fill, python_of
 from services.materials.model import count_lines, handling_unit, ledger
-from services.materials.model.count import CountDocument, CountLine, LineState, Mode
+from services.materials.model.count import CountDocument, CountLine, LineState, Mode, State
 from services.materials.model.handling_unit import Path
 from services.materials.model.item import Item
 from services.materials.model.location import VIRTUAL
@@ -50,8 +50,17 @@ class Work:
             select(CountLine.item).where(CountLine.name.in_(sorted(set(names)))).distinct()  # type: ignore[call-overload, attr-defined]
         )
         await ledger.hold(unit, site, {row.item for row in rows} | set(more_items))
-        document = (await unit.get(CountDocument, parent)).started()
+        document = await unit.get(CountDocument, parent)
         return cls(unit, site, document, await unit.get_many(CountLine, names))
+
+    def under_way(self, batch: Batch[Any]) -> bool:
+        """Whether lines are being counted; else entries that were not answered before are refused."""
+        try:
+            self.document.started()
+        except Fault as fault:
+            for entry in batch.open:
+                entry.refuse(fault)
+        return self.document.state is State.STARTED
 
     def line(self, name: str, field_name: str = "name") -> CountLine:
         """A line of this count; FieldInvalid for another."""

@@ -11,7 +11,7 @@ from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
 from services.materials.api.count_entries import Work, shown
-from services.materials.model import breaking, count_lines, late_facts, ledger, stock
+from services.materials.model import breaking, count_lines, count_tasks, late_facts, ledger, stock
 from services.materials.model import location as locations
 from services.materials.model.count import (
     ENDED,
@@ -73,6 +73,8 @@ async def _cases(work: Work, batch: Any, check: Any) -> list[_Case]:
 async def approve(unit: Unit, request: Any, batch: Any) -> None:
     """Accept lines, not by who counted them; what moved about the time of the count is asked once more (MAT-147)."""
     work = await Work.of(unit, request.parent, [entry.request.name for entry in batch.open])
+    if not work.under_way(batch):
+        return
     parameters, caller = work.document.judged_by, unit.caller
     roles = caller.roles.get("-", frozenset()) | caller.roles.get(work.site, frozenset())
     judged = []
@@ -100,6 +102,8 @@ async def approve(unit: Unit, request: Any, batch: Any) -> None:
 async def post(unit: Unit, request: Any, batch: Any) -> None:
     """Post lines that are approved; each difference is an ADJUST at the time of its count."""
     work = await Work.of(unit, request.parent, [entry.request.name for entry in batch.open])
+    if not work.under_way(batch):
+        return
     cases = []
     for case in await _cases(work, batch, _approved):
         now = (case.line.counted or ZERO) - case.figures.book
@@ -129,6 +133,7 @@ async def post(unit: Unit, request: Any, batch: Any) -> None:
         case.entry.answer(shown(case.line))
     await _tell(work, posted)
     await stock.follow(unit, work.site, done)
+    await count_tasks.done(unit, work.site, [case.line for case in posted])
 
 
 def _of(posting: Posting | None) -> Sequence[Line]:

@@ -23,7 +23,7 @@ from services.materials.model.count import (
     Mode,
     State,
 )
-from services.materials.model.count_policy import count_policy
+from services.materials.model.count_policy import count_rules
 from services.materials.model.item import Item, site_fact
 from services.materials.model.location import VIRTUAL
 from services.materials.rules.count_planning import Place
@@ -52,7 +52,8 @@ class CountService:
     async def create_count(self, request: Any, unit: Unit) -> Any:
         site = request.parent.split("/")[1]
         values = values_for(CountDocument, request.count)
-        values["mode"] = values.get("mode") or (await count_policy(unit, site)).mode
+        if not request.count.mode:
+            values["mode"] = (await count_rules(unit, site)).mode
         values["places"] = [{"location": row.location, "reason": REQUESTED} for row in request.count.places]
         document = CountDocument(name=unit.new_name(request.parent, CountDocument.COLLECTION), **values)
         known = await locations.named(unit, document.locations)
@@ -72,7 +73,7 @@ class CountService:
         first = to_date(request.from_date) if request.HasField("from_date") else today
         if first is None or not today <= first <= today + timedelta(days=366):
             raise FieldInvalid(field="from_date", rule="must not be in the past, nor more than a year ahead")
-        policy = await count_policy(unit, site)
+        policy = await count_rules(unit, site)
         days, left = await count_planning.plan(unit, site, policy, today, first, request.day_count or 1)
         answer = counts_pb2.PlanCountsResponse(left_location_count=left)
         made = [_planned(unit, request.parent, policy.mode, day, places) for day, places in sorted(days.items())]
@@ -90,7 +91,7 @@ class CountService:
         await ledger.hold(unit, site, items)
         document = await unit.get(CountDocument, request.name, etag=request.etag)
         document.start(unit.caller.name, unit.now)
-        document.parameters = (await count_policy(unit, site)).parameters
+        document.parameters = (await count_rules(unit, site)).parameters
         await count_locks.set_for(unit, document, places)
         document.line_count = await count_lines.open_lines(unit, document, places, items)
         return document
@@ -98,8 +99,9 @@ class CountService:
     async def batch_record_counts(self, request: Any, unit: Unit) -> Any:
         batch = await unit.batch(request.requests)
         recording = await Recording.of(unit, request.parent, batch)
-        await recording.judge(refuse(batch, recording.take))
-        await count_locks.take_away(unit, recording.work.document)
+        if recording.work.under_way(batch):
+            await recording.judge(refuse(batch, recording.take))
+            await count_locks.take_away(unit, recording.work.document)
         return batch.response(counts_pb2.BatchRecordCountsResponse)
 
     async def request_recount(self, request: Any, unit: Unit) -> Any:

@@ -1472,6 +1472,53 @@ CREATE TABLE public.count_line (
 
 ALTER TABLE public.count_line OWNER TO materials_owner;
 
+CREATE TABLE public.count_policy (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    title text NOT NULL,
+    at_site text NOT NULL,
+    active_revision text NOT NULL
+);
+
+ALTER TABLE public.count_policy OWNER TO materials_owner;
+
+CREATE TABLE public.count_revision (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    content_hash text NOT NULL,
+    author text NOT NULL,
+    approver text NOT NULL,
+    approve_time timestamp with time zone,
+    effective_time timestamp with time zone,
+    policy text NOT NULL,
+    mode text NOT NULL,
+    daily_line_count integer NOT NULL,
+    class_rules jsonb NOT NULL,
+    turnover numeric(20,6),
+    value_moved numeric(24,9),
+    poor_accuracy boolean NOT NULL,
+    short_pick boolean NOT NULL,
+    age_days integer NOT NULL,
+    tolerance_quantity numeric(20,6),
+    tolerance_value numeric(24,9),
+    approval_limits jsonb NOT NULL,
+    ambiguity_minutes integer NOT NULL,
+    CONSTRAINT ck_count_revision_daily_line_count CHECK ((daily_line_count > 0))
+);
+
+ALTER TABLE public.count_revision OWNER TO materials_owner;
+
 CREATE TABLE public.dead_letter (
     consumer text NOT NULL,
     event_id uuid NOT NULL,
@@ -2540,6 +2587,12 @@ ALTER TABLE ONLY public.count_document
 ALTER TABLE ONLY public.count_line
     ADD CONSTRAINT pk_count_line PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.count_policy
+    ADD CONSTRAINT pk_count_policy PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.count_revision
+    ADD CONSTRAINT pk_count_revision PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.dead_letter
     ADD CONSTRAINT pk_dead_letter PRIMARY KEY (consumer, event_id);
 
@@ -2743,6 +2796,8 @@ CREATE INDEX ix_count_line_posted ON public.count_line USING btree (balance, cou
 CREATE INDEX ix_count_line_serial ON public.count_line USING btree (serial) WHERE (serial <> ''::text);
 
 CREATE INDEX ix_count_line_state ON public.count_line USING btree (count, state, name);
+
+CREATE INDEX ix_count_revision_state ON public.count_revision USING btree (policy, state, name);
 
 CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
 
@@ -2984,6 +3039,10 @@ CREATE UNIQUE INDEX uq_balance_dimensions ON public.balance USING btree (item, l
 
 CREATE UNIQUE INDEX uq_count_line_balance ON public.count_line USING btree (count, balance);
 
+CREATE UNIQUE INDEX uq_count_policy_at_site ON public.count_policy USING btree (at_site);
+
+CREATE UNIQUE INDEX uq_count_revision_active ON public.count_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
+
 CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (purchase_order, order_line, schedule_line);
 
 CREATE UNIQUE INDEX uq_handling_unit_number ON public.handling_unit USING btree (site, number);
@@ -3025,6 +3084,8 @@ CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEM
 CREATE TRIGGER count_document_states BEFORE UPDATE OF state ON public.count_document FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER count_line_states BEFORE UPDATE OF state ON public.count_line FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER count_revision_states BEFORE UPDATE OF state ON public.count_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER expected_receipt_states BEFORE UPDATE OF state ON public.expected_receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -3096,6 +3157,9 @@ ALTER TABLE ONLY public.allocation
 
 ALTER TABLE ONLY public.count_line
     ADD CONSTRAINT fk_count_line_count FOREIGN KEY (count) REFERENCES public.count_document(name);
+
+ALTER TABLE ONLY public.count_revision
+    ADD CONSTRAINT fk_count_revision_policy FOREIGN KEY (policy) REFERENCES public.count_policy(name);
 
 ALTER TABLE ONLY public.genealogy_edge
     ADD CONSTRAINT fk_genealogy_edge_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
@@ -3235,6 +3299,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.count_document TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.count_line TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.count_policy TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.count_revision TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
 

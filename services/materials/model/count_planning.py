@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from services.chassis.unit import Unit
 from services.materials.model import count_lines
 from services.materials.model.count import CountDocument, State
-from services.materials.model.count_policy import CountPolicy
+from services.materials.model.count_policy import CountRules
 from services.materials.model.location import VIRTUAL
 from services.materials.rules import count_planning as rule
 
@@ -17,6 +17,9 @@ _STOCKS = text("""
            (last.count_time at time zone f.time_zone)::date as counted, (last.accurate = false) as poor,
            (first.effective_time at time zone f.time_zone)::date as since,
            coalesce(moved.issued, 0) as issued,
+           exists (select from put_away_task t where t.site = b.site and t.from_location = b.location
+                   and t.kind = 'COUNT' and t.item = b.item and t.state <> 'CANCELLED'
+                   and t.create_time > coalesce(last.count_time, '-infinity')) as short,
            coalesce(moved.quantity * case when v.quantity > 0 then v.value / v.quantity else 0 end, 0) as value_moved
     from balance b
     join site_fact f on f.name = 'sites/' || b.site
@@ -38,7 +41,7 @@ _STOCKS = text("""
 
 
 async def plan(
-    unit: Unit, site: str, policy: CountPolicy, today: date, first: date, day_count: int
+    unit: Unit, site: str, policy: CountRules, today: date, first: date, day_count: int
 ) -> tuple[dict[date, list[rule.Place]], int]:
     """Places to count by day, and how many that are due did not fit; places of counts under way are left out."""
     open_documents = await unit.all(
@@ -67,5 +70,5 @@ async def plan(
 def _stock(row: Any) -> rule.Stock:
     return rule.Stock(
         row.location, row.count_class, row.counted, row.since, row.on_hand, row.issued, row.value_moved,
-        poor=bool(row.poor),
+        poor=bool(row.poor), short=row.short,
     )  # fmt: skip

@@ -48,6 +48,28 @@ create index ix_count_line_item on count_line (count, item, name);
 create index ix_count_line_location on count_line (count, location, name);
 create index ix_count_line_posted on count_line (balance, count_time) where state = 'POSTED';
 create index ix_count_line_serial on count_line (serial) where serial <> '';
+create table count_policy (
+  name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
+  create_time timestamptz not null, update_time timestamptz not null,
+  title text not null, at_site text not null, active_revision text not null,
+  constraint pk_count_policy primary key (name)
+);
+create unique index uq_count_policy_at_site on count_policy (at_site);
+create table count_revision (
+  name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
+  create_time timestamptz not null, update_time timestamptz not null,
+  state text not null, content_hash text not null, author text not null, approver text not null,
+  approve_time timestamptz, effective_time timestamptz, policy text not null, mode text not null,
+  daily_line_count integer not null, class_rules jsonb not null, turnover numeric(20, 6), value_moved numeric(24, 9),
+  poor_accuracy boolean not null, short_pick boolean not null, age_days integer not null,
+  tolerance_quantity numeric(20, 6), tolerance_value numeric(24, 9), approval_limits jsonb not null,
+  ambiguity_minutes integer not null,
+  constraint pk_count_revision primary key (name),
+  constraint fk_count_revision_policy foreign key (policy) references count_policy (name),
+  constraint ck_count_revision_daily_line_count check (daily_line_count > 0)
+);
+create index ix_count_revision_state on count_revision (policy, state, name);
+create unique index uq_count_revision_active on count_revision (policy) where state = 'ACTIVE';
 alter table item_settings add column count_class text not null default '';
 """
 
@@ -65,9 +87,20 @@ LINE = [
 ]
 
 
+REVISION = [
+    ("DRAFT", "SUBMITTED"),
+    ("SUBMITTED", "DRAFT"),
+    ("SUBMITTED", "APPROVED"),
+    ("APPROVED", "ACTIVE"),
+    ("APPROVED", "RETIRED"),
+    ("ACTIVE", "RETIRED"),
+]
+
+
 def upgrade() -> None:
-    """Documents and lines, with their states."""
+    """Documents, lines and policies, with their states."""
     op.execute(TABLES)
-    for table, pairs in (("count_document", DOCUMENT), ("count_line", LINE)):
+    for table in ("count_document", "count_line", "count_policy", "count_revision"):
         schema.grant(op, "materials", table)
+    for table, pairs in (("count_document", DOCUMENT), ("count_line", LINE), ("count_revision", REVISION)):
         schema.guard_states(op, table, pairs)
