@@ -30,7 +30,7 @@ from services.chassis import access
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import amount_of, decimal_of, python_of, to_date
-from services.materials.model import ledger, picking, reservation, standing, stock
+from services.materials.model import ledger, picking, reservation, returning, standing, stock
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.lot import Lot
@@ -212,10 +212,13 @@ async def _release_all(unit: Unit, work_order: str, reason: str) -> None:
 
 
 async def _release(unit: Unit, row: Reservation, reason: str, by: str) -> None:
+    held = {taken.balance: taken.quantity for taken in row.allocations}
     await reservation.give_back(unit, row)
     unit.emit(row.release(reason, by), correlation=row.correlation)
     await picking.follow(unit, row.site or "", [row.name], reason)
     await stock.serve(unit, row.site or "", {row.item})
+    await unit.flush()
+    await returning.bring_back(unit, row, held, reason)
 
 
 async def carry_request(event: RequisitionCreated, unit: Unit) -> None:

@@ -40,10 +40,7 @@ class TaskService:
         known: dict[str, int] = {}
         site = request.parent.split("/")[1]
         await site_fact(unit, site)
-        lasts = request.watch_duration.ToTimedelta()
-        if not timedelta(0) <= lasts <= LONGEST_WATCH:
-            rule = f"must be between 0 and {LONGEST_WATCH.seconds} seconds"
-            raise FieldInvalid(field="watch_duration", rule=rule, value=lasts)
+        lasts = tasks.span(request.watch_duration, "watch_duration", LONGEST_WATCH)
         ends = time.monotonic() + lasts.total_seconds()
         while True:
             for task in await _changed(unit, site, request.person, known):

@@ -178,15 +178,18 @@ class Task(Resource, table=True):
         return self
 
 
+def span(given: Any, field: str, longest: timedelta) -> timedelta:
+    """A Duration that is not negative and at most so long; FieldInvalid for another."""
+    asked = timedelta(seconds=given.seconds) if 0 <= given.seconds <= longest.total_seconds() else -LEASE
+    if not timedelta(0) <= asked + timedelta(microseconds=given.nanos // 1000) <= longest:
+        rule = f"must be between 0 and {longest.total_seconds():.0f} seconds"
+        raise FieldInvalid(field=field, rule=rule, value=given.seconds)
+    return asked + timedelta(microseconds=given.nanos // 1000)
+
+
 def lease_of(given: Any) -> timedelta:
     """How long a lease is asked for: 15 minutes unless said otherwise, at most 12 hours."""
-    asked: timedelta = given.ToTimedelta()
-    if asked == timedelta(0):
-        return LEASE
-    if not timedelta(0) < asked <= LONGEST_LEASE:
-        hours = LONGEST_LEASE // timedelta(hours=1)
-        raise FieldInvalid(field="lease_duration", rule=f"must be more than 0 and at most {hours} hours", value=asked)
-    return asked
+    return span(given, "lease_duration", LONGEST_LEASE) or LEASE
 
 
 def new(unit: Unit, site: str, kind: Kind, **values: Any) -> Task:

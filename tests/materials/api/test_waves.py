@@ -5,8 +5,12 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from plantops.maintenance.v1 import events_pb2 as maintenance
 from plantops.materials.v1 import reservations_pb2, tasks_pb2, waves_pb2
 
+from services.materials.model import ledger
+from services.materials.model.breaking import break_claims
+from services.materials.model.reservation import Reservation
 from tests.materials.builders import (
     SITE,
     at,
@@ -15,14 +19,19 @@ from tests.materials.builders import (
     fresh,
     handling_units,
     item,
+    lot,
+    numbered,
     place,
     position,
     q,
     stocked,
+    tell,
     told,
+    work_order,
 )
 from tests.materials.places import moved, refusal
 from tests.materials.tasks import Scan, Task, Wave, confirm, demand, get, only, short, tasks_of, waved, yard
+from tests.statements import statements_of
 from tests.world import Plant
 
 
@@ -219,3 +228,61 @@ async def test_two_waves_at_once_do_not_pick_the_same_or_take_the_same_room(stor
     ]
     await asyncio.gather(*(store("sam", waves_pb2.ReleaseWaveRequest(name=wave.name)) for wave in waves))
     assert [task.quantity for task in await tasks_of(store, name)] == [q(3)]
+
+
+@pytest.mark.rule("MAT-110")
+async def test_a_wave_takes_as_many_statements_whatever_its_reservations(store: Plant) -> None:
+    where, _, staging = await yard(store)
+    counts = {}
+    with statements_of(store.processes["materials"].engine) as statements:
+        for size in (2, 7):
+            name = await item(store)
+            await stocked(store, name, 9, where)
+            order = work_order()
+            event = maintenance.WorkOrderApproved(work_order=order, demand_version=1, priority=3)
+            for number in range(size):
+                event.part_demands.add(demand=f"d{number}", item=name, quantity=q(1), delivery_location=at(staging))
+            await tell(store, "maintenance", numbered(event, order), correlation=order)
+            answer = await store(
+                "vic", reservations_pb2.ListReservationsRequest(parent=SITE, filter=f'work_order = "{order}"')
+            )
+            await waved(store, *answer.reservations)
+            assert len(await tasks_of(store, name)) == size
+            counts[size] = len(statements.with_part("INSERT INTO put_away_task"))
+    assert counts[2] == counts[7] > 0
+
+
+@pytest.mark.rule("MAT-77")
+async def test_a_pick_whose_claim_is_broken_follows_it_to_other_stock(store: Plant) -> None:
+    where, _, staging = await yard(store)
+    name = await item(store, tracking="LOT")
+    numbers = [await lot(store, name, f"L{number}") for number in range(2)]
+    for number in numbers:
+        await stocked(store, name, 2, where, lot=number)
+    claim = await demand(store, name, 2, staging)
+    await waved(store, claim)
+    task = await only(store, name)
+    async with store.processes["materials"].commands.open_unit() as unit:
+        await ledger.hold(unit, "hamburg", [name])
+        (row,) = (await unit.get(Reservation, claim.name)).allocations
+        await break_claims(unit, "hamburg", {row.balance: None}, "it fell down")
+    after = await get(store, task)
+    assert (after.state, after.note) == (Task.CANCELLED, "it fell down")
+    assert (await claim_of(store, claim.work_order, claim.demand)).allocated == q(2)
+
+
+@pytest.mark.rule("MAT-79")
+async def test_staged_goods_that_an_order_does_not_need_any_more_go_back(store: Plant) -> None:
+    where, cart, staging = await yard(store)
+    name = await item(store)
+    await stocked(store, name, 5, where)
+    claim = await demand(store, name, 3, staging)
+    await waved(store, claim)
+    await confirm(store, await only(store, name), cart)
+    await confirm(store, await only(store, name), staging)
+    gone = maintenance.WorkOrderCancelled(work_order=claim.work_order, reason="wrong machine")
+    await tell(store, "maintenance", numbered(gone, claim.work_order), correlation=claim.work_order)
+    back = await only(store, name, "RETURN")
+    assert (back.from_location, back.quantity, back.proposed_location) == (at(staging), q(3), at(where))
+    await confirm(store, back, where)
+    assert await balances(store, name) == {(where, "UNRESTRICTED"): (D(5), D(0))}

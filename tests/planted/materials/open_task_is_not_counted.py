@@ -6,4 +6,4 @@ RULE = "MAT-33"
 
 
 def plant() -> None:
-    edit_function("materials", "place_content", "t.state = 'READY'", "t.state = 'COMPLETED'")
+    edit_function("materials", "coming_tasks", "t.state = 'READY'", "t.state = 'COMPLETED'")

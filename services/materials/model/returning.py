@@ -1,0 +1,49 @@
+"""Staged goods that an order does not need any more go back, unless somebody else took them meanwhile."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from sqlalchemy import text
+
+from services.chassis.unit import Unit
+from services.materials.model import placing
+from services.materials.model import task as tasks
+from services.materials.model.item import Item
+from services.materials.model.placing import Wanted
+from services.materials.model.reservation import Reservation
+from services.materials.model.task import Kind
+
+_FREE = text("""
+    select b.name, b.item, b.lot, b.location, b.handling_unit, b.unit_code, b.serial, b.on_hand - b.reserved as free
+    from balance b join location l on l.name = b.location and l.kind = 'STAGING'
+    where b.name = any(cast(:names as text[])) and b.on_hand > b.reserved and b.second_on_hand is null
+    order by b.location, b.item, b.lot, b.handling_unit, b.serial
+""")
+
+
+async def bring_back(unit: Unit, row: Reservation, held: Mapping[str, Decimal], cause: str) -> None:
+    """Tasks for what the reservation held (balance -> quantity) at staging places and nobody claims now."""
+    if not held:
+        return
+    site = row.site or ""
+    found = (await unit.execute(_FREE, {"names": sorted(held)})).all()
+    if not found:
+        return
+    item = await unit.get(Item, row.item, lock=False)
+    goods: dict[tuple[str, str, str], tuple[Decimal, list[str]]] = {}
+    for free in found:
+        amount, serials = goods.setdefault((free.location, free.lot, free.handling_unit), (Decimal(0), []))
+        serials += [free.serial] if free.serial else []
+        key = (free.location, free.lot, free.handling_unit)
+        goods[key] = (amount + min(free.free, held[free.name]), serials)
+    wanted = [Wanted.of(item, amount, lot=lot, from_location=place) for (place, lot, _), (amount, _) in goods.items()]
+    places = await placing.find(unit, site, wanted)
+    for ((place, lot, around), (amount, serials)), to in zip(goods.items(), places, strict=True):
+        unit.add(
+            tasks.new(
+                unit, site, Kind.RETURN, item=row.item, lot=lot, serials=serials, from_location=place,
+                handling_unit=around, quantity=amount, unit_code=row.unit_code, note=cause,
+                proposed_location=to.candidates[0][0] if to.candidates else "", no_place_reason=to.why_none,
+                correlation=row.correlation,
+            )
+        )  # fmt: skip
