@@ -71,7 +71,7 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     },
     ExpectedReceipt: {"schedule_line": "n", "received_base": "0", "received": "0"},
     InspectionLot: {"decided": "0"},
-    Task: {"kind": "'PUT_AWAY'"},
+    Task: {"name": "'sites/hamburg/putAwayTasks/tasks-' || n", "kind": "'PUT_AWAY'"},
     WaveLine: {"wave": "'sites/hamburg/waves/waves-' || n / 2", "reservation": "'reservation-' || n"},
     Hold: {"release_time": "case when n % 2 = 1 then now() end", "releaser": "'people/ada'"},
     Reservation: {"requested": "4"},

@@ -8,9 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from plantops.materials.v1 import inspections_pb2, movements_pb2, receipts_pb2, reservations_pb2, tasks_pb2
+from plantops.materials.v1 import inspections_pb2, movements_pb2, receipts_pb2, reservations_pb2, tasks_pb2, waves_pb2
 
 from tests.materials.builders import (
+    SITE,
     ago,
     approve,
     arrived,
@@ -31,12 +32,13 @@ from tests.materials.builders import (
     work_order,
 )
 from tests.materials.holds import hold, release
+from tests.materials.tasks import yard
 from tests.plant import Refused
 from tests.world import Plant
 
 TYPED = {
     "NOT_ENOUGH_STOCK", "NEGATIVE_IN_PAST", "ALREADY_REVERSED", "STOCK_MOVED_ON", "BELONGS_TO_DOCUMENT", "OVER_RECEIPT",
-    "TOLERANCE_EXCEEDED", "TRANSITION_NOT_ALLOWED", "INSPECTION_OPEN", "LOT_ON_HOLD",
+    "TOLERANCE_EXCEEDED", "TRANSITION_NOT_ALLOWED", "INSPECTION_OPEN", "LOT_ON_HOLD", "SCAN_MISMATCH", "FIELD_INVALID",
 }  # fmt: skip
 
 _WHOLE = {
@@ -59,6 +61,12 @@ _WHOLE = {
     "a value without quantity": "select item from value_balance where value < 0 or (quantity = 0 and value <> 0)",
     "a movement that was reversed twice": """
         select reverses from movement where reverses <> '' group by 1 having count(*) > 1""",
+    "a pick of more than is claimed": """
+        select t.name, t.quantity from put_away_task t
+        where t.kind = 'PICK' and t.state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING') and t.quantity > (
+          select coalesce(sum(a.quantity), 0) from allocation a join balance b on b.name = a.balance
+          where a.reservation = t.reservation and b.location = t.from_location and b.lot = t.lot
+            and b.handling_unit = t.handling_unit)""",
     "a claim on stock on hold": """
         select a.reservation, b.name from allocation a join balance b on b.name = a.balance
         where hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is not null""",
@@ -78,10 +86,12 @@ class Course:
         self.plant = plant
         self.chance = random.Random(seed)
         self.items: dict[str, str] = {}
+        self.cart = self.staging = ""
         self.refused: dict[str, int] = {}
         self.done: dict[str, int] = {}
 
     async def begin(self) -> None:
+        _, self.cart, self.staging = await yard(self.plant)
         plain = await item(self.plant, standard_cost=eur(3, 33))
         tracked = await item(self.plant, tracking="LOT", standard_cost=eur(7), inspect_receipts=True)
         self.items = {plain: "", tracked: await lot(self.plant, tracked, "L1")}
@@ -192,10 +202,46 @@ class Course:
         return ""
 
     async def put_away(self) -> str:
-        name = self.some("select name from put_away_task where state = 'READY' and item = any(%s)")
+        name = self.some(
+            "select name from put_away_task where kind = 'PUT_AWAY' and state = 'READY' and item = any(%s)"
+        )
         if name:
             where = at(self.chance.choice(["shelf", "bin"]))
             await self.plant("sam", tasks_pb2.ConfirmPutAwayRequest(name=name, location=where))
+        return ""
+
+    async def release_wave(self) -> str:
+        names = self.plant.rows(
+            "materials", "select name from reservation where allocated > 0 and item = any(%s) order by name",
+            list(self.items),
+        )  # fmt: skip
+        if names:
+            lines = [waves_pb2.Wave.Line(reservation=name) for (name,) in names]
+            wave = waves_pb2.Wave(lines=lines, staging_location=at(self.staging))
+            made = await self.plant("sam", waves_pb2.CreateWaveRequest(parent=SITE, wave=wave))
+            await self.plant("sam", waves_pb2.ReleaseWaveRequest(name=made.name))
+        return ""
+
+    async def work(self) -> str:
+        """Do a task, or find less than there should be."""
+        name = self.some("select name from put_away_task where state = 'READY' and item = any(%s)")
+        if not name:
+            return ""
+        task = await self.plant("vic", tasks_pb2.GetTaskRequest(name=name.replace("/putAwayTasks/", "/tasks/")))
+        kind = tasks_pb2.Task.Kind.Name(task.kind)
+        to = {"PICK": self.cart, "STAGE": self.staging}.get(kind, self.chance.choice(["shelf", "bin"]))
+        scan = {"from_location": task.from_location, "goods": task.item, "to_location": at(to), "rest": "EMPTY"}
+        if kind == "PICK" and D(task.quantity.value) > 1 and self.chance.random() < 0.3:
+            request = tasks_pb2.ShortTaskRequest(
+                name=task.name, scan=tasks_pb2.TaskScan(quantity=q(1), **scan), reason_code="LESS",
+                lock_bin=self.chance.random() < 0.5,
+            )  # fmt: skip
+        else:
+            amount = q(0) if kind == "COUNT" else task.quantity
+            request = tasks_pb2.ConfirmTaskRequest(
+                name=task.name, scan=tasks_pb2.TaskScan(quantity=amount, **scan), note="done"
+            )
+        await self.plant("sam", request)
         return ""
 
     async def reverse(self) -> str:
@@ -226,7 +272,7 @@ class Course:
 
 STEPS = [
     "receive", "receive", "move", "move", "move_many", "demand", "demand", "issue", "issue", "bring_back", "release",
-    "decide", "put_away", "reverse", "reverse", "take_back",
+    "decide", "put_away", "reverse", "reverse", "take_back", "release_wave", "work", "work",
     "take_back", "stop", "let_go",
 ]  # fmt: skip
 

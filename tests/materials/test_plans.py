@@ -173,7 +173,7 @@ READS: list[tuple[Any, Any]] = [
     (handling_units_pb2.GetHandlingUnitRequest, HandlingUnit), (receipts_pb2.GetReceiptRequest, Receipt),
     (handling_unit_types_pb2.GetHandlingUnitTypeRequest, HandlingUnitType),
     (reservations_pb2.GetReservationRequest, Reservation), (tasks_pb2.GetPutAwayTaskRequest, Task),
-    (tasks_pb2.GetTaskRequest, Task), (waves_pb2.GetWaveRequest, Wave),
+    (waves_pb2.GetWaveRequest, Wave),
     (receipts_pb2.GetExpectedReceiptRequest, ExpectedReceipt), (policies_pb2.GetMaterialsPolicyRequest, Policy),
     (inspections_pb2.GetInspectionLotRequest, InspectionLot), (policies_pb2.GetMaterialsRevisionRequest, Revision),
     (policies_pb2.GetSupplyRequestRequest, SupplyRequest), (transfers_pb2.GetTransferRequest, Transfer),
@@ -187,6 +187,12 @@ async def test_one_resource_is_read_by_its_name(big: Plant, statements: Statemen
     query = f"select name from {model.__table__.name} offset 5007 limit 1"  # noqa: S608
     ((name,),) = big.rows("materials", query)
     assert await judged(big, statements, kind(name=name)) == []
+
+
+@pytest.mark.rule("PERF-10")
+async def test_a_put_away_is_read_by_its_name_among_tasks(big: Plant, statements: Statements) -> None:
+    request = tasks_pb2.GetTaskRequest(name=f"{SITE}/tasks/tasks-5007")
+    assert await judged(big, statements, request) == []
 
 
 @pytest.mark.rule("PERF-10")
