@@ -15,6 +15,7 @@ from services.materials.api.postings import Known
 from services.materials.model import late_facts, proof, sealing, stock
 from services.materials.model import location as locations
 from services.materials.model.handling_unit import HandlingUnit
+from services.materials.model.in_process import KITS
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.item import site_fact
 from services.materials.model.ledger import NotEnoughStock, Posting, SerialExists, line_of
@@ -27,6 +28,8 @@ from services.materials.model.movement import (
     MovementKind,
     StockMovedOn,
 )
+from services.materials.model.production import ProductionOrder
+from services.materials.model.production_report import ProductionReport
 from services.materials.model.transfer import Transfer
 
 OF_DOCUMENTS = frozenset(
@@ -37,7 +40,10 @@ OF_DOCUMENTS = frozenset(
     }
 )  # fmt: skip
 
-TAKING_BACK = (InspectionLot.COLLECTION, HandlingUnit.COLLECTION, Transfer.COLLECTION)
+TAKING_BACK = (
+    InspectionLot.COLLECTION, HandlingUnit.COLLECTION, Transfer.COLLECTION, ProductionOrder.COLLECTION,
+    ProductionReport.COLLECTION, KITS,
+)  # fmt: skip
 """Documents whose movements are not taken back alone: a unit is moved back as a whole (MAT-21)."""
 
 

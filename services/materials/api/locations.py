@@ -12,7 +12,7 @@ from services.chassis.wire import decimal_of, enum_name, fill, python_of, values
 from services.materials.model import capacity, handling_unit, holding, ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
-from services.materials.model.location import Direction, Location
+from services.materials.model.location import Direction, Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import Balance, Status
 from services.materials.model.placing import Wanted
@@ -33,8 +33,8 @@ class LocationService:
         await site_fact(unit, site)
         name = unit.new_name(request.parent, Location.COLLECTION, request.location_id)
         location = Location(name=name, site=site, **values_for(Location, request.location))
-        if location.virtual:
-            rule = "may not be a virtual one; these come with the site"
+        if location.virtual or location.kind is Kind.WIP:
+            rule = "may not be a virtual one or WIP; these come with the site and with production orders"
             raise FieldInvalid(field="location.kind", rule=rule, value=location.kind)
         if request.generate_check_code:
             if location.check_code:

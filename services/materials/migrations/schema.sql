@@ -1604,6 +1604,9 @@ CREATE TABLE public.genealogy_edge (
     unit_code text NOT NULL,
     effective_time timestamp with time zone NOT NULL,
     certain boolean NOT NULL,
+    operation integer DEFAULT 0 NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
+    production_order text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_genealogy_edge_quantity CHECK ((quantity > (0)::numeric))
 );
 
@@ -1832,6 +1835,7 @@ CREATE TABLE public.item_settings (
     lot_number_rule jsonb,
     serial_number_rule jsonb,
     count_class text DEFAULT ''::text NOT NULL
+    shortage text DEFAULT 'FORBID'::text NOT NULL
 );
 
 ALTER TABLE public.item_settings OWNER TO materials_owner;
@@ -2151,6 +2155,193 @@ CREATE TABLE public.principal_state (
 
 ALTER TABLE public.principal_state OWNER TO materials_owner;
 
+CREATE TABLE public.production_component (
+    production_order text NOT NULL,
+    line integer NOT NULL,
+    item text NOT NULL,
+    operation integer NOT NULL,
+    numerator bigint NOT NULL,
+    denominator bigint NOT NULL,
+    unit_code text NOT NULL,
+    scrap_percent numeric(9,6) NOT NULL,
+    over_percent numeric(20,6) NOT NULL,
+    under_percent numeric(9,6) NOT NULL,
+    manual boolean NOT NULL,
+    required numeric(20,6) NOT NULL,
+    consumed numeric(20,6) NOT NULL,
+    CONSTRAINT ck_production_component_consumed CHECK ((consumed >= (0)::numeric)),
+    CONSTRAINT ck_production_component_ratio CHECK (((numerator > 0) AND (denominator > 0)))
+);
+
+ALTER TABLE public.production_component OWNER TO materials_owner;
+
+CREATE TABLE public.production_consumption (
+    production_report text NOT NULL,
+    line integer NOT NULL,
+    production_order text NOT NULL,
+    component integer NOT NULL,
+    operation integer NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    serial text NOT NULL,
+    handling_unit text NOT NULL,
+    movement text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    value numeric(24,9) NOT NULL,
+    currency_code text NOT NULL,
+    remaining numeric(20,6) NOT NULL,
+    remaining_value numeric(24,9) NOT NULL,
+    pooled boolean NOT NULL,
+    others jsonb NOT NULL,
+    CONSTRAINT ck_production_consumption_quantity CHECK ((quantity > (0)::numeric)),
+    CONSTRAINT ck_production_consumption_remaining CHECK (((remaining >= (0)::numeric) AND (remaining <= quantity) AND (remaining_value >= (0)::numeric) AND (remaining_value <= value)))
+);
+
+ALTER TABLE public.production_consumption OWNER TO materials_owner;
+
+CREATE TABLE public.production_operation (
+    production_order text NOT NULL,
+    operation integer NOT NULL,
+    site text NOT NULL,
+    title text NOT NULL,
+    asset text NOT NULL,
+    location text NOT NULL,
+    unit_code text NOT NULL,
+    wip_limit numeric(20,6),
+    min_units numeric(20,6),
+    max_units numeric(20,6),
+    unit_duration interval,
+    staged_units numeric(20,6) NOT NULL,
+    good numeric(20,6) NOT NULL,
+    scrapped numeric(20,6) NOT NULL,
+    reworked numeric(20,6) NOT NULL,
+    wip_since timestamp with time zone,
+    CONSTRAINT ck_production_operation_units CHECK (((staged_units >= (0)::numeric) AND (good >= (0)::numeric) AND (scrapped >= (0)::numeric) AND (reworked >= (0)::numeric)))
+);
+
+ALTER TABLE public.production_operation OWNER TO materials_owner;
+
+CREATE TABLE public.production_order (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    item text NOT NULL,
+    unit_code text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    structure_revision text NOT NULL,
+    cost_percent numeric(9,6) NOT NULL,
+    source_system text NOT NULL,
+    external_id text NOT NULL,
+    line_location text NOT NULL,
+    output_location text NOT NULL,
+    places text[] NOT NULL,
+    lot_rule text NOT NULL,
+    asset text NOT NULL,
+    start_time timestamp with time zone,
+    due_time timestamp with time zone,
+    state text NOT NULL,
+    good numeric(20,6) NOT NULL,
+    scrapped numeric(20,6) NOT NULL,
+    reworked numeric(20,6) NOT NULL,
+    currency_code text NOT NULL,
+    consumed_value numeric(24,9) NOT NULL,
+    output_value numeric(24,9) NOT NULL,
+    carried_value numeric(24,9) NOT NULL,
+    variance_value numeric(24,9),
+    CONSTRAINT ck_production_order_quantity CHECK ((quantity > (0)::numeric)),
+    CONSTRAINT ck_production_order_units CHECK (((good >= (0)::numeric) AND (scrapped >= (0)::numeric) AND (reworked >= (0)::numeric)))
+);
+
+ALTER TABLE public.production_order OWNER TO materials_owner;
+
+CREATE TABLE public.production_output (
+    production_order text NOT NULL,
+    line integer NOT NULL,
+    item text NOT NULL,
+    kind text NOT NULL,
+    numerator bigint NOT NULL,
+    denominator bigint NOT NULL,
+    unit_code text NOT NULL,
+    cost_percent numeric(9,6) NOT NULL,
+    unit_value numeric(24,9),
+    unit_value_currency_code text NOT NULL,
+    produced numeric(20,6) NOT NULL,
+    CONSTRAINT ck_production_output_produced CHECK ((produced >= (0)::numeric))
+);
+
+ALTER TABLE public.production_output OWNER TO materials_owner;
+
+CREATE TABLE public.production_report (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    production_order text NOT NULL,
+    operation integer NOT NULL,
+    unit_code text NOT NULL,
+    good numeric(20,6) NOT NULL,
+    scrap numeric(20,6) NOT NULL,
+    rework numeric(20,6) NOT NULL,
+    scrap_reason text NOT NULL,
+    asset text NOT NULL,
+    shift text NOT NULL,
+    start_time timestamp with time zone,
+    end_time timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    lot text NOT NULL,
+    serials text[] NOT NULL,
+    outputs jsonb NOT NULL,
+    shortages jsonb NOT NULL,
+    absorbed jsonb NOT NULL,
+    carried_value numeric(24,9) NOT NULL,
+    currency_code text NOT NULL,
+    consume_movement text NOT NULL,
+    produce_movement text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT ck_production_report_units CHECK (((good >= (0)::numeric) AND (scrap >= (0)::numeric) AND (rework >= (0)::numeric) AND (((good + scrap) + rework) > (0)::numeric)))
+);
+
+ALTER TABLE public.production_report OWNER TO materials_owner;
+
+CREATE TABLE public.put_away_task (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    lot text NOT NULL,
+    from_location text NOT NULL,
+    proposed_location text NOT NULL,
+    to_location text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    status text NOT NULL,
+    receipt text NOT NULL,
+    receipt_line integer NOT NULL,
+    movement text NOT NULL,
+    state text NOT NULL,
+    second_quantity numeric(20,6),
+    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
+    serials text[] DEFAULT '{}'::text[] NOT NULL,
+    handling_unit text DEFAULT ''::text NOT NULL,
+    no_place_reason text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE public.put_away_task OWNER TO materials_owner;
+
 CREATE TABLE public.receipt (
     name text NOT NULL,
     site text,
@@ -2411,6 +2602,71 @@ CREATE TABLE public.standing_asset (
 );
 
 ALTER TABLE public.standing_asset OWNER TO materials_owner;
+CREATE TABLE public.structure (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    item text NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL
+);
+
+ALTER TABLE public.structure OWNER TO materials_owner;
+
+CREATE TABLE public.structure_component (
+    structure_revision text NOT NULL,
+    line integer NOT NULL,
+    item text NOT NULL,
+    operation integer NOT NULL,
+    numerator bigint NOT NULL,
+    denominator bigint NOT NULL,
+    scrap_percent numeric(9,6) NOT NULL,
+    over_percent numeric(20,6) NOT NULL,
+    under_percent numeric(9,6) NOT NULL,
+    manual boolean NOT NULL,
+    CONSTRAINT ck_structure_component_ratio CHECK (((numerator > 0) AND (denominator > 0))),
+    CONSTRAINT ck_structure_component_scrap_percent CHECK (((scrap_percent >= (0)::numeric) AND (scrap_percent < (100)::numeric)))
+);
+
+ALTER TABLE public.structure_component OWNER TO materials_owner;
+
+CREATE TABLE public.structure_output (
+    structure_revision text NOT NULL,
+    line integer NOT NULL,
+    item text NOT NULL,
+    kind text NOT NULL,
+    numerator bigint NOT NULL,
+    denominator bigint NOT NULL,
+    cost_percent numeric(9,6) NOT NULL,
+    unit_value numeric(24,9),
+    unit_value_currency_code text NOT NULL,
+    CONSTRAINT ck_structure_output_ratio CHECK (((numerator > 0) AND (denominator > 0)))
+);
+
+ALTER TABLE public.structure_output OWNER TO materials_owner;
+
+CREATE TABLE public.structure_revision (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    structure text NOT NULL,
+    effective_date date NOT NULL,
+    base_quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    cost_percent numeric(9,6) NOT NULL,
+    author text NOT NULL,
+    CONSTRAINT ck_structure_revision_base_quantity CHECK ((base_quantity > (0)::numeric))
+);
+
+ALTER TABLE public.structure_revision OWNER TO materials_owner;
 
 CREATE TABLE public.supply_request (
     name text NOT NULL,
@@ -2692,6 +2948,24 @@ ALTER TABLE ONLY public.principal_grant
 ALTER TABLE ONLY public.principal_state
     ADD CONSTRAINT pk_principal_state PRIMARY KEY (principal);
 
+ALTER TABLE ONLY public.production_component
+    ADD CONSTRAINT pk_production_component PRIMARY KEY (production_order, line);
+
+ALTER TABLE ONLY public.production_consumption
+    ADD CONSTRAINT pk_production_consumption PRIMARY KEY (production_report, line);
+
+ALTER TABLE ONLY public.production_operation
+    ADD CONSTRAINT pk_production_operation PRIMARY KEY (production_order, operation);
+
+ALTER TABLE ONLY public.production_order
+    ADD CONSTRAINT pk_production_order PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.production_output
+    ADD CONSTRAINT pk_production_output PRIMARY KEY (production_order, line);
+
+ALTER TABLE ONLY public.production_report
+    ADD CONSTRAINT pk_production_report PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.put_away_task
     ADD CONSTRAINT pk_put_away_task PRIMARY KEY (name);
 
@@ -2736,6 +3010,17 @@ ALTER TABLE ONLY public.sscc_range
 
 ALTER TABLE ONLY public.standing_asset
     ADD CONSTRAINT pk_standing_asset PRIMARY KEY (asset);
+ALTER TABLE ONLY public.structure
+    ADD CONSTRAINT pk_structure PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.structure_component
+    ADD CONSTRAINT pk_structure_component PRIMARY KEY (structure_revision, line);
+
+ALTER TABLE ONLY public.structure_output
+    ADD CONSTRAINT pk_structure_output PRIMARY KEY (structure_revision, line);
+
+ALTER TABLE ONLY public.structure_revision
+    ADD CONSTRAINT pk_structure_revision PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.supply_request
     ADD CONSTRAINT pk_supply_request PRIMARY KEY (name);
@@ -2947,6 +3232,40 @@ CREATE INDEX ix_outbox_aggregate ON ONLY public.outbox USING btree (aggregate_id
 
 CREATE INDEX ix_outbox_xid ON ONLY public.outbox USING btree (xid);
 
+CREATE INDEX ix_production_component_item ON public.production_component USING btree (item);
+
+CREATE INDEX ix_production_consumption_lot ON public.production_consumption USING btree (lot) WHERE (lot <> ''::text);
+
+CREATE INDEX ix_production_consumption_production_order ON public.production_consumption USING btree (production_order, component);
+
+CREATE INDEX ix_production_operation_asset ON public.production_operation USING btree (site, asset) WHERE (asset <> ''::text);
+
+CREATE INDEX ix_production_order_asset ON public.production_order USING btree (site, asset, name);
+
+CREATE INDEX ix_production_order_due_time ON public.production_order USING btree (site, due_time, name);
+
+CREATE INDEX ix_production_order_external_id ON public.production_order USING btree (site, external_id, name);
+
+CREATE INDEX ix_production_order_item ON public.production_order USING btree (site, item, name);
+
+CREATE INDEX ix_production_order_site ON public.production_order USING btree (site, name);
+
+CREATE INDEX ix_production_order_source_system ON public.production_order USING btree (site, source_system, name);
+
+CREATE INDEX ix_production_order_state ON public.production_order USING btree (site, state, name);
+
+CREATE INDEX ix_production_report_asset ON public.production_report USING btree (site, asset, name);
+
+CREATE INDEX ix_production_report_end_time ON public.production_report USING btree (site, end_time, name);
+
+CREATE INDEX ix_production_report_order ON public.production_report USING btree (production_order, name);
+
+CREATE INDEX ix_production_report_production_order ON public.production_report USING btree (site, production_order, name);
+
+CREATE INDEX ix_production_report_site ON public.production_report USING btree (site, name);
+
+CREATE INDEX ix_production_report_state ON public.production_report USING btree (site, state, name);
+
 CREATE INDEX ix_put_away_task_from_location ON public.put_away_task USING btree (site, from_location, name);
 
 CREATE INDEX ix_put_away_task_item ON public.put_away_task USING btree (site, item, name);
@@ -3004,6 +3323,13 @@ CREATE INDEX ix_shipment_site ON public.shipment USING btree (site, name);
 CREATE INDEX ix_shipment_state ON public.shipment USING btree (site, state, name);
 
 CREATE INDEX ix_shipped_unit_handling_unit ON public.shipped_unit USING btree (handling_unit);
+CREATE INDEX ix_structure_component_item ON public.structure_component USING btree (item);
+
+CREATE INDEX ix_structure_kind ON public.structure USING btree (kind, name);
+
+CREATE INDEX ix_structure_revision_effective_date ON public.structure_revision USING btree (effective_date, name);
+
+CREATE INDEX ix_structure_revision_structure ON public.structure_revision USING btree (structure, effective_date, name);
 
 CREATE INDEX ix_supply_request_item ON public.supply_request USING btree (site, item, name);
 
@@ -3065,6 +3391,8 @@ CREATE UNIQUE INDEX uq_movement_entry_sequence ON public.movement_entry USING bt
 
 CREATE UNIQUE INDEX uq_movement_reverses ON public.movement USING btree (reverses) WHERE (reverses <> ''::text);
 
+CREATE UNIQUE INDEX uq_production_order_external_id ON public.production_order USING btree (site, source_system, external_id) WHERE (external_id <> ''::text);
+
 CREATE UNIQUE INDEX uq_receipt_number ON public.receipt USING btree (number);
 
 CREATE UNIQUE INDEX uq_reservation_demand ON public.reservation USING btree (work_order, demand);
@@ -3072,6 +3400,9 @@ CREATE UNIQUE INDEX uq_reservation_demand ON public.reservation USING btree (wor
 CREATE UNIQUE INDEX uq_serial_number ON public.serial USING btree (item, number);
 
 CREATE UNIQUE INDEX uq_shipment_number ON public.shipment USING btree (number);
+CREATE UNIQUE INDEX uq_structure_item ON public.structure USING btree (item);
+
+CREATE UNIQUE INDEX uq_structure_revision_date ON public.structure_revision USING btree (structure, effective_date);
 
 CREATE UNIQUE INDEX uq_supply_request_open ON public.supply_request USING btree (site, item) WHERE (state = ANY (ARRAY['OPEN'::text, 'CARRIED'::text]));
 
@@ -3135,6 +3466,10 @@ CREATE TRIGGER outbox_append_only BEFORE DELETE OR UPDATE ON public.outbox FOR E
 
 CREATE TRIGGER outbox_no_truncate BEFORE TRUNCATE ON public.outbox FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER production_order_states BEFORE UPDATE OF state ON public.production_order FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER production_report_states BEFORE UPDATE OF state ON public.production_report FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER put_away_task_states BEFORE UPDATE OF state ON public.put_away_task FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER receipt_states BEFORE UPDATE OF state ON public.receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
@@ -3142,6 +3477,17 @@ CREATE TRIGGER receipt_states BEFORE UPDATE OF state ON public.receipt FOR EACH 
 CREATE TRIGGER reservation_states BEFORE UPDATE OF state ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER shipment_states BEFORE UPDATE OF state ON public.shipment FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+CREATE TRIGGER structure_component_append_only BEFORE DELETE OR UPDATE ON public.structure_component FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER structure_component_no_truncate BEFORE TRUNCATE ON public.structure_component FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER structure_output_append_only BEFORE DELETE OR UPDATE ON public.structure_output FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER structure_output_no_truncate BEFORE TRUNCATE ON public.structure_output FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER structure_revision_append_only BEFORE DELETE OR UPDATE ON public.structure_revision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER structure_revision_no_truncate BEFORE TRUNCATE ON public.structure_revision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER supply_request_states BEFORE UPDATE OF state ON public.supply_request FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -3209,6 +3555,36 @@ ALTER TABLE ONLY public.materials_policy
 ALTER TABLE ONLY public.movement_entry
     ADD CONSTRAINT fk_movement_entry_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
 
+ALTER TABLE ONLY public.production_component
+    ADD CONSTRAINT fk_production_component_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.production_component
+    ADD CONSTRAINT fk_production_component_production_order FOREIGN KEY (production_order) REFERENCES public.production_order(name);
+
+ALTER TABLE ONLY public.production_consumption
+    ADD CONSTRAINT fk_production_consumption_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
+
+ALTER TABLE ONLY public.production_consumption
+    ADD CONSTRAINT fk_production_consumption_production_report FOREIGN KEY (production_report) REFERENCES public.production_report(name);
+
+ALTER TABLE ONLY public.production_operation
+    ADD CONSTRAINT fk_production_operation_location FOREIGN KEY (location) REFERENCES public.location(name);
+
+ALTER TABLE ONLY public.production_operation
+    ADD CONSTRAINT fk_production_operation_production_order FOREIGN KEY (production_order) REFERENCES public.production_order(name);
+
+ALTER TABLE ONLY public.production_order
+    ADD CONSTRAINT fk_production_order_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.production_output
+    ADD CONSTRAINT fk_production_output_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.production_output
+    ADD CONSTRAINT fk_production_output_production_order FOREIGN KEY (production_order) REFERENCES public.production_order(name);
+
+ALTER TABLE ONLY public.production_report
+    ADD CONSTRAINT fk_production_report_production_order FOREIGN KEY (production_order) REFERENCES public.production_order(name);
+
 ALTER TABLE ONLY public.receipt_line
     ADD CONSTRAINT fk_receipt_line_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
 
@@ -3229,6 +3605,23 @@ ALTER TABLE ONLY public.transfer_line
 
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT fk_transfer_transit_location FOREIGN KEY (transit_location) REFERENCES public.location(name);
+ALTER TABLE ONLY public.structure_component
+    ADD CONSTRAINT fk_structure_component_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.structure_component
+    ADD CONSTRAINT fk_structure_component_structure_revision FOREIGN KEY (structure_revision) REFERENCES public.structure_revision(name);
+
+ALTER TABLE ONLY public.structure
+    ADD CONSTRAINT fk_structure_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.structure_output
+    ADD CONSTRAINT fk_structure_output_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.structure_output
+    ADD CONSTRAINT fk_structure_output_structure_revision FOREIGN KEY (structure_revision) REFERENCES public.structure_revision(name);
+
+ALTER TABLE ONLY public.structure_revision
+    ADD CONSTRAINT fk_structure_revision_structure FOREIGN KEY (structure) REFERENCES public.structure(name);
 
 ALTER TABLE ONLY public.wave_line
     ADD CONSTRAINT fk_wave_line_wave FOREIGN KEY (wave) REFERENCES public.wave(name);
@@ -3397,6 +3790,20 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.principal_grant TO materials_a
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.principal_state TO materials_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.production_component TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.production_consumption TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.production_operation TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.production_order TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.production_output TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.production_report TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_task TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt_line TO materials_app;
@@ -3426,6 +3833,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.site_settings TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sscc_range TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.standing_asset TO materials_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.structure TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.structure_component TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.structure_output TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.structure_revision TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
 

@@ -13,7 +13,11 @@ from services.materials.model.movement import Movement
 
 
 class GenealogyEdge(Table, table=True):
-    """So much of a lot went into another one."""
+    """So much of a lot went into another one; of items without lots a serial stands in its place.
+
+    `certain` is false where other lots lay there too and nobody scanned which one was used: it possibly went in.
+    The movement is the one by which the other came to be; an edge of a reversed movement counts no more.
+    """
 
     __tablename__ = "genealogy_edge"
     __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
@@ -26,6 +30,9 @@ class GenealogyEdge(Table, table=True):
     unit_code: str = Field(sa_type=Text)
     effective_time: datetime = Field(sa_type=instant())
     certain: bool
+    operation: int = Field(default=0, nullable=False)
+    handling_unit: str = Field(default="", sa_type=Text, nullable=False)
+    production_order: str = Field(default="", sa_type=Text, nullable=False)
 
 
 async def sources(unit: Unit, lot: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index, Text, select
@@ -9,9 +10,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from services.chassis.faults import FieldInvalid
+from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
 from services.materials.model.base import Resource, listed
 from services.materials.rules.number_rules import NumberRule
+
+
+class Shortage(StrEnum):
+    """What a production report does when less was staged than was used (MAT-55, MAT-123)."""
+
+    FORBID = "FORBID"
+    WARN = "WARN"
 
 
 class ItemSettings(Resource, table=True):
@@ -25,11 +34,13 @@ class ItemSettings(Resource, table=True):
     item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
     minimum_remaining_life_days: int | None = None
     lot_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
+    shortage: Shortage = Field(default=Shortage.FORBID, sa_type=enum_text(Shortage), nullable=False)
     serial_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
     count_class: str = Field(default="", sa_type=Text, nullable=False)
 
     def checked(self) -> "ItemSettings":
         """FieldInvalid for a rule that no number could keep."""
+        self.shortage = self.shortage if self.shortage in tuple(Shortage) else Shortage.FORBID
         for name in ("lot_number_rule", "serial_number_rule"):
             if NumberRule.of(getattr(self, name)).broken():
                 rule = "must be more than the prefix has"
@@ -53,3 +64,15 @@ async def number_rules(unit: Unit, site: str, items: Iterable[str]) -> dict[str,
     return {
         row.item: NumberRules(NumberRule.of(row.lot_number_rule), NumberRule.of(row.serial_number_rule)) for row in rows
     }
+
+
+async def shortages(unit: Unit, site: str, items: Iterable[str]) -> dict[str, Shortage]:
+    """What items do where too little was staged, those that do not refuse alone; one statement."""
+    rows = await unit.execute(
+        select(ItemSettings.item, ItemSettings.shortage).where(  # type: ignore[call-overload]
+            ItemSettings.site == site,
+            ItemSettings.item.in_(sorted(items)),  # type: ignore[attr-defined]
+            ItemSettings.shortage != Shortage.FORBID,
+        )
+    )
+    return {row.item: row.shortage for row in rows}

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     CART = "CART"
     VEHICLE = "VEHICLE"
     TRANSIT = "TRANSIT"
+    WIP = "WIP"
     CUSTOMER = "CUSTOMER"
     INTER_SITE = "INTER_SITE"
 
@@ -65,6 +66,7 @@ WHY = {
     "OUTBOUND": "locked for what goes out",
     "COUNT": "being counted",
     "INACTIVE": "out of use",
+    "WIP": "in process for a production order, which alone moves stock there",
 }
 
 
@@ -155,8 +157,8 @@ class Location(Resource, table=True):
 
     def usable(self) -> "Location":
         """LocationLocked unless stock may be moved there; locks of one direction are judged at the posting."""
-        if self.blocked or self.kind is Kind.GROUP:
-            raise LocationLocked.by(self.name, "BLOCKED" if self.blocked else "GROUP")
+        if self.blocked or self.kind in (Kind.GROUP, Kind.WIP):
+            raise LocationLocked.by(self.name, "BLOCKED" if self.blocked else self.kind)
         return self
 
     def confirmed(self, code: str, field: str) -> "Location":

@@ -202,7 +202,7 @@ _POSITIONS = text("""
     select i.item,
       coalesce((select sum(b.on_hand) from balance b left join lot l on l.name = b.lot
                 where b.site = :site and b.item = i.item and not b.virtual and b.status = 'UNRESTRICTED'
-                and (l.expire_date is null or l.expire_date >= :today)
+                and b.project = '' and (l.expire_date is null or l.expire_date >= :today)
                 and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null), 0)
         - coalesce((select sum(l.quantity - l.received - l.disposed) from transfer_line l
                     join transfer t on t.name = l.transfer and t.to_site <> 'sites/' || :site
