@@ -22,9 +22,17 @@ from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Entry, Movement
 from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.production import (
+    ProductionComponent,
+    ProductionOperation,
+    ProductionOrder,
+    ProductionOutput,
+)
+from services.materials.model.production_report import ProductionConsumption, ProductionReport
 from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLine
 from services.materials.model.reservation import Allocation, Reservation
 from services.materials.model.shipment import Shipment, ShipmentLine, ShippedUnit
+from services.materials.model.structure import Structure, StructureComponent, StructureOutput, StructureRevision
 from services.materials.model.task import Task
 from services.materials.model.transfer import Transfer, TransferLine
 from services.materials.model.wave import Wave, WaveLine
@@ -32,10 +40,11 @@ from services.materials.model.wave import Wave, WaveLine
 COUNT = 100_000
 FEWER = 25_000
 SITE = "sites/hamburg"
-FLAT = (Item, HandlingUnitType, Policy)
+FLAT = (Item, HandlingUnitType, Policy, Structure)
 LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
     ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold,
+    StructureRevision, ProductionOrder, ProductionReport,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (
@@ -47,11 +56,19 @@ PARTS: tuple[Any, ...] = (
     ShipmentLine,
     ShippedUnit,
     WaveLine,
+    StructureComponent,
+    StructureOutput,
+    ProductionOperation,
+    ProductionComponent,
+    ProductionOutput,
+    ProductionConsumption,
 )
 """What belongs to rows of lists and is read with them."""
 
 _UNDER: Mapping[Any, str] = {Lot: "items/item-' || n % 1000 || '", Serial: "items/item-' || n % 1000 || '"}
 _ITEM = "'items/item-' || n % 1000"
+_ORDER = "'sites/hamburg/productionOrders/productionorders-' || n / 2"
+_REVISION = "'structures/structures-' || n / 6 || '/structureRevisions/r' || n / 2 % 3"
 _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     Item: {"gtins": "array['gtin-' || n % 50000]", "tracking": "'NONE'"},
     Lot: {"item": _ITEM}, Serial: {"item": _ITEM, "lot": "'items/item-' || n % 1000 || '/lots/' || n % 20000"},
@@ -75,6 +92,20 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     WaveLine: {"wave": "'sites/hamburg/waves/waves-' || n / 2", "reservation": "'reservation-' || n"},
     Hold: {"release_time": "case when n % 2 = 1 then now() end", "releaser": "'people/ada'"},
     Reservation: {"requested": "4"},
+    Structure: {"item": "'items/item-' || n"},
+    StructureRevision: {
+        "name": "'structures/structures-' || n / 3 || '/structureRevisions/r' || n % 3", "site": "null",
+        "structure": "'structures/structures-' || n / 3",
+    },
+    StructureComponent: {"structure_revision": _REVISION, "line": "1 + n % 2"},
+    StructureOutput: {"structure_revision": _REVISION, "line": "1 + n % 2"},
+    ProductionOperation: {"production_order": _ORDER, "operation": "1 + n % 2"},
+    ProductionComponent: {"production_order": _ORDER, "line": "1 + n % 2"},
+    ProductionOutput: {"production_order": _ORDER, "line": "1 + n % 2"},
+    ProductionConsumption: {
+        "production_report": "'sites/hamburg/productionReports/productionreports-' || n / 2", "line": "1 + n % 2",
+        "production_order": _ORDER,
+    },
     Transfer: {"to_site": "'sites/site-' || n % 1000"},
     TransferLine: {
         "transfer": "'sites/hamburg/transfers/transfers-' || n / 4", "line": "1 + n % 4", "second_received": "0",

@@ -18,10 +18,12 @@ from plantops.materials.v1 import (
     lots_pb2,
     movements_pb2,
     policies_pb2,
+    production_pb2,
     receipts_pb2,
     reservations_pb2,
     serials_pb2,
     shipments_pb2,
+    structures_pb2,
     tasks_pb2,
     transfers_pb2,
     waves_pb2,
@@ -37,9 +39,12 @@ from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Movement
 from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.production import ProductionOrder
+from services.materials.model.production_report import ProductionReport
 from services.materials.model.receipt import ExpectedReceipt, Receipt
 from services.materials.model.reservation import Reservation
 from services.materials.model.shipment import Shipment
+from services.materials.model.structure import Structure, StructureRevision
 from services.materials.model.task import Task
 from services.materials.model.transfer import Transfer
 from services.materials.model.wave import Wave
@@ -73,6 +78,11 @@ LISTS: list[tuple[Any, str, Any]] = [
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/-", Revision),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/materialspolicies-7", Revision),
     (policies_pb2.ListSupplyRequestsRequest, SITE, SupplyRequest),
+    (structures_pb2.ListStructuresRequest, "", Structure),
+    (structures_pb2.ListStructureRevisionsRequest, "structures/-", StructureRevision),
+    (structures_pb2.ListStructureRevisionsRequest, "structures/structures-7", StructureRevision),
+    (production_pb2.ListProductionOrdersRequest, SITE, ProductionOrder),
+    (production_pb2.ListProductionReportsRequest, SITE, ProductionReport),
     (transfers_pb2.ListTransfersRequest, SITE, Transfer),
     (transfers_pb2.ListIncomingTransfersRequest, "sites/site-7", Transfer),
     (shipments_pb2.ListShipmentsRequest, SITE, Shipment),

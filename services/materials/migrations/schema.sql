@@ -3323,6 +3323,7 @@ CREATE INDEX ix_shipment_site ON public.shipment USING btree (site, name);
 CREATE INDEX ix_shipment_state ON public.shipment USING btree (site, state, name);
 
 CREATE INDEX ix_shipped_unit_handling_unit ON public.shipped_unit USING btree (handling_unit);
+
 CREATE INDEX ix_structure_component_item ON public.structure_component USING btree (item);
 
 CREATE INDEX ix_structure_kind ON public.structure USING btree (kind, name);
@@ -3400,6 +3401,7 @@ CREATE UNIQUE INDEX uq_reservation_demand ON public.reservation USING btree (wor
 CREATE UNIQUE INDEX uq_serial_number ON public.serial USING btree (item, number);
 
 CREATE UNIQUE INDEX uq_shipment_number ON public.shipment USING btree (number);
+
 CREATE UNIQUE INDEX uq_structure_item ON public.structure USING btree (item);
 
 CREATE UNIQUE INDEX uq_structure_revision_date ON public.structure_revision USING btree (structure, effective_date);
@@ -3477,6 +3479,7 @@ CREATE TRIGGER receipt_states BEFORE UPDATE OF state ON public.receipt FOR EACH 
 CREATE TRIGGER reservation_states BEFORE UPDATE OF state ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER shipment_states BEFORE UPDATE OF state ON public.shipment FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER structure_component_append_only BEFORE DELETE OR UPDATE ON public.structure_component FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER structure_component_no_truncate BEFORE TRUNCATE ON public.structure_component FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -3600,11 +3603,6 @@ ALTER TABLE ONLY public.shipped_unit
 ALTER TABLE ONLY public.shipped_unit
     ADD CONSTRAINT fk_shipped_unit_shipment FOREIGN KEY (shipment) REFERENCES public.shipment(name);
 
-ALTER TABLE ONLY public.transfer_line
-    ADD CONSTRAINT fk_transfer_line_transfer FOREIGN KEY (transfer) REFERENCES public.transfer(name);
-
-ALTER TABLE ONLY public.transfer
-    ADD CONSTRAINT fk_transfer_transit_location FOREIGN KEY (transit_location) REFERENCES public.location(name);
 ALTER TABLE ONLY public.structure_component
     ADD CONSTRAINT fk_structure_component_item FOREIGN KEY (item) REFERENCES public.item(name);
 
@@ -3625,6 +3623,11 @@ ALTER TABLE ONLY public.structure_revision
 
 ALTER TABLE ONLY public.wave_line
     ADD CONSTRAINT fk_wave_line_wave FOREIGN KEY (wave) REFERENCES public.wave(name);
+ALTER TABLE ONLY public.transfer_line
+    ADD CONSTRAINT fk_transfer_line_transfer FOREIGN KEY (transfer) REFERENCES public.transfer(name);
+
+ALTER TABLE ONLY public.transfer
+    ADD CONSTRAINT fk_transfer_transit_location FOREIGN KEY (transit_location) REFERENCES public.location(name);
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO materials_migrator;

@@ -23,21 +23,21 @@ KITS = "kits"
 """Movements of kits say so in their source."""
 SMALLEST = Decimal("0.000001")
 
-_COLUMNS = """
-    b.name as balance, b.item, b.location, b.lot, b.serial, b.handling_unit, b.on_hand - b.reserved as left,
-    lot.expire_date, lot.first_receipt_time as since, l.path_order, b.project, l.kind
-"""
-_OWN = text(f"""
-    select {_COLUMNS}, coalesce(o.operation, 0) as operation
+_OWN = text("""
+    select b.name as balance, b.item, b.location, b.lot, b.serial, b.handling_unit, b.on_hand - b.reserved as left,
+           lot.expire_date, lot.first_receipt_time as since, l.path_order, b.project, l.kind,
+           coalesce(o.operation, 0) as operation
     from balance b join location l on l.name = b.location left join lot on lot.name = b.lot
     left join production_operation o on o.production_order = b.project and o.location = b.location
     where b.site = :site and b.item = any(cast(:items as text[])) and b.location = any(cast(:places as text[]))
       and b.project = any(cast(:orders as text[])) and b.status = 'UNRESTRICTED' and b.on_hand > b.reserved
       and b.owner = '' and not b.virtual
       and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null
-""")  # noqa: S608
-_FREE = text(f"""
-    select {_COLUMNS}, 0 as operation
+""")
+_FREE = text("""
+    select b.name as balance, b.item, b.location, b.lot, b.serial, b.handling_unit, b.on_hand - b.reserved as left,
+           lot.expire_date, lot.first_receipt_time as since, l.path_order, b.project, l.kind,
+           0 as operation
     from balance b
     join location l on l.name = b.location and not l.blocked and not exists (
       select from location_lock k where k.location = l.name and k.direction <> 'INBOUND')
@@ -46,7 +46,7 @@ _FREE = text(f"""
       and b.on_hand > b.reserved and b.owner = '' and b.project = '' and not b.virtual
       and (cast(:place as text) = '' or b.location = :place)
       and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null
-""")  # noqa: S608
+""")
 
 
 Absorption = tuple[Absorbed, str, str, Mapping[str, str], bool]
