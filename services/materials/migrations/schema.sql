@@ -1834,8 +1834,8 @@ CREATE TABLE public.item_settings (
     minimum_remaining_life_days integer,
     lot_number_rule jsonb,
     serial_number_rule jsonb,
+    shortage text DEFAULT 'FORBID'::text NOT NULL,
     count_class text DEFAULT ''::text NOT NULL
-    shortage text DEFAULT 'FORBID'::text NOT NULL
 );
 
 ALTER TABLE public.item_settings OWNER TO materials_owner;
@@ -2313,35 +2313,6 @@ CREATE TABLE public.production_report (
 
 ALTER TABLE public.production_report OWNER TO materials_owner;
 
-CREATE TABLE public.put_away_task (
-    name text NOT NULL,
-    site text,
-    version integer NOT NULL,
-    event_version integer NOT NULL,
-    correlation text NOT NULL,
-    create_time timestamp with time zone NOT NULL,
-    update_time timestamp with time zone NOT NULL,
-    item text NOT NULL,
-    lot text NOT NULL,
-    from_location text NOT NULL,
-    proposed_location text NOT NULL,
-    to_location text NOT NULL,
-    quantity numeric(20,6) NOT NULL,
-    unit_code text NOT NULL,
-    status text NOT NULL,
-    receipt text NOT NULL,
-    receipt_line integer NOT NULL,
-    movement text NOT NULL,
-    state text NOT NULL,
-    second_quantity numeric(20,6),
-    second_quantity_unit_code text DEFAULT ''::text NOT NULL,
-    serials text[] DEFAULT '{}'::text[] NOT NULL,
-    handling_unit text DEFAULT ''::text NOT NULL,
-    no_place_reason text DEFAULT ''::text NOT NULL
-);
-
-ALTER TABLE public.put_away_task OWNER TO materials_owner;
-
 CREATE TABLE public.receipt (
     name text NOT NULL,
     site text,
@@ -2602,6 +2573,7 @@ CREATE TABLE public.standing_asset (
 );
 
 ALTER TABLE public.standing_asset OWNER TO materials_owner;
+
 CREATE TABLE public.structure (
     name text NOT NULL,
     site text,
@@ -3010,6 +2982,7 @@ ALTER TABLE ONLY public.sscc_range
 
 ALTER TABLE ONLY public.standing_asset
     ADD CONSTRAINT pk_standing_asset PRIMARY KEY (asset);
+
 ALTER TABLE ONLY public.structure
     ADD CONSTRAINT pk_structure PRIMARY KEY (name);
 
@@ -3621,13 +3594,14 @@ ALTER TABLE ONLY public.structure_output
 ALTER TABLE ONLY public.structure_revision
     ADD CONSTRAINT fk_structure_revision_structure FOREIGN KEY (structure) REFERENCES public.structure(name);
 
-ALTER TABLE ONLY public.wave_line
-    ADD CONSTRAINT fk_wave_line_wave FOREIGN KEY (wave) REFERENCES public.wave(name);
 ALTER TABLE ONLY public.transfer_line
     ADD CONSTRAINT fk_transfer_line_transfer FOREIGN KEY (transfer) REFERENCES public.transfer(name);
 
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT fk_transfer_transit_location FOREIGN KEY (transit_location) REFERENCES public.location(name);
+
+ALTER TABLE ONLY public.wave_line
+    ADD CONSTRAINT fk_wave_line_wave FOREIGN KEY (wave) REFERENCES public.wave(name);
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO materials_migrator;
@@ -3805,8 +3779,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.production_output TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.production_report TO materials_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_task TO materials_app;
-
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt_line TO materials_app;
@@ -3836,6 +3808,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.site_settings TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sscc_range TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.standing_asset TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.structure TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.structure_component TO materials_app;
