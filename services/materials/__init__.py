@@ -1,8 +1,8 @@
 """Materials: what is stored where, in which status, for whom; the ledger of every movement.
 
-Owns items, locations, lots, serials, handling units, the append-only ledger with its balances, reservations, receipts,
-transfers, shipments, inspections, tasks, waves and replenishment policies. Tells ItemChanged, LotDatesChanged,
-MovementPosted, the Reservation events, ReplenishmentNeeded, ReceiptPosted, ReceiptReversed, InspectionDecided and
-PolicyActivated. Listens to sites, people, assets that stand still, work orders' demands, requisitions and purchase
-orders.
+Owns items, locations, lots, serials, handling units, the append-only ledger with its balances, reservations,
+receipts, transfers, shipments, structures, production orders, inspections, tasks, waves and replenishment policies.
+Tells ItemChanged, LotDatesChanged, MovementPosted, ProductionReported, the Reservation events, ReplenishmentNeeded,
+ReceiptPosted, ReceiptReversed, InspectionDecided and PolicyActivated. Listens to sites, people, assets that stand
+still, work orders' demands, requisitions and purchase orders.
 """

@@ -71,7 +71,10 @@ class ProductionService:
         return await production_stock.scrap(request, unit)
 
     async def complete_order(self, request: Any, unit: Unit) -> Any:
-        return (await unit.get(ProductionOrder, request.name, etag=request.etag)).move(OrderState.COMPLETED)
+        order = await one(unit, request.name, etag=request.etag)
+        order.move(OrderState.COMPLETED)
+        await production_stock.free_surplus(unit, order)
+        return order
 
     async def reopen_order(self, request: Any, unit: Unit) -> Any:
         return (await unit.get(ProductionOrder, request.name, etag=request.etag)).move(OrderState.STARTED)

@@ -12,7 +12,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, quantity
 from services.materials.api.production_planning import at_line, required
-from services.materials.model import in_process, ledger, production, stock
+from services.materials.model import in_process, ledger, production, returning, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Line, NotEnoughStock, Posting
@@ -268,6 +268,22 @@ async def scrap(request: Any, unit: Unit) -> production_pb2.ProductionMovement:
     order.carried_value += worth
     order.start()
     return moved
+
+
+async def free_surplus(unit: Unit, order: ProductionOrder) -> None:
+    """What is left at the line is nobody's again, and a task brings back what no claim takes there (MAT-124)."""
+    site = order.site or ""
+    left = [source for source in await in_process.own(unit, [order]) if source.kind != Kind.WIP]
+    if not left:
+        return
+    codes = {row.item: row.unit_code for row in order.components}
+    places = await locations.named(unit, {source.location for source in left})
+    lines = [in_process.line(Part(source, source.left), codes[source.item], places[source.location]) for source in left]
+    posting = Posting.new(unit, site, MovementKind.MOVE, *lines, source=order.name, correlation=order.chain)
+    await stock.move(unit, site, [posting])
+    await stock.serve(unit, site, codes)
+    await unit.flush()
+    await returning.bring_back_surplus(unit, site, lines, f"{order.number} is complete", order.chain)
 
 
 async def _moved(

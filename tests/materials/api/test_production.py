@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from plantops.materials.v1 import locations_pb2, movements_pb2, production_pb2
+from plantops.materials.v1 import locations_pb2, movements_pb2, production_pb2, tasks_pb2
 
 from tests.materials.builders import (
     SITE,
@@ -66,6 +66,10 @@ async def refusal(plant: Plant, request: Any, person: str = WORKER) -> Refused:
         await call(plant, person, request)
     assert contents(plant) == before
     return refused.value
+
+
+def id_of(order: Any) -> str:
+    return str(order.name.rsplit("/", 1)[-1])
 
 
 def step(number: int, **given: Any) -> Any:
@@ -265,20 +269,15 @@ async def test_an_order_closes_when_nothing_is_in_process_and_the_rest_of_the_va
     reopening = production_pb2.ReopenOrderRequest(name=order.name, reason="one more")
     assert (await works(PLANNER, reopening)).state == Order.STARTED
     await works(PLANNER, production_pb2.CompleteOrderRequest(name=order.name))
+    assert await on_hand(works, used) == {
+        ("shelf", ""): 4, ("line", ""): 1, (order.operations[0].location.rsplit("/", 1)[-1], id_of(order)): 1,
+    }  # fmt: skip
     closing = production_pb2.CloseOrderRequest(name=order.name)
     refused = await refusal(works, closing, PLANNER)
     assert (refused.reason, refused.metadata["quantity"], refused.metadata["location"]) == (
-        "WIP_NOT_EMPTY", "1", at("line"),
+        "WIP_NOT_EMPTY", "1", order.operations[0].location,
     )  # fmt: skip
     with_reason = production_pb2.CloseOrderRequest(name=order.name, variance_reason="LOST")
-    assert (await refusal(works, with_reason, PLANNER)).metadata["location"] == at("line")  # that is stock still
-    await works(
-        WORKER,
-        production_pb2.ReturnComponentsRequest(
-            name=order.name, stocks=[some(1, 1, location=at("line"))], location=at("shelf")
-        ),
-    )
-    assert (await refusal(works, closing, PLANNER)).metadata["location"] == order.operations[0].location
     with_reason.request_id = str(uuid4())
     closed = await works(PLANNER, with_reason)
     assert (closed.state, amount(closed.consumed_value), amount(closed.output_value)) == (Order.CLOSED, 40, 30)
@@ -341,3 +340,21 @@ async def test_stock_to_stage_may_be_named(works: Plant) -> None:
     ):
         request = production_pb2.StageOrderRequest(**{"name": order.name, "quantity": q(1), **broken})
         assert (await refusal(works, request)).fields == [field]
+
+
+@pytest.mark.rule("MAT-124")
+async def test_what_is_left_at_the_line_goes_back_by_a_task(works: Plant) -> None:
+    used = await item(works)
+    order = await ordered(works, await bill(works, [component(used)]), 5)
+    await stocked(works, used, 9)
+    await staged(works, order.name, 5)
+    claim = await reserved(works, used, 5)
+    await reported(works, order.name, 2)
+    await works(PLANNER, production_pb2.CompleteOrderRequest(name=order.name))
+    assert await on_hand(works, used) == {("shelf", ""): 4, ("line", ""): 3}
+    found = await works("vic", tasks_pb2.ListTasksRequest(parent=SITE, filter=f'item = "{used}"'))
+    (task,) = found.tasks
+    assert (task.kind, task.quantity.value, task.from_location) == (tasks_pb2.Task.RETURN, "2", at("line"))
+    assert claim.allocated.value == "4"
+    confirmed = tasks_pb2.StartTaskRequest(name=task.name)
+    assert (await works(WORKER, confirmed)).state == tasks_pb2.Task.STARTED

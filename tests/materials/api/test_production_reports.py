@@ -50,6 +50,7 @@ from tests.materials.production import (
     used,
 )
 from tests.plant import Refused
+from tests.statements import statements_of
 from tests.world import Plant, site_today
 
 Order = production_pb2.ProductionOrder
@@ -418,3 +419,59 @@ async def test_units_cost_what_was_used_for_them_wherever_they_are_reported(work
     assert canonical(sum((amount(row.value) for row in gone.consumptions), D(0))) == "7"
     rest = await reported(works, order.name, 8)
     assert [amount(row.value) for row in rest.outputs] == [72]
+
+
+@pytest.mark.rule("MAT-50")
+@pytest.mark.rule("MAT-122")
+async def test_a_batch_of_reports_takes_as_many_statements_whatever_its_size(works: Plant) -> None:
+    parts = [await item(works, tracking="LOT") for _ in range(2)]
+    made = await bill(works, [component(name) for name in parts], tracking="LOT")
+    orders = [await ordered(works, made, 99) for _ in range(2)]
+    for name in parts:
+        await stocked(works, name, 99, lot=await lot(works, name))
+    for order in orders:
+        await staged(works, order.name, 20)
+    counts = []
+    with statements_of(works.processes["materials"].engine) as statements:
+        for size in (2, 2, 12):  # the first makes the lots
+            statements.sent.clear()
+            asked = [report(orders[number % 2].name, 1) for number in range(size)]
+            assert {reason(outcome) for outcome in await reports(works, *asked)} == {""}
+            (sent,) = [found for found in statements.sent if any("production_consumption" in text for text, _ in found)]
+            counts.append(len(sent))
+    assert counts[1] == counts[2] <= 45, counts
+
+
+@pytest.mark.rule("MAT-120")
+@pytest.mark.rule("MAT-125")
+@pytest.mark.rule("MAT-127")
+async def test_a_day_at_the_line_with_scrap_and_rework(works: Plant) -> None:
+    """Castings are turned at 10 and get seals at 20; one is spoilt, one is worked on again, one report was wrong."""
+    casting = await item(works, "casting", tracking="LOT", standard_cost=eur(30))
+    seal = await item(works, "seal", standard_cost=eur(2))
+    bought = [component(casting), component(seal, 3, operation=20)]
+    pump = await bill(works, bought, item=await item(works, "pump", tracking="LOT_AND_SERIAL"))
+    heat = await lot(works, casting, "HEAT-7")
+    await stocked(works, casting, 10, lot=heat)
+    await stocked(works, seal, 40)
+    order = await ordered(works, pump, 6, lot_rule="DAY")
+    await staged(works, order.name, 6)
+    await reported(works, order.name, 5, operation=10, scrap=1, scrap_reason="PORES")
+    numbers = [fresh("P") for _ in range(4)]
+    first = await reported(works, order.name, 3, serial_numbers=numbers[:3], rework=1, shift="early")
+    assert edges(works, first.lot) == {heat.rsplit("/", 1)[-1]: (D("3.6"), True)}
+    wip = await works("vic", production_pb2.GetWipRequest(name=order.name))
+    assert [row.waiting_units.value for row in wip.rows] == ["0", "2"]
+    await works(PLANNER, reversing(first.name))
+    again = await reported(works, order.name, 3, serial_numbers=numbers[:3], shift="early")
+    assert again.serials == first.serials
+    await reported(works, order.name, 1, serial_numbers=numbers[3:], shift="late")  # the one that was worked on again
+    last = await reported(works, order.name, scrap=1, operation=20)
+    assert used(last) == {(2, ""): D(3)}
+    done = await works(PLANNER, production_pb2.CompleteOrderRequest(name=order.name))
+    assert (done.good.value, done.scrapped.value, done.reworked.value) == ("4", "2", "0")
+    closed = await works(PLANNER, production_pb2.CloseOrderRequest(name=order.name))
+    # 6 castings and 15 seals were used; what the last spoilt one took is in no pump
+    assert (amount(closed.consumed_value), amount(closed.output_value), amount(closed.variance_value)) == (210, 168, 42)
+    assert worth(works, pump)[:2] == (4, D(168))
+    assert await on_hand(works, seal) == {("shelf", ""): 22, ("line", ""): 3}
