@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import text
 
 from services.chassis.jobs import job
-from services.materials.model import holding, proof, sealing, stock
+from services.materials.model import breaking, holding, ledger, proof, sealing, softness, stock
 from services.materials.model import task as tasks
 
 log = structlog.get_logger("ledger")
@@ -74,3 +74,31 @@ async def settle_holds(open_unit: Any) -> None:
     for site in sites:
         async with open_unit() as unit:
             await holding.settle(unit, site)
+
+
+@job(every=timedelta(minutes=5))
+async def break_expired(open_unit: Any) -> None:
+    """Claims on lots whose last usable day is over are broken, a lot in each unit (MAT-77, MAT-86)."""
+    async with open_unit() as unit:
+        lots = await breaking.expired(unit)
+    for (site, item, lot), balances in lots.items():
+        async with open_unit() as unit:
+            await ledger.hold(unit, site, [item])
+            await breaking.break_claims(unit, site, dict.fromkeys(balances), f"{lot} has expired")
+
+
+_DUE = text("""
+    select distinct site, item from reservation
+    where state in ('PENDING', 'SHORT') and (hard_time <= now() or expire_time <= now() and hard_time > now())
+    order by site, item limit 200
+""")
+
+
+@job(every=timedelta(seconds=15))
+async def harden_claims(open_unit: Any) -> None:
+    """Soft claims whose window has come take stock; those that lived too long end; an item in each unit (MAT-76)."""
+    async with open_unit() as unit:
+        places = list(await unit.execute(_DUE))
+    for site, item in places:
+        async with open_unit() as unit:
+            await softness.harden(unit, site, item)

@@ -30,7 +30,16 @@ from services.chassis import access
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import amount_of, decimal_of, python_of, to_date
-from services.materials.model import ledger, picking, reservation, returning, standing, stock
+from services.materials.model import (
+    allocating,
+    ledger,
+    picking,
+    reservation,
+    returning,
+    softness,
+    standing,
+    stock,
+)
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.lot import Lot
@@ -89,6 +98,7 @@ async def reserve_parts(event: WorkOrderApproved, unit: Unit) -> None:
         if row_known is None:
             row = unit.add(_reservation(unit, site, event, demand, items.get(demand.item)))
             await unit.flush()
+            await stock.schedule(unit, site, [row])
             await stock.claim(unit, row)
         elif row_known.item == demand.item:
             row_known.demand_version = event.demand_version
@@ -131,9 +141,9 @@ async def _resize(unit: Unit, row: Reservation, quantity: Decimal) -> None:
         return
     smaller = quantity < row.issued + row.allocated
     if smaller:
-        await reservation.give_back(unit, row)
+        await allocating.give_back(unit, row)
     row.requested = max(quantity, row.issued) + row.released
-    row.short = row.missing
+    row.share(pending=row.pending, supply_covered=row.supply_covered)
     if row.missing == 0 and row.issued > 0 and not row.allocations:
         if row.state is State.SHORT:
             row.judge()
@@ -147,19 +157,27 @@ async def _resize(unit: Unit, row: Reservation, quantity: Decimal) -> None:
 
 
 async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
-    """Need times move with the planned start; stock that expires before then is given back and claimed anew."""
+    """Need times move with the planned start: stock that expires before is exchanged, claims harden or become soft."""
     await _hold(unit, event.work_order, [])
     fact = await site_fact(unit, event.work_order.split("/")[1])
     rows = await _of(unit, event.work_order)
-    life = await reservation.life_days(unit, event.work_order.split("/")[1], (row.item for row in rows))
+    site = event.work_order.split("/")[1]
+    life = await allocating.life_days(unit, site, (row.item for row in rows))
+    lots = await unit.get_many(Lot, [taken.lot for row in rows for taken in row.allocations if taken.lot], lock=False)
+    late = []
     for row in rows:
         row.need_time = python_of(event.planned_start_time)
-        lots = await unit.get_many(Lot, [taken.lot for taken in row.allocations if taken.lot], lock=False)
         day = row.needed_on(fact, unit.now) + timedelta(days=life.get(row.item, 0))
-        if any(lot.expire_date is not None and lot.expire_date < day for lot in lots.values()):
-            why = "what was allocated expires before it is needed"
-            await stock.claim_anew(unit, row.site or "", [row], why)
-            await picking.follow(unit, row.site or "", [row.name], why)
+        expiries = [lots[taken.lot].expire_date for taken in row.allocations if taken.lot in lots]
+        if any(expiry is not None and expiry < day for expiry in expiries):
+            late.append(row)
+    await stock.schedule(unit, site, rows)
+    if late:
+        why = "what was allocated expires before it is needed"
+        await stock.claim_anew(unit, site, late, why)
+        await picking.follow(unit, site, [row.name for row in late], why)
+    gave = await softness.move(unit, site, [row for row in rows if row not in late])
+    await picking.follow(unit, site, gave, "it is needed later")
 
 
 async def hurry_started(event: WorkOrderStarted, unit: Unit) -> None:
@@ -213,7 +231,7 @@ async def _release_all(unit: Unit, work_order: str, reason: str) -> None:
 
 async def _release(unit: Unit, row: Reservation, reason: str, by: str) -> None:
     held = {taken.balance: taken.quantity for taken in row.allocations}
-    await reservation.give_back(unit, row)
+    await allocating.give_back(unit, row)
     unit.emit(row.release(reason, by), correlation=row.correlation)
     await picking.follow(unit, row.site or "", [row.name], reason)
     await stock.serve(unit, row.site or "", {row.item})
@@ -246,7 +264,7 @@ async def reopen_request(event: RequisitionRejected, unit: Unit) -> None:
     if event.reservation:
         row = await unit.find(Reservation, event.reservation)
         if row is not None and row.state is State.SHORT:
-            row.cover, row.supply, row.expected_date = Cover.UNCOVERED, "", None
+            row.cover_by(Cover.UNCOVERED)
 
 
 async def expect_goods(event: PurchaseOrderIssued, unit: Unit) -> None:
@@ -336,7 +354,7 @@ async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:
     if reference.reservation:
         row = await unit.find(Reservation, reference.reservation)
         if row is not None and row.state is State.SHORT:
-            row.cover, row.supply, row.expected_date = Cover.COVERED_BY_SUPPLY, order, expected
+            row.cover_by(Cover.COVERED_BY_SUPPLY, order, expected)
 
 
 async def drop_closed(event: PurchaseOrderClosed, unit: Unit) -> None:

@@ -5,8 +5,9 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from plantops.materials.v1 import reservations_pb2
+from plantops.materials.v1 import locations_pb2, reservations_pb2
 
+from services.materials import jobs
 from services.materials.model import ledger
 from services.materials.model.breaking import Broken, break_claims
 from tests.materials.builders import (
@@ -14,8 +15,11 @@ from tests.materials.builders import (
     at,
     balances,
     claim_of,
+    fresh,
     item,
     kinds_told,
+    lot,
+    place,
     position,
     reserved,
     stocked,
@@ -106,3 +110,38 @@ async def test_many_claims_are_broken_with_as_many_statements_as_few(store: Plan
             counts[size] = len(found.with_part("update balance b set reserved"))
     assert counts[2] == counts[9]
     assert broken(store) == []
+
+
+@pytest.mark.rule("MAT-77")
+@pytest.mark.rule("MAT-31")
+async def test_a_place_that_lets_nothing_out_keeps_no_claims(store: Plant) -> None:
+    name, shut = await item(store), fresh("shut")
+    await place(store, shut)
+    await stocked(store, name, 4, shut)
+    row = await reserved(store, name, 4)
+    await stocked(store, name, 3)
+    request = locations_pb2.LockLocationRequest(name=at(shut), direction="COUNT", reason="count")
+    await store("sam", request)
+    assert state(await claim_of(store, row.work_order)) == (Reservation.ALLOCATED, "4", "0")
+    request = locations_pb2.LockLocationRequest(name=at(shut), direction="OUTBOUND", reason="closed")
+    await store("sam", request)
+    left = await claim_of(store, row.work_order)
+    assert (state(left), left.allocations[0].location) == ((Reservation.SHORT, "3", "1"), at("shelf"))
+    assert broken(store) == []
+
+
+@pytest.mark.rule("MAT-77")
+@pytest.mark.rule("MAT-86")
+async def test_claims_on_a_lot_that_has_expired_are_broken(store: Plant) -> None:
+    name = await item(store, tracking="LOT")
+    old, new = await lot(store, name), await lot(store, name)
+    await stocked(store, name, 4, lot=old)
+    row = await reserved(store, name, 4)
+    await stocked(store, name, 3, lot=new)
+    after = position(store)
+    with store.look("materials") as connection:
+        connection.execute("update lot set expire_date = current_date - 2 where name = %s", [old])
+    await jobs.break_expired(store.processes["materials"].commands.open_unit)
+    left = await claim_of(store, row.work_order)
+    assert (state(left), left.allocations[0].lot) == ((Reservation.SHORT, "3", "1"), new)
+    assert [event.cause for event in told(store, "ReservationShort", after=after)] == [f"{old} has expired"]

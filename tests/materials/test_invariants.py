@@ -56,8 +56,9 @@ _WHOLE = {
         select name, on_hand, reserved from balance
         where not virtual and (on_hand < 0 or reserved < 0 or reserved > on_hand)""",
     "a reservation whose parts do not add up": """
-        select name from reservation where requested <> issued + allocated + short + released
-           or least(issued, allocated, short, released) < 0""",
+        select name from reservation
+        where requested <> issued + allocated + supply_covered + pending + short + released
+           or least(issued, allocated, supply_covered, pending, short, released) < 0""",
     "a value without quantity": "select item from value_balance where value < 0 or (quantity = 0 and value <> 0)",
     "a movement that was reversed twice": """
         select reverses from movement where reverses <> '' group by 1 having count(*) > 1""",

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of, enum_name, fill, python_of, values_for
-from services.materials.model import capacity, handling_unit, holding, ledger, placing, stock
+from services.materials.model import breaking, capacity, handling_unit, holding, ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
 from services.materials.model.location import Direction, Kind, Location
@@ -62,6 +62,8 @@ class LocationService:
         location = await _alone(unit, request)
         location.lock(direction, request.reason, unit.caller.name, unit.now)
         _audit(unit, location, direction, request.reason)
+        if direction is Direction.OUTBOUND:
+            await breaking.break_at(unit, location.site or "", location.name, f"{location.name} lets nothing out")
         return location
 
     async def unlock_location(self, request: Any, unit: Unit) -> Any:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, fill, to_date, values_for
-from services.materials.model import genealogy, holding, item_settings, ledger, picking, reservation, stock
+from services.materials.model import allocating, genealogy, holding, item_settings, ledger, picking, stock
 from services.materials.model import location as locations
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.item import Item, site_fact
@@ -132,7 +132,7 @@ async def _serve_anew(unit: Unit, site: str, lot: Lot) -> None:
         .with_for_update(of=Reservation)
     )
     fact = await site_fact(unit, site)
-    life = timedelta(days=(await reservation.life_days(unit, site, [lot.item])).get(lot.item, 0))
+    life = timedelta(days=(await allocating.life_days(unit, site, [lot.item])).get(lot.item, 0))
     until = lot.expire_date
     late = [row for row in rows if until is not None and until < row.needed_on(fact, unit.now) + life]
     await stock.claim_anew(unit, site, late, f"{lot.name} expires before it is needed")

@@ -10,7 +10,7 @@ from services.chassis.faults import FieldInvalid, ResourceNotFound
 from services.chassis.query import Page
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.materials.model import content, exceptions, reservation, stock
+from services.materials.model import allocating, content, exceptions, stock
 from services.materials.model.handling_unit import HandlingUnitElsewhere
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.ledger import ONE, ZERO, Line, NotEnoughStock, Posting, by_serial
@@ -195,7 +195,7 @@ async def _carry(unit: Unit, line: Line, taken: list[tuple[Allocation, Decimal]]
     for allocation, amount in taken:
         balance = balances[allocation.serial]
         amounts[balance] = amounts.get(balance, ZERO) + amount
-    await reservation.take(unit, amounts)
+    await allocating.take(unit, amounts)
     rows = await unit.get_many(Reservation, [allocation.reservation for allocation, _ in taken])
     for allocation, amount in taken:
         row, serial = rows[allocation.reservation], allocation.serial

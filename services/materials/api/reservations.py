@@ -5,13 +5,24 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from plantops.materials.v1 import reservations_pb2
 from sqlalchemy import select, text
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
+from services.materials.api.reserving import available, reserve
+from services.materials.model import (
+    allocating,
+    item_settings,
+    picking,
+    reservation,
+    second_quantity,
+    serial_issue,
+    stock,
+    swapping,
+)
 from services.materials.model import location as locations
-from services.materials.model import picking, reservation, second_quantity, serial_issue, stock
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.ledger import ONE, Entered, Line, Posting, by_serial
 from services.materials.model.location import Kind, Location
@@ -19,6 +30,8 @@ from services.materials.model.lot import Lot, named
 from services.materials.model.movement import Balance, MovementKind
 from services.materials.model.reservation import Allocation, LotExpired, NotAllocated, NothingIssued, Reservation, State
 from services.materials.rules import valuation
+
+ZERO = Decimal(0)
 
 _HANDED_OUT = text("""
     select e.lot, sum(case when m.kind = 'ISSUE' then e.quantity else -e.quantity end) as quantity,
@@ -38,11 +51,31 @@ class ReservationService:
     async def list_reservations(self, request: Any, unit: Unit) -> Any:
         return await unit.list(Reservation, request)
 
+    async def batch_reserve(self, request: Any, unit: Unit) -> Any:
+        batch = await unit.batch(request.requests)
+        await reserve(unit, request, batch.open)
+        return batch.response(reservations_pb2.BatchReserveResponse)
+
+    async def batch_get_availability(self, request: Any, unit: Unit) -> Any:
+        return await available(unit, request)
+
+    async def swap_allocation(self, request: Any, unit: Unit) -> Any:
+        row = await stock.take_up(unit, Reservation, request.name)
+        if row.state not in reservation.OPEN:
+            row.move(State.ALLOCATED)
+        _, amount, _ = await _amount(unit, row, request)
+        await swapping.swap(unit, row, amount, location=request.location, lot=request.lot)
+        return row
+
     async def allocate_reservation(self, request: Any, unit: Unit) -> Any:
         row = await stock.take_up(unit, Reservation, request.name)
         if row.state not in reservation.WAITING:
             row.move(State.ALLOCATED)
+        soft = row.soft(unit.now)
+        row.hard_time = row.expire_time = None
         await stock.serve(unit, row.site or "", {row.item})
+        if soft and row.state in reservation.WAITING:
+            await stock.claim(unit, row)
         return row
 
     async def issue_reservation(self, request: Any, unit: Unit) -> Any:
@@ -52,16 +85,17 @@ class ReservationService:
         amount, serials = asked.quantity, asked.serials
         if row.state not in (State.ALLOCATED, State.SHORT):
             row.move(State.ISSUED)
+        extra = ZERO
         if serials:
             taken = [(found, ONE) for found in await serial_issue.allocations(unit, row, request, serials)]
         else:
-            taken = [(_allocation(row, request, amount), amount)]
+            taken, extra = await _picked(unit, row, request, amount)
         await _refuse_expired(unit, taken[0][0].lot, await site_fact(unit, site))
         target = await locations.virtual(unit, site, Kind.CONSUMED)
         units = await _units_of(unit, [found for found, _ in taken])
         lines = [
             Line(
-                item=row.item, lot=found.lot, serial=found.serial, quantity=part, allocated=part,
+                item=row.item, lot=found.lot, serial=found.serial, quantity=part + extra, allocated=part,
                 unit_code=row.unit_code, from_location=found.location, to_location=target.name, to_virtual=True,
                 second_quantity=asked.second, second_unit_code=asked.second_unit_code,
                 entered=None if found.serial else asked.entered, from_handling_unit=units[found.balance],
@@ -70,7 +104,7 @@ class ReservationService:
         ]  # fmt: skip
         posting = Posting.new(unit, site, MovementKind.ISSUE, *lines, source=row.name, correlation=row.correlation)
         await stock.move(
-            unit, site, [posting], lambda: unit.emit(row.issue(taken, posting), correlation=row.correlation)
+            unit, site, [posting], lambda: unit.emit(row.issue(taken, posting, extra), correlation=row.correlation)
         )
         await picking.follow(unit, site, [row.name], "it was handed out")
         return row
@@ -107,7 +141,7 @@ class ReservationService:
         row = await stock.take_up(unit, Reservation, request.name)
         if row.state not in reservation.OPEN:
             row.move(State.RELEASED)
-        await reservation.give_back(unit, row)
+        await allocating.give_back(unit, row)
         unit.emit(row.release(request.reason, unit.caller.name), correlation=row.correlation)
         await picking.follow(unit, row.site or "", [row.name], request.reason)
         await stock.serve(unit, row.site or "", {row.item})
@@ -125,32 +159,75 @@ class _Asked:
     second_unit_code: str
 
 
-async def _asked(unit: Unit, row: Reservation, request: Any) -> _Asked:
+async def _amount(unit: Unit, row: Reservation, request: Any) -> tuple[Item, Decimal, Entered]:
     item = await unit.find(Item, row.item, lock=False)
     if item is None:
         raise FieldInvalid(field="name", rule=f"claims {row.item}, which is not known", value=row.name)
     amount, entered = item.stated(request.quantity, "quantity")
     if amount <= 0:
         raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
+    return item, amount, entered
+
+
+async def _asked(unit: Unit, row: Reservation, request: Any) -> _Asked:
+    item, amount, entered = await _amount(unit, row, request)
     serials = named(item, request.serials, amount, "serials")
     return _Asked(amount, entered, serials, *second_quantity.stated(item, request, amount))
 
 
-def _allocation(row: Reservation, request: Any, amount: Decimal) -> Allocation:
-    """The allocation that a scan means: of the place and lot given, else the first (MAT-79)."""
-    fitting = [
+async def _picked(
+    unit: Unit, row: Reservation, request: Any, amount: Decimal
+) -> tuple[list[tuple[Allocation, Decimal]], Decimal]:
+    """The allocation that a scan means, of the place and lot given, else the first; and what goes beyond it (MAT-79).
+
+    Other stock than allocated is exchanged for it where that may be (MAT-75). Beyond all that is allocated only so much
+    is handed out as the item's settings at the site allow.
+    """
+    found = _fitting(row, request, amount)
+    held = found.quantity if found is not None else ZERO
+    if found is None or held < amount:
+        elsewhere = row.allocated - sum((taken.quantity for taken in _all_fitting(row, request)), ZERO)
+        swapped = min(amount - held, elsewhere) if request.location or request.lot else ZERO
+        extra = amount - held - swapped
+        if extra > 0 and extra > await _tolerance(unit, row):
+            raise _not_allocated(row, request, held, amount)
+        if swapped > 0:
+            try:
+                await swapping.swap(unit, row, swapped, location=request.location, lot=request.lot)
+            except swapping.SwapNotAllowed:
+                raise _not_allocated(row, request, held, amount) from None
+            found = _fitting(row, request, amount - extra)
+        if found is None or found.quantity < amount - extra:
+            raise _not_allocated(row, request, held, amount)
+    return [(found, min(found.quantity, amount))], max(amount - found.quantity, ZERO)
+
+
+def _all_fitting(row: Reservation, request: Any) -> list[Allocation]:
+    return [
         taken
         for taken in row.allocations
         if request.location in ("", taken.location) and request.lot in ("", taken.lot)
     ]
-    found = next((taken for taken in fitting if taken.quantity >= amount), None)
-    if found is None:
-        most = max((taken.quantity for taken in fitting), default=Decimal(0))
-        raise NotAllocated(
-            reservation=row.name, allocated=canonical(most), unit_code=row.unit_code,
-            location=request.location or "any place", asked=canonical(amount),
-        )  # fmt: skip
-    return found
+
+
+def _fitting(row: Reservation, request: Any, amount: Decimal) -> Allocation | None:
+    """The first allocation that does, else the largest."""
+    fitting = _all_fitting(row, request)
+    enough = next((taken for taken in fitting if taken.quantity >= amount), None)
+    return enough or max(fitting, key=lambda taken: taken.quantity, default=None)
+
+
+async def _tolerance(unit: Unit, row: Reservation) -> Decimal:
+    """How much more may be handed out than was requested."""
+    percent = await item_settings.over_issue_percent(unit, row.site or "", row.item)
+    return (row.requested - row.over_issued) * percent / 100 - row.over_issued
+
+
+def _not_allocated(row: Reservation, request: Any, most: Decimal, amount: Decimal) -> NotAllocated:
+    return NotAllocated(
+        reservation=row.name, allocated=canonical(most), unit_code=row.unit_code,
+        location=request.location or "any place", asked=canonical(amount),
+    )  # fmt: skip
 
 
 async def _units_of(unit: Unit, taken: Sequence[Allocation]) -> dict[str, str]:

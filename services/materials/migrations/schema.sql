@@ -1143,6 +1143,21 @@ end $$;
 
 ALTER FUNCTION public.refuse_change() OWNER TO materials_owner;
 
+CREATE FUNCTION public.reservation_as_before() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  -- a process of the release before knows no parts of what is missing: all of it is short
+  if new.pending + new.supply_covered > 0 and new.pending = old.pending and new.supply_covered = old.supply_covered
+     and new.requested = new.issued + new.allocated + new.short + new.released then
+    new.pending := 0;
+    new.supply_covered := 0;
+  end if;
+  return new;
+end $$;
+
+ALTER FUNCTION public.reservation_as_before() OWNER TO materials_owner;
+
 CREATE FUNCTION public.stock_is_held(p_site text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
@@ -1322,6 +1337,48 @@ CREATE TABLE public.allocation (
 );
 
 ALTER TABLE public.allocation OWNER TO materials_owner;
+
+CREATE TABLE public.allocation_policy (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    title text NOT NULL,
+    item text NOT NULL,
+    item_class text NOT NULL,
+    at_site text NOT NULL,
+    active_revision text NOT NULL
+);
+
+ALTER TABLE public.allocation_policy OWNER TO materials_owner;
+
+CREATE TABLE public.allocation_revision (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    content_hash text NOT NULL,
+    author text NOT NULL,
+    approver text NOT NULL,
+    approve_time timestamp with time zone,
+    effective_time timestamp with time zone,
+    policy text NOT NULL,
+    window_hours integer,
+    soft_life_hours integer,
+    order_keys jsonb NOT NULL,
+    minimum_lives jsonb NOT NULL,
+    keep_units_whole boolean NOT NULL,
+    honour_pegging boolean NOT NULL
+);
+
+ALTER TABLE public.allocation_revision OWNER TO materials_owner;
 
 CREATE TABLE public.allowed_transition (
     table_name text NOT NULL,
@@ -1543,6 +1600,20 @@ CREATE TABLE public.dead_letter (
 
 ALTER TABLE public.dead_letter OWNER TO materials_owner;
 
+CREATE TABLE public.decision (
+    name text NOT NULL,
+    site text NOT NULL,
+    kind text NOT NULL,
+    item text NOT NULL,
+    revision text NOT NULL,
+    inputs text NOT NULL,
+    outcome text NOT NULL,
+    explanation text[] NOT NULL,
+    create_time timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.decision OWNER TO materials_owner;
+
 CREATE SEQUENCE public.document_number
     START WITH 1
     INCREMENT BY 1
@@ -1657,7 +1728,8 @@ CREATE TABLE public.handling_unit_type (
     max_volume numeric(20,6),
     max_volume_unit_code text NOT NULL,
     outer_volume numeric(20,6),
-    outer_volume_unit_code text NOT NULL
+    outer_volume_unit_code text NOT NULL,
+    unbreakable boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE public.handling_unit_type OWNER TO materials_owner;
@@ -1834,6 +1906,7 @@ CREATE TABLE public.item_settings (
     minimum_remaining_life_days integer,
     lot_number_rule jsonb,
     serial_number_rule jsonb,
+    over_issue_percent numeric(20,6),
     shortage text DEFAULT 'FORBID'::text NOT NULL,
     count_class text DEFAULT ''::text NOT NULL
 );
@@ -2444,10 +2517,23 @@ CREATE TABLE public.reservation (
     supply text NOT NULL,
     expected_date date,
     cause text NOT NULL,
+    pending numeric(20,6) DEFAULT 0 NOT NULL,
+    supply_covered numeric(20,6) DEFAULT 0 NOT NULL,
+    over_issued numeric(20,6) DEFAULT 0 NOT NULL,
+    hard_time timestamp with time zone,
+    expire_time timestamp with time zone,
+    demand_kind text DEFAULT 'WORK_ORDER'::text NOT NULL,
+    source_system text DEFAULT ''::text NOT NULL,
+    external_id text DEFAULT ''::text NOT NULL,
+    lot text DEFAULT ''::text NOT NULL,
+    owner text DEFAULT ''::text NOT NULL,
+    minimum_remaining_life_days integer,
+    decision text DEFAULT ''::text NOT NULL,
     asset text DEFAULT ''::text NOT NULL,
     started boolean DEFAULT false NOT NULL,
+    CONSTRAINT ck_reservation_covers CHECK (((supply_covered >= (0)::numeric) AND (pending >= (0)::numeric) AND (over_issued >= (0)::numeric))),
     CONSTRAINT ck_reservation_parts CHECK (((issued >= (0)::numeric) AND (allocated >= (0)::numeric) AND (short >= (0)::numeric) AND (released >= (0)::numeric))),
-    CONSTRAINT ck_reservation_sum CHECK ((requested = (((issued + allocated) + short) + released)))
+    CONSTRAINT ck_reservation_whole CHECK ((requested = (((((issued + allocated) + supply_covered) + pending) + short) + released)))
 );
 
 ALTER TABLE public.reservation OWNER TO materials_owner;
@@ -2791,6 +2877,12 @@ ALTER TABLE ONLY public.alembic_version
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT pk_allocation PRIMARY KEY (reservation, balance);
 
+ALTER TABLE ONLY public.allocation_policy
+    ADD CONSTRAINT pk_allocation_policy PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.allocation_revision
+    ADD CONSTRAINT pk_allocation_revision PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.allowed_transition
     ADD CONSTRAINT pk_allowed_transition PRIMARY KEY (table_name, from_state, to_state);
 
@@ -2823,6 +2915,9 @@ ALTER TABLE ONLY public.count_revision
 
 ALTER TABLE ONLY public.dead_letter
     ADD CONSTRAINT pk_dead_letter PRIMARY KEY (consumer, event_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT pk_decision PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.expected_receipt
     ADD CONSTRAINT pk_expected_receipt PRIMARY KEY (name);
@@ -3023,6 +3118,12 @@ CREATE INDEX ix_allocation_balance ON public.allocation USING btree (balance);
 
 CREATE INDEX ix_allocation_lot ON public.allocation USING btree (lot) WHERE (lot <> ''::text);
 
+CREATE INDEX ix_allocation_policy_item ON public.allocation_policy USING btree (item, name);
+
+CREATE INDEX ix_allocation_policy_item_class ON public.allocation_policy USING btree (item_class, name);
+
+CREATE INDEX ix_allocation_revision_state ON public.allocation_revision USING btree (policy, state, name);
+
 CREATE INDEX ix_audit_object ON public.audit USING btree (object, pos);
 
 CREATE INDEX ix_balance_handling_unit ON public.balance USING btree (site, handling_unit, name);
@@ -3058,6 +3159,8 @@ CREATE INDEX ix_count_line_state ON public.count_line USING btree (count, state,
 CREATE INDEX ix_count_revision_state ON public.count_revision USING btree (policy, state, name);
 
 CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
+
+CREATE INDEX ix_decision_site ON public.decision USING btree (site, name);
 
 CREATE INDEX ix_expected_receipt_expected_date ON public.expected_receipt USING btree (site, expected_date, name);
 
@@ -3335,6 +3438,8 @@ CREATE INDEX ix_wave_state ON public.wave USING btree (site, state, name);
 
 CREATE INDEX ix_zero_confirmation_location ON public.zero_confirmation USING btree (site, location, confirm_time);
 
+CREATE UNIQUE INDEX uq_allocation_revision_active ON public.allocation_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
+
 CREATE UNIQUE INDEX uq_balance_dimensions ON public.balance USING btree (item, location, lot, status, serial, handling_unit, owner, project);
 
 CREATE UNIQUE INDEX uq_count_line_balance ON public.count_line USING btree (count, balance);
@@ -3383,6 +3488,8 @@ CREATE UNIQUE INDEX uq_supply_request_open ON public.supply_request USING btree 
 
 CREATE UNIQUE INDEX uq_transfer_number ON public.transfer USING btree (number);
 
+CREATE TRIGGER allocation_revision_states BEFORE UPDATE OF state ON public.allocation_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -3392,6 +3499,10 @@ CREATE TRIGGER count_document_states BEFORE UPDATE OF state ON public.count_docu
 CREATE TRIGGER count_line_states BEFORE UPDATE OF state ON public.count_line FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER count_revision_states BEFORE UPDATE OF state ON public.count_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER decision_append_only BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER decision_no_truncate BEFORE TRUNCATE ON public.decision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER expected_receipt_states BEFORE UPDATE OF state ON public.expected_receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -3449,6 +3560,8 @@ CREATE TRIGGER put_away_task_states BEFORE UPDATE OF state ON public.put_away_ta
 
 CREATE TRIGGER receipt_states BEFORE UPDATE OF state ON public.receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
+CREATE TRIGGER reservation_as_before BEFORE UPDATE ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.reservation_as_before();
+
 CREATE TRIGGER reservation_states BEFORE UPDATE OF state ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER shipment_states BEFORE UPDATE OF state ON public.shipment FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
@@ -3476,6 +3589,9 @@ ALTER TABLE ONLY public.allocation
 
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT fk_allocation_reservation FOREIGN KEY (reservation) REFERENCES public.reservation(name);
+
+ALTER TABLE ONLY public.allocation_revision
+    ADD CONSTRAINT fk_allocation_revision_policy FOREIGN KEY (policy) REFERENCES public.allocation_policy(name);
 
 ALTER TABLE ONLY public.count_line
     ADD CONSTRAINT fk_count_line_count FOREIGN KEY (count) REFERENCES public.count_document(name);
@@ -3655,6 +3771,10 @@ GRANT SELECT ON TABLE public.alembic_version TO materials_migrator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.allocation TO materials_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.allocation_policy TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.allocation_revision TO materials_app;
+
 GRANT SELECT ON TABLE public.allowed_transition TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.applied TO materials_app;
@@ -3675,6 +3795,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.count_policy TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.count_revision TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.decision TO materials_app;
 
 GRANT USAGE ON SEQUENCE public.document_number TO materials_app;
 

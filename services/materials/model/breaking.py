@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from services.chassis.unit import Unit
-from services.materials.model import picking, reservation, stock
+from services.materials.model import allocating, ledger, picking, stock
 from services.materials.model.movement import Balance
 from services.materials.model.reservation import Allocation, Reservation
 from services.materials.rules import breaking as rule
@@ -49,7 +50,7 @@ async def break_claims(unit: Unit, site: str, balances: Mapping[str, Decimal | N
     given: dict[str, Decimal] = {}
     for claim, amount in plan:
         given[claim.balance] = given.get(claim.balance, ZERO) + amount
-    await reservation.give(unit, given)
+    await allocating.give(unit, given)
     known = {row.name: row for row in rows}
     for claim, amount in plan:
         row = known[claim.reservation]
@@ -83,3 +84,36 @@ async def _free(unit: Unit, balances: Mapping[str, Decimal | None]) -> dict[str,
         select(Balance.name, (Balance.on_hand - Balance.reserved).label("free")).where(Balance.name.in_(wanted))  # type: ignore[call-overload, attr-defined]
     )
     return {row.name: row.free for row in rows}
+
+
+async def break_at(unit: Unit, site: str, location: str, cause: str) -> list[Broken]:
+    """Nothing at a place is claimed any more; the caller wrote why nothing may be taken there."""
+    columns: Any = Balance
+    rows = (
+        await unit.execute(
+            select(columns.name, columns.item).where(
+                columns.site == site, columns.location == location, columns.reserved > 0
+            )
+        )
+    ).all()
+    await ledger.hold(unit, site, (row.item for row in rows))
+    return await break_claims(unit, site, {row.name: None for row in rows}, cause)
+
+
+_EXPIRED = text("""
+    select b.site, b.item, b.name, b.lot
+    from allocation a
+    join lot on lot.name = a.lot
+    join balance b on b.name = a.balance
+    join site_fact f on f.name = 'sites/' || b.site
+    where a.lot <> '' and lot.expire_date < (now() at time zone f.time_zone)::date
+    order by b.site, b.item, b.name limit 500
+""")
+
+
+async def expired(unit: Unit) -> dict[tuple[str, str, str], list[str]]:
+    """(site, item, lot) -> claimed stock of lots whose last usable day is over there."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in await unit.execute(_EXPIRED):
+        found.setdefault((row.site, row.item, row.lot), []).append(row.name)
+    return found

@@ -106,6 +106,7 @@ class HandlingUnitType(Resource, table=True):
     max_volume_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     outer_volume: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     outer_volume_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    unbreakable: bool = Field(default=False, nullable=False)
 
     def checked(self) -> "HandlingUnitType":
         """FieldInvalid for a weight that is no mass, a volume that is none, or a GRAI that is wrong."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, Text, select
+from sqlalchemy import ForeignKey, Index, Numeric, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -14,6 +15,8 @@ from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
 from services.materials.model.base import Resource, listed
 from services.materials.rules.number_rules import NumberRule
+
+MOST_PERCENT = 100
 
 
 class Shortage(StrEnum):
@@ -38,6 +41,8 @@ class ItemSettings(Resource, table=True):
     serial_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
     count_class: str = Field(default="", sa_type=Text, nullable=False)
 
+    over_issue_percent: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+
     def checked(self) -> "ItemSettings":
         """FieldInvalid for a rule that no number could keep."""
         self.shortage = self.shortage if self.shortage in tuple(Shortage) else Shortage.FORBID
@@ -45,7 +50,17 @@ class ItemSettings(Resource, table=True):
             if NumberRule.of(getattr(self, name)).broken():
                 rule = "must be more than the prefix has"
                 raise FieldInvalid(field=f"item_settings.{name}.length", rule=rule)
+        if self.over_issue_percent is not None and not 0 <= self.over_issue_percent <= MOST_PERCENT:
+            rule = f"must be from 0 to {MOST_PERCENT}"
+            raise FieldInvalid(field="item_settings.over_issue_percent", rule=rule, value=self.over_issue_percent)
         return self
+
+
+async def over_issue_percent(unit: Unit, site: str, item: str) -> Decimal:
+    """How much of an item may be handed out beyond what was requested at a site (MAT-79)."""
+    columns: Any = ItemSettings
+    found = await unit.first(select(columns.over_issue_percent).where(columns.site == site, columns.item == item))
+    return found or Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

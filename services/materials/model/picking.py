@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import text
 
 from services.chassis.unit import Unit
-from services.materials.model import bins, reservation, standing, stock
+from services.materials.model import allocating, bins, standing, stock
 from services.materials.model import task as tasks
 from services.materials.model.reservation import Reservation
 from services.materials.model.task import Kind, Task, TaskState
@@ -131,7 +131,7 @@ async def _give_back(unit: Unit, task: Task, row: Reservation, missing: Decimal)
             given[taken.balance] = amount
             row.gave(taken, amount)
             missing -= amount
-    await reservation.give(unit, given)
+    await allocating.give(unit, given)
 
 
 async def _units_of(unit: Unit, balances: Sequence[str]) -> Mapping[str, str]:

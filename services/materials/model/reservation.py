@@ -1,25 +1,23 @@
 """Reservations: claims on stock that cannot over-allocate or drift (MAT-70 .. MAT-79)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from plantops.materials.v1 import events_pb2 as events
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text, text
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import FailedPrecondition
 from services.chassis.resource import enum_text, instant
-from services.chassis.unit import Unit
 from services.chassis.wire import date_message, money, quantity
 from services.materials.model.base import Resource, Table, listed
 from services.materials.model.item import SiteFact
 from services.materials.model.ledger import Posting
-from services.materials.rules import allocation as rule
 from services.materials.rules import valuation
-from services.materials.rules.allocation import Candidate
+from services.materials.rules.allocation import Demand, Rules
 
 ZERO = Decimal(0)
 
@@ -30,6 +28,7 @@ class State(StrEnum):
     SHORT = "SHORT"
     ISSUED = "ISSUED"
     RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
 
 
 class Cover(StrEnum):
@@ -69,6 +68,7 @@ PAIRS = frozenset(
         (State.PENDING, State.ALLOCATED),
         (State.PENDING, State.SHORT),
         (State.PENDING, State.RELEASED),
+        (State.PENDING, State.EXPIRED),
         (State.SHORT, State.PENDING),
         (State.SHORT, State.ALLOCATED),
         (State.SHORT, State.RELEASED),
@@ -103,7 +103,11 @@ class Allocation(Table, table=True):
 
 
 class Reservation(Resource, table=True):
-    """A claim of a work order's demand."""
+    """A claim of a demand: of a work order, or of another system's order.
+
+    What is missing is `pending` as long as it is soft and can be promised, `supply_covered` when a receipt that is
+    expected brings it, else `short`. It is soft, and holds no stock, until `hard_time`.
+    """
 
     COLLECTION: ClassVar[str] = "reservations"
     TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = PAIRS
@@ -113,8 +117,12 @@ class Reservation(Resource, table=True):
         Index("ix_reservation_site", "site", "name"),
         *listed("reservation", "item", "state", "cover", "need_time", "priority"),
         Index("ix_reservation_waiting", "site", "item", postgresql_where=text("state in ('PENDING', 'SHORT')")),
-        CheckConstraint("requested = issued + allocated + short + released", name="sum"),
+        CheckConstraint(
+            "requested = issued + allocated + supply_covered + pending + short + released",
+            name="whole",
+        ),
         CheckConstraint("issued >= 0 and allocated >= 0 and short >= 0 and released >= 0", name="parts"),
+        CheckConstraint("supply_covered >= 0 and pending >= 0 and over_issued >= 0", name="covers"),
     )
 
     work_order: str = Field(sa_type=Text)
@@ -138,6 +146,18 @@ class Reservation(Resource, table=True):
     cause: str = Field(default="", sa_type=Text, nullable=False)
     asset: str = Field(default="", sa_type=Text, nullable=False)
     started: bool = Field(default=False, nullable=False)
+    pending: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    supply_covered: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    over_issued: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    hard_time: datetime | None = Field(default=None, sa_type=instant())
+    expire_time: datetime | None = Field(default=None, sa_type=instant())
+    demand_kind: str = Field(default="WORK_ORDER", sa_type=Text, nullable=False)
+    source_system: str = Field(default="", sa_type=Text, nullable=False)
+    external_id: str = Field(default="", sa_type=Text, nullable=False)
+    lot: str = Field(default="", sa_type=Text, nullable=False)
+    owner: str = Field(default="", sa_type=Text, nullable=False)
+    minimum_remaining_life_days: int | None = None
+    decision: str = Field(default="", sa_type=Text, nullable=False)
     allocations: list[Allocation] = Relationship(
         sa_relationship_kwargs={
             "lazy": "selectin", "order_by": "Allocation.location", "cascade": "all, delete-orphan",
@@ -148,10 +168,46 @@ class Reservation(Resource, table=True):
         """The plant's day on which it is needed; today for what is overdue or has no date."""
         return fact.day(max(now, self.need_time) if self.need_time is not None else now)
 
+    def soft(self, now: datetime) -> bool:
+        """Whether it holds no stock yet (MAT-76)."""
+        return self.hard_time is not None and self.hard_time > now
+
+    def schedule(self, rules: Rules, now: datetime) -> None:
+        """Soft until the policy's window before the need, and for how long; hard at once without one (MAT-76)."""
+        self.hard_time = self.expire_time = None
+        if rules.window_hours is None or self.need_time is None:
+            return
+        hard_time = self.need_time - timedelta(hours=rules.window_hours)
+        if hard_time > now:
+            self.hard_time = hard_time
+            if rules.soft_life_hours is not None:
+                self.expire_time = (self.create_time or now) + timedelta(hours=rules.soft_life_hours)
+
+    def demand_on(self, fact: SiteFact, now: datetime, rules: Rules, path: int | None = None) -> Demand:
+        """What it needs as the rules of allocation see it."""
+        life = self.minimum_remaining_life_days
+        return Demand(
+            reservation=self.name, needed=self.missing, unit_code=self.unit_code, day=self.needed_on(fact, now),
+            life_days=rules.minimum_lives.get(self.demand_kind) if life is None else life, lot=self.lot,
+            owner=self.owner, path=path,
+        )  # fmt: skip
+
     @property
     def missing(self) -> Decimal:
         """What is neither issued, allocated nor given back."""
         return self.requested - self.issued - self.allocated - self.released
+
+    def share(self, *, pending: Decimal = ZERO, supply_covered: Decimal = ZERO) -> None:
+        """Say what is missing anew: promised, covered by what is expected, and the rest short (MAT-71)."""
+        rest = self.missing
+        self.pending = min(pending, rest)
+        self.supply_covered = min(supply_covered, rest - self.pending)
+        self.short = rest - self.pending - self.supply_covered
+
+    def cover_by(self, cover: Cover | None, supply: str = "", expected_date: date | None = None) -> None:
+        """Say what covers what is missing."""
+        self.cover, self.supply, self.expected_date = cover, supply, expected_date
+        self.share(pending=self.pending, supply_covered=self.missing if cover is Cover.COVERED_BY_SUPPLY else ZERO)
 
     def took(self, balance: str, location: str, lot: str, amount: Decimal, serial: str = "") -> None:
         """Note stock that was taken in the balance."""
@@ -171,7 +227,7 @@ class Reservation(Resource, table=True):
         else:
             row.quantity += amount
         self.allocated += amount
-        self.short = self.missing
+        self.share(pending=self.pending, supply_covered=self.supply_covered)
         self.touch()
 
     def gave(self, row: Allocation, amount: Decimal) -> None:
@@ -181,19 +237,22 @@ class Reservation(Resource, table=True):
         else:
             row.quantity -= amount
         self.allocated -= amount
-        self.short = self.missing
+        self.share(pending=self.pending, supply_covered=self.supply_covered)
         self.touch()
 
     def judge(self) -> bool:
-        """Move to ALLOCATED, SHORT or ISSUED by what is missing; whether the state changed."""
-        self.short = self.missing
-        wanted = State.SHORT if self.short > 0 else State.ALLOCATED
+        """Move to ALLOCATED, SHORT, or PENDING where it is promised, by what is missing; whether the state changed."""
+        self.share(pending=self.pending, supply_covered=self.supply_covered)
+        wanted = State.ALLOCATED if self.missing <= 0 else State.SHORT
+        if 0 < self.missing == self.pending:
+            wanted = State.PENDING
         if self.state is wanted:
             return False
         if (self.state, wanted) not in PAIRS:
             self.move(State.PENDING)
-        self.move(wanted)
-        if wanted is State.ALLOCATED:
+        if self.state is not wanted:
+            self.move(wanted)
+        if wanted is not State.SHORT:
             self.cover, self.supply, self.expected_date, self.cause = None, "", None, ""
         return True
 
@@ -213,7 +272,8 @@ class Reservation(Resource, table=True):
         """Cover is missing; says what covers the rest."""
         message = events.ReservationShort(
             work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
-            site=f"sites/{self.site}", short_quantity=quantity(self.short, self.unit_code), cause=self.cause,
+            site=f"sites/{self.site}", cause=self.cause,
+            short_quantity=quantity(self.short + self.supply_covered, self.unit_code),
             cover=self.cover.value if self.cover else "", supply=self.supply, priority=self.priority,
             delivery_location=self.delivery_location,
         )  # fmt: skip
@@ -223,8 +283,13 @@ class Reservation(Resource, table=True):
             message.expected_date.CopyFrom(date_message(self.expected_date))
         return self.event(message)
 
-    def issue(self, taken: Sequence[tuple[Allocation, Decimal]], posting: Posting) -> events.ReservationIssued:
-        """Handed out of allocations by a movement; ISSUED when all is."""
+    def issue(
+        self, taken: Sequence[tuple[Allocation, Decimal]], posting: Posting, extra: Decimal = ZERO
+    ) -> events.ReservationIssued:
+        """Handed out of allocations by a movement, and so much beyond; ISSUED when all is."""
+        self.requested += extra
+        self.over_issued += extra
+        self.issued += extra
         for row, amount in taken:
             self.issued += amount
             self.gave(row, amount)
@@ -258,10 +323,18 @@ class Reservation(Resource, table=True):
 
     def release(self, reason: str, by: str) -> events.ReservationReleased:
         """Give the rest back; the caller has given back the allocations."""
+        return self._released(State.RELEASED, reason, by)
+
+    def expire(self, by: str) -> events.ReservationReleased:
+        """A soft claim has reached the end of its life (MAT-76)."""
+        state = State.EXPIRED if self.state is State.PENDING else State.RELEASED
+        return self._released(state, "it has expired", by)
+
+    def _released(self, state: State, reason: str, by: str) -> events.ReservationReleased:
         rest = self.missing
         self.released += rest
-        self.short = ZERO
-        self.move(State.RELEASED)
+        self.share()
+        self.move(state)
         return self.event(
             events.ReservationReleased(
                 work_order=self.work_order,
@@ -273,128 +346,3 @@ class Reservation(Resource, table=True):
                 requested_by=by,
             )
         )
-
-
-_CANDIDATES = text("""
-    select b.item, b.name, b.location, b.lot, b.on_hand - b.reserved as free, b.unit_code, lot.expire_date,
-           lot.first_receipt_time, l.path_order,
-           coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days, b.serial
-    from balance b
-    join location l on l.name = b.location and not l.blocked and l.kind <> 'TRANSIT' and not exists (
-      select from location_lock k where k.location = l.name and k.direction <> 'INBOUND')
-      and not exists (select from bin_lock k where k.location = b.location and k.item = b.item)
-    join item i on i.name = b.item
-    left join item_settings s on s.site = b.site and s.item = b.item
-    left join lot on lot.name = b.lot
-    where b.site = :site and b.item = any(cast(:items as text[])) and b.status = 'UNRESTRICTED' and not b.virtual
-      and b.on_hand > b.reserved and b.owner = '' and b.project = ''
-      and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null
-""")
-_LIFE_DAYS = text("""
-    select i.name, coalesce(s.minimum_remaining_life_days, i.minimum_remaining_life_days) as life_days
-    from item i left join item_settings s on s.site = :site and s.item = i.name
-    where i.name = any(cast(:items as text[]))
-""")
-_TAKE = text("""
-    update balance b set reserved = b.reserved + t.amount, update_time = now()
-    from unnest(cast(:names as text[]), cast(:amounts as numeric[])) as t(name, amount)
-    where b.name = t.name and b.on_hand - b.reserved >= t.amount returning b.name
-""")
-_GIVE = text("""
-    update balance b set reserved = b.reserved - t.amount, update_time = now()
-    from unnest(cast(:names as text[]), cast(:amounts as numeric[])) as t(name, amount)
-    where b.name = t.name
-""")
-
-
-async def candidates(unit: Unit, site: str, items: Iterable[str]) -> dict[str, list[Candidate]]:
-    """Free unrestricted stock by item, at places that let it out; in one statement."""
-    found: dict[str, list[Candidate]] = {}
-    for row in await unit.execute(_CANDIDATES, {"site": site, "items": sorted(set(items))}):
-        found.setdefault(row.item, []).append(
-            Candidate(
-                row.name, row.location, row.lot, row.free, row.unit_code, row.expire_date, row.first_receipt_time,
-                row.path_order, row.life_days, row.serial,
-            )
-        )  # fmt: skip
-    return found
-
-
-async def life_days(unit: Unit, site: str, items: Iterable[str]) -> dict[str, int]:
-    """Days that a lot of an item must still be usable after the need at a site (MAT-87)."""
-    rows = await unit.execute(_LIFE_DAYS, {"site": site, "items": sorted(set(items))})
-    return {row.name: row.life_days for row in rows}
-
-
-async def allocate_all(
-    unit: Unit, rows: Sequence[Reservation], free: Mapping[str, list[Candidate]], fact: SiteFact
-) -> None:
-    """Take free stock for reservations in their order, each balance guarded (MAT-70), with one statement.
-
-    The caller holds the items, so that what is free stays free; `free` keeps what is left of it.
-    """
-    wanted: list[tuple[Reservation, Candidate, Decimal]] = []
-    for row in rows:
-        fitting = [found for found in free.get(row.item, []) if found.unit_code == row.unit_code]
-        for candidate, amount in rule.plan(fitting, row.missing, row.needed_on(fact, unit.now)):
-            candidate.free -= amount
-            wanted.append((row, candidate, amount))
-    amounts: dict[str, Decimal] = {}
-    for _, candidate, amount in wanted:
-        amounts[candidate.balance] = amounts.get(candidate.balance, ZERO) + amount
-    taken = await take(unit, amounts)
-    for row, candidate, amount in wanted:
-        if candidate.balance in taken:
-            row.took(candidate.balance, candidate.location, candidate.lot, amount, candidate.serial)
-
-
-async def take(unit: Unit, amounts: Mapping[str, Decimal]) -> set[str]:
-    """Raise what is reserved of balances; gives those that had so much free (MAT-70)."""
-    if not amounts:
-        return set()
-    names = sorted(amounts)
-    rows = await unit.execute(_TAKE, {"names": names, "amounts": [amounts[name] for name in names]})
-    return {row.name for row in rows}
-
-
-async def give(unit: Unit, amounts: Mapping[str, Decimal]) -> None:
-    """Lower what is reserved of balances."""
-    names = sorted(amounts)
-    if names:
-        await unit.execute(_GIVE, {"names": names, "amounts": [amounts[name] for name in names]})
-
-
-async def give_back(unit: Unit, row: Reservation) -> None:
-    """Give all allocations back to their balances."""
-    rows = list(row.allocations)
-    await give(unit, {allocation.balance: allocation.quantity for allocation in rows})
-    for allocation in rows:
-        row.gave(allocation, allocation.quantity)
-
-
-def turn(row: Reservation) -> tuple[int, bool, float, datetime, str]:
-    """Whose claim comes first: priority, need, age, name (MAT-78)."""
-    need = row.need_time.timestamp() if row.need_time is not None else 0.0
-    return row.priority, row.need_time is None, need, row.create_time, row.name
-
-
-async def waiting(unit: Unit, site: str, items: Iterable[str]) -> list[Reservation]:
-    """Reservations that wait for items, by item in the order of their claim (MAT-78); locked."""
-    return list(
-        await unit.all(
-            select(Reservation)
-            .where(
-                Reservation.site == site,  # type: ignore[arg-type]
-                Reservation.item.in_(sorted(set(items))),  # type: ignore[attr-defined]
-                Reservation.state.in_(WAITING),  # type: ignore[attr-defined]
-            )
-            .order_by(
-                Reservation.item,
-                Reservation.priority,  # type: ignore[arg-type]
-                Reservation.need_time.nulls_last(),  # type: ignore[union-attr]
-                Reservation.create_time,  # type: ignore[arg-type]
-                Reservation.name,
-            )
-            .with_for_update(of=Reservation)
-        )
-    )

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.materials.model import reservation
+from services.materials.model import allocating
 from services.materials.model.ledger import ONE
 from services.materials.model.lot import Serial
 from services.materials.model.movement import Balance, Status
@@ -54,9 +54,9 @@ async def _swap(unit: Unit, row: Reservation, serials: Sequence[str]) -> None:
         if here is not None and old is not None:
             spare.remove(old)
             pairs.append((old, serial, here))
-    taken = await reservation.take(unit, {here.name: ONE for _, _, here in pairs})
+    taken = await allocating.take(unit, {here.name: ONE for _, _, here in pairs})
     done = [(old, serial, here) for old, serial, here in pairs if here.name in taken]
-    await reservation.give(unit, {old.balance: ONE for old, _, _ in done})
+    await allocating.give(unit, {old.balance: ONE for old, _, _ in done})
     for old, serial, here in done:
         row.gave(old, ONE)
         row.took(here.name, here.location, here.lot, ONE, serial.name)

@@ -1,6 +1,6 @@
 """What follows from stock that comes and goes: who waits is served, policies are asked (MAT-77, 78, 164)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from plantops.materials.v1.events_pb2 import ReplenishmentNeeded
 from sqlalchemy import func, select, text
 
 from services.chassis.unit import Unit
-from services.materials.model import claim_rows, late_facts, ledger, reservation
+from services.materials.model import allocating, allocation_policy, availability, claim_rows, late_facts, ledger
 from services.materials.model.base import Resource
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Posting
@@ -45,26 +45,62 @@ async def follow(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     """Tell posted movements, then serve who waits and ask the policies of what was lost."""
     ledger.tell(unit, postings)
     posted = [item for item in postings if item.fault is None]
-    await serve(unit, site, {line.item for item in posted for line in item.lines if line.adds_free_stock})
+    await serve(
+        unit, site, {line.item for item in posted for line in item.lines if line.adds_free_stock},
+        [item.source for item in posted],
+    )  # fmt: skip
     lost = {name for item in posted for name in item.loses_stock}
     if lost:
         await unit.flush()
         await ask(unit, site, *lost)
 
 
-async def serve(unit: Unit, site: str, items: Iterable[str]) -> None:
-    """Give free stock to the reservations that wait for it, in the order of their claim (MAT-78)."""
+async def serve(unit: Unit, site: str, items: Iterable[str], sources: Collection[str] = ()) -> None:
+    """Give free stock to the reservations that wait for it, in the order of their claim (MAT-78).
+
+    Goods of `sources`, receipts or inspection lots, go first to those that they were ordered for, where the policy
+    honours that. Soft claims that were short take no stock, but are promised what there is.
+    """
     wanted = set(items)
-    rows = await reservation.waiting(unit, site, wanted) if wanted else []
+    rows = await allocating.waiting(unit, site, wanted) if wanted else []
     if not rows:
         return
     fact = await site_fact(unit, site)
-    free = await reservation.candidates(unit, site, {row.item for row in rows})
-    await reservation.allocate_all(unit, rows, free, fact)
-    for row in rows:
+    rules = await allocation_policy.rules_of(unit, site, {row.item for row in rows})
+    orders = await _orders(unit, sources) if any(rule.honour_pegging for rule in rules.values()) else set()
+    soft = [row for row in rows if row.soft(unit.now)]
+    hard = sorted(
+        (row for row in rows if not row.soft(unit.now)),
+        key=lambda row: (row.item, not allocating.pegged(row, orders, rules)),
+    )
+    if hard:
+        free = await allocating.candidates(unit, site, {row.item for row in hard})
+        await allocating.allocate(unit, hard, allocating.Stock(free, rules), fact, told=False)
+    for row in hard:
         if row.judge() and row.state is State.ALLOCATED:
             unit.emit(row.told_allocated(), correlation=row.correlation)
-    await claim_rows.write(unit, rows)
+    await claim_rows.write(unit, hard)
+    short = [row for row in soft if row.state is State.SHORT]
+    if short:
+        await availability.promise(unit, site, short, fact)
+        for row in short:
+            row.judge()
+        await claim_rows.write(unit, short)
+
+
+_ORDERS = text("""
+    select purchase_order from receipt_line where receipt = any(cast(:sources as text[]))
+    union
+    select l.purchase_order from inspection_lot i
+    join receipt_line l on l.receipt = i.receipt and l.line = i.receipt_line
+    where i.name = any(cast(:sources as text[]))
+""")
+
+
+async def _orders(unit: Unit, sources: Collection[str]) -> set[str]:
+    """The orders that goods of receipts and inspection lots came for."""
+    rows = await unit.execute(_ORDERS, {"sources": sorted(set(sources) - {""})})
+    return {row.purchase_order for row in rows if row.purchase_order}
 
 
 async def claim(unit: Unit, row: Reservation) -> None:
@@ -72,38 +108,62 @@ async def claim(unit: Unit, row: Reservation) -> None:
     await claim_all(unit, row.site or "", [row])
 
 
+async def schedule(unit: Unit, site: str, rows: Sequence[Reservation]) -> None:
+    """Say from when on reservations take stock, by the policies in force now (MAT-76)."""
+    rules = await allocation_policy.rules_of(unit, site, {row.item for row in rows})
+    for row in rows:
+        row.schedule(rules[row.item], unit.now)
+
+
 async def claim_all(
     unit: Unit, site: str, rows: Sequence[Reservation], *, spared: Mapping[str, Decimal | None] | None = None
 ) -> None:
     """Judge reservations in the order of their claim, with as many statements for many as for one.
 
-    Of balances that are `spared`, so much is not taken, or nothing at all for None. The caller holds the items.
+    Hard ones take stock, soft ones are promised what will be there (MAT-72). Of balances that are `spared`, so much is
+    not taken, or nothing at all for None. The caller holds the items.
     """
-    ranked = sorted(rows, key=reservation.turn)
+    ranked = sorted(rows, key=allocating.turn)
     await claim_rows.write(unit, ranked)
     await unit.flush()
-    free = await reservation.candidates(unit, site, {row.item for row in ranked})
-    await reservation.allocate_all(unit, ranked, _left(free, spared or {}), await site_fact(unit, site))
+    fact = await site_fact(unit, site)
+    soft = [row for row in ranked if row.soft(unit.now)]
+    hard = [row for row in ranked if not row.soft(unit.now)]
+    if soft:
+        await availability.promise(unit, site, soft, fact)
+        await claim_rows.write(unit, soft)
+    if hard:
+        items = {row.item for row in hard}
+        rules = await allocation_policy.rules_of(unit, site, items)
+        free = _left(await allocating.candidates(unit, site, items), spared or {})
+        await allocating.allocate(unit, hard, allocating.Stock(free, rules), fact, told=True)
     for row in ranked:
+        if not row.soft(unit.now):
+            row.share(supply_covered=row.supply_covered)
         row.judge()
     await claim_rows.write(unit, ranked)
-    requests, needed = await _judge(unit, site, {row.item for row in ranked})
-    short = [row for row in ranked if row.state is not State.ALLOCATED]
+    await _cover(unit, site, ranked)
+
+
+async def _cover(unit: Unit, site: str, rows: Sequence[Reservation]) -> None:
+    """Say of judged reservations what covers the missing part (MAT-168), tell, and ask the policies of their items."""
+    requests, needed = await _judge(unit, site, {row.item for row in rows})
+    short = [row for row in rows if row.state is State.SHORT]
     supplies = await _expected(unit, site, [row for row in short if row.item not in requests])
-    for row in ranked:
+    for row in rows:
         if row.state is State.ALLOCATED:
             unit.emit(row.told_allocated(), correlation=row.correlation)
-            continue
-        row.cause = row.cause or "not enough free stock"
-        request, supply = requests.get(row.item), supplies.get(row.name)
-        if request is not None:
-            row.cover, row.supply, row.expected_date = Cover.COVERED_BY_POLICY, request.name, request.need_date
-        elif supply is not None:
-            row.cover, row.supply, row.expected_date = Cover.COVERED_BY_SUPPLY, supply.name, supply.expected_date
-        else:
-            row.cover, row.supply, row.expected_date = Cover.UNCOVERED, "", None
-        unit.emit(row.told_short(), correlation=row.correlation)
-    await claim_rows.write(unit, ranked)
+        elif row.state is State.SHORT:
+            row.cause = row.cause or "not enough free stock"
+            request, supply = requests.get(row.item), supplies.get(row.name)
+            if request is not None:
+                row.cover_by(Cover.COVERED_BY_POLICY, request.name, request.need_date)
+            elif supply is not None:
+                row.cover_by(Cover.COVERED_BY_SUPPLY, supply.name, supply.expected_date)
+            else:
+                row.cover_by(Cover.UNCOVERED)
+            unit.emit(row.told_short(), correlation=row.correlation)
+    await claim_rows.write(unit, rows)
     for request, event in needed:
         unit.emit(event, correlation=request.chain)
     await unit.flush()
@@ -121,10 +181,10 @@ def _left(free: dict[str, list[Candidate]], spared: Mapping[str, Decimal | None]
 async def claim_anew(unit: Unit, site: str, rows: Sequence[Reservation], cause: str) -> None:
     """Give back what reservations hold and claim it again, in the order of their claim; then serve who waits.
 
-    The caller holds the items.
+    Beside `break_claims`: the stock stays usable, only not for these. The caller holds the items.
     """
+    await allocating.give_back(unit, *rows)
     for row in rows:
-        await reservation.give_back(unit, row)
         row.cause = cause
     if rows:
         await claim_all(unit, site, rows)
@@ -151,7 +211,8 @@ async def uncover(unit: Unit, site: str, items: Iterable[str], order: str, cause
         .with_for_update(of=Reservation)
     )
     for row in rows:
-        row.cover, row.supply, row.expected_date, row.cause = Cover.UNCOVERED, "", None, cause
+        row.cover_by(Cover.UNCOVERED)
+        row.cause = cause
         unit.emit(row.told_short(), correlation=row.correlation)
     await unit.flush()
     await ask(unit, site, *wanted)
@@ -181,7 +242,7 @@ async def _expected(unit: Unit, site: str, rows: Sequence[Reservation]) -> dict[
         orders.setdefault(order.item, []).append(order)
     short: dict[str, Decimal] = {}
     for each in await unit.execute(
-        select(Reservation.item, func.sum(Reservation.short).label("short"))  # type: ignore[call-overload]
+        select(Reservation.item, func.sum(Reservation.short + Reservation.supply_covered).label("short"))  # type: ignore[call-overload]
         .where(
             Reservation.site == site,
             Reservation.item.in_(items),  # type: ignore[attr-defined]
@@ -219,7 +280,8 @@ _POSITIONS = text("""
                     join transfer t on t.name = l.transfer and t.site <> :site
                     where t.to_site = 'sites/' || :site and t.state in ('SHIPPED', 'PARTLY_RECEIVED')
                     and l.item = i.item and l.status = 'UNRESTRICTED'), 0) as ordered,
-      coalesce((select sum(r.allocated + r.short) from reservation r join item m on m.name = r.item
+      coalesce((select sum(r.allocated + r.short + r.pending + r.supply_covered)
+                from reservation r join item m on m.name = r.item
                 where r.site = :site and r.item = i.item and r.unit_code = m.base_unit_code
                 and r.state in ('PENDING', 'SHORT', 'ALLOCATED')), 0) as demand
     from unnest(cast(:items as text[])) i(item)

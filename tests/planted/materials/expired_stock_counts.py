@@ -9,9 +9,9 @@ RULE = "MAT-164"
 def plant() -> None:
     replace(
         stock,
-        "_POSITION",
+        "_POSITIONS",
         without(
-            stock._POSITION,
+            stock._POSITIONS,
             "and (l.expire_date is null or l.expire_date >= :today)",
             "and cast(:today as date) is not null",
         ),

@@ -7,4 +7,4 @@ RULE = "MAT-85"
 
 
 def plant() -> None:
-    replace(allocation, "order", lambda candidates: sorted(candidates, key=lambda row: (row.path, row.balance)))
+    replace(allocation, "order", lambda candidates, *_: sorted(candidates, key=lambda row: (row.path, row.balance)))

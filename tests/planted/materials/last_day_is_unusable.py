@@ -10,7 +10,7 @@ RULE = "MAT-86"
 
 
 def plant() -> None:
-    def usable(self: Any, day: date) -> bool:
-        return self.free > 0 and (self.expires is None or self.expires > day)
+    def usable(self: Any, day: date, life_days: int | None = None) -> bool:
+        return self.expires is None or self.expires > day
 
     replace(Candidate, "usable", usable)

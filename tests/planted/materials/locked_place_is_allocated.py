@@ -1,6 +1,6 @@
 """Stock at a place that lets nothing out is given to reservations."""
 
-from services.materials.model import reservation
+from services.materials.model import allocating
 from tests.planted.planting import replace, without
 
 RULE = "MAT-31"
@@ -8,5 +8,5 @@ RULE = "MAT-31"
 
 def plant() -> None:
     replace(
-        reservation, "_CANDIDATES", without(reservation._CANDIDATES, "k.direction <> 'INBOUND'", "k.direction = 'NONE'")
+        allocating, "_CANDIDATES", without(allocating._CANDIDATES, "k.direction <> 'INBOUND'", "k.direction = 'NONE'")
     )

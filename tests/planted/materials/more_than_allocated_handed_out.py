@@ -1,5 +1,6 @@
 """An issue does not look how much is allocated."""
 
+from decimal import Decimal
 from typing import Any
 
 from services.materials.api import reservations
@@ -9,8 +10,7 @@ RULE = "MAT-79"
 
 
 def plant() -> None:
-    replace(reservations, "_allocation", lambda row, request, amount: _first(row))
+    async def anything(unit: Any, row: Any) -> Decimal:
+        return Decimal(1000)
 
-
-def _first(row: Any) -> Any:
-    return row.allocations[0]
+    replace(reservations, "_tolerance", anything)

@@ -1,10 +1,9 @@
 """A claim takes all or nothing."""
 
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
-from services.materials.rules import allocation
+from services.materials.rules import allocation, decisions
+from services.materials.rules.allocation import Demand, Plan
 from tests.planted.planting import replace
 
 RULE = "MAT-71"
@@ -13,8 +12,13 @@ RULE = "MAT-71"
 def plant() -> None:
     original = allocation.plan
 
-    def whole(candidates: Any, needed: Decimal, day: date) -> Any:
-        found = original(candidates, needed, day)
-        return found if sum((amount for _, amount in found), Decimal(0)) == needed else []
+    def whole(candidates: Any, demand: Demand, rules: Any) -> Plan:
+        free = {row.balance: row.free for row in candidates}
+        found = original(candidates, demand, rules)
+        if sum(amount for _, amount in found.taken) < demand.needed:
+            found.taken.clear()
+            for row in candidates:
+                row.free = free[row.balance]
+        return found
 
-    replace(allocation, "plan", whole)
+    replace(decisions, "plan", whole)

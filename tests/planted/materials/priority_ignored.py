@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from services.materials.model import reservation
+from services.materials.model import allocating
 from tests.planted.planting import replace
 
 RULE = "MAT-78"
 
 
 def plant() -> None:
-    original = reservation.waiting
+    original = allocating.waiting
 
     async def by_age(unit: Any, site: str, items: Any) -> Any:
         return sorted(await original(unit, site, items), key=lambda row: (row.item, row.create_time))
 
-    replace(reservation, "waiting", by_age)
+    replace(allocating, "waiting", by_age)
