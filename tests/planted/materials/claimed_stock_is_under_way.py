@@ -5,7 +5,7 @@ from typing import Any
 from services.materials.model import goods
 from tests.planted.planting import replace
 
-RULE = "MAT-70"
+RULE = "MAT-111"
 
 
 def plant() -> None:
