@@ -61,7 +61,10 @@ def json_value(value: Any) -> Any:
 
 def json_text(value: Any) -> str:
     """Compact JSON text for JSONB columns."""
-    return json.dumps(value, default=json_value, separators=(",", ":"), ensure_ascii=False)
+    return _JSON.encode(value)
+
+
+_JSON = json.JSONEncoder(default=json_value, separators=(",", ":"), ensure_ascii=False)
 
 
 def engine(url: str, *, pool_size: int, application: str, metrics: Metrics | None = None) -> AsyncEngine:

@@ -66,6 +66,7 @@ def _fields(descriptor: Descriptor) -> tuple[_Field, ...]:
     return tuple(found)
 
 
+@cache
 def changes(descriptor: Descriptor) -> bool:
     """Whether a request changes something: it, or each entry of a batch, carries a request_id (AIP-155)."""
     if "request_id" in descriptor.fields_by_name:
@@ -177,22 +178,28 @@ def _path(violation: Any) -> str:
     return ".".join(parts)
 
 
+@cache
+def _field(descriptor: FieldDescriptor) -> _Field:
+    return next(field for field in _fields(descriptor.containing_type) if field.descriptor is descriptor)
+
+
 def _clear(message: Message) -> None:
-    for field in _fields(message.DESCRIPTOR):
+    for descriptor, value in message.ListFields():
+        field = _field(descriptor)
         if field.output_only:
             message.ClearField(field.name)  # type: ignore[arg-type]
         elif field.message:
-            if field.repeated:
-                for item in getattr(message, field.name):
-                    _clear(item)
-            elif message.HasField(field.name):  # type: ignore[arg-type]
-                _clear(getattr(message, field.name))
+            for item in value if field.repeated else (value,):
+                _clear(item)
 
 
 def _walk(message: Message, prefix: str, masked: str) -> Iterator[Violation]:
+    given = {descriptor.name: value for descriptor, value in message.ListFields()}
     for field in _fields(message.DESCRIPTOR):
+        if field.name not in given and not field.required and field.name != masked:
+            continue  # nothing is wrong with what is not there
         path = prefix + field.name
-        value = getattr(message, field.name)
+        value = given[field.name] if field.name in given else getattr(message, field.name)
         if field.required and not field.output_only and _empty(message, field, value):
             yield path, "is required", ""
             continue

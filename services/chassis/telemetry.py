@@ -4,15 +4,16 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
 
 _SECRET_KEY = re.compile(r"(password|secret|token|authorization|api_?key|credential|dsn)$", re.IGNORECASE)
-_PATTERNS = (
-    (re.compile(r"(\w+://[^:/@\s]+):[^@\s]+@"), r"\1:***@"),
-    (re.compile(r"[Bb]earer\s+[\w.~+/-]+=*"), "Bearer ***"),
-    (re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+"), "***"),
+_PATTERNS = (  # what has to be there for a pattern to match, the pattern, what stands there instead
+    ("://", re.compile(r"(\w+://[^:/@\s]+):[^@\s]+@"), r"\1:***@"),
+    ("earer", re.compile(r"[Bb]earer\s+[\w.~+/-]+=*"), "Bearer ***"),
+    ("eyJ", re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+"), "***"),
 )
 
 
@@ -23,8 +24,13 @@ def redact(logger: object, name: str, entry: MutableMapping[str, Any]) -> Mutabl
     return entry
 
 
+@lru_cache(maxsize=1024)
+def _secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
+
+
 def _hidden(key: object, value: Any) -> Any:
-    if isinstance(key, str) and _SECRET_KEY.search(key):
+    if isinstance(key, str) and _secret(key):
         return "***"
     if isinstance(value, Mapping):
         return {inner: _hidden(inner, item) for inner, item in value.items()}
@@ -33,8 +39,9 @@ def _hidden(key: object, value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     text = value if isinstance(value, str) else str(value)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+    for mark, pattern, replacement in _PATTERNS:
+        if mark in text:
+            text = pattern.sub(replacement, text)
     return text
 
 
