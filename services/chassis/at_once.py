@@ -105,6 +105,12 @@ class Line:
 _MARKS = text("select name, caller_mark(name) as mark from unnest(cast(:names as text[])) as k(name)")
 
 
+async def caller_marks(session: AsyncSession, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Callers with the marks by which the database tells whether they hold what they held."""
+    rows = (await session.execute(_MARKS, {"names": sorted(set(names))})).all()
+    return [row.name for row in rows], [row.mark for row in rows]
+
+
 class Callers:
     """Who calls, with what they hold and a mark by which the database tells whether that is still so."""
 
@@ -121,8 +127,7 @@ class Callers:
         """Keep callers. The mark is read first: what changes between makes it stale, never the roles."""
         if len(self._kept) > MOST_KEPT:
             self._kept.clear()
-        names = sorted({claims.subject for claims in asked})
-        marks = {row.name: row.mark for row in await session.execute(_MARKS, {"names": names})}
+        marks = dict(zip(*await caller_marks(session, [claims.subject for claims in asked]), strict=True))
         found = await access.load_callers(session, asked, self._commands.config)
         for claims, caller in zip(asked, found, strict=True):
             if isinstance(caller, access.Caller):

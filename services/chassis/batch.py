@@ -4,7 +4,8 @@ An entry is checked before it writes anything, so there is no savepoint per entr
 instead of raising. All keys are claimed in one statement and all answers stored in one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -48,10 +49,14 @@ class Entry(Generic[E]):
 class Batch(Generic[E]):
     """The entries of one batch call, in order."""
 
-    def __init__(self, domain: str, ledger: Ledger, requests: Sequence[E]) -> None:
+    def __init__(
+        self, domain: str, ledger: Ledger, requests: Sequence[E], done: Mapping[int, bytes] = MappingProxyType({})
+    ) -> None:
         self._domain = domain
         self._ledger = ledger
         self.entries = [Entry(request, index) for index, request in enumerate(requests)]
+        for index, outcome in done.items():
+            self.entries[index].stored, self.entries[index].replayed = Answer(code_pb2.OK, outcome), True
         self._twins: dict[int, int] = {}
         self._owned: dict[UUID, Entry[E]] = {}
 
@@ -67,7 +72,7 @@ class Batch(Generic[E]):
         """Claim the keys of all entries that are not refused already; marks what was answered before."""
         first: dict[UUID, Entry[E]] = {}
         hashes: dict[int, bytes] = {}
-        for entry in self.entries:
+        for entry in self.open:
             if entry.index in refused:
                 entry.refuse(refused[entry.index])
                 continue

@@ -4,7 +4,7 @@ The unit never commits; what stands around it (command.py) does. Rows that chang
 the outbox in the same transaction (REL-1), and whatever a method does can be done again by a retry.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,6 +98,7 @@ class Unit:
         self._audited: dict[str, audit.Record] = {}
         self._events: list[outbox.OutboxRow] = []
         self._batches: list[Batch[Any]] = []
+        self._told = False
         self.turned: list[Envelope] = []
         self.replayed: Message | None = None
         self.answered: object | None = None
@@ -325,26 +326,33 @@ class Unit:
 
     # --- batches --------------------------------------------------------------------------------------------
 
-    async def batch(self, requests: Sequence[E]) -> Batch[E]:
-        """The entries of a batch call, with their keys claimed and bad or foreign ones refused (SEC-16)."""
+    async def batch(self, requests: Sequence[E], done: Mapping[int, bytes] | None = None) -> Batch[E]:
+        """The entries of a batch call, with their keys claimed and bad or foreign ones refused (SEC-16).
+
+        `done` holds outcomes, by index, of entries that a function of the database did with all that belongs to it.
+        """
         assert self.context.method is not None
         ledger = Ledger(self.session, self.principal, f"{self.context.method.full_name}#entry", self.context.metrics)
-        batch = Batch(self.context.domain, ledger, requests)
-        refused: dict[int, Fault] = {}
-        home = access.site_of(self.context.request) if self.context.request is not None else None
-        for index, entry in enumerate(requests):
-            found = list(problems(entry))
-            named = access.resource_of(entry)
-            site = access.site_of(entry)
-            if found:
-                refused[index] = FieldInvalid.of(found)
-            elif "-" in named.split("/"):
-                refused[index] = FieldInvalid(field="name", rule="must name one resource", value=named)
-            elif named and site != home and not self.caller.may(self.context.action, site or access.EVERYWHERE):
-                refused[index] = access.denied(self.context.action)
+        batch = Batch(self.context.domain, ledger, requests, done or {})
+        refused = {entry.index: fault for entry in batch.open if (fault := self.refusal_of(entry.request)) is not None}
         await batch.claim(refused)
         self._batches.append(batch)
+        self._told = self._told or bool(done)
         return batch
+
+    def refusal_of(self, entry: Message) -> Fault | None:
+        """What is wrong with an entry of a batch by itself, or that the caller may not do it there."""
+        found = list(problems(entry))
+        if found:
+            return FieldInvalid.of(found)
+        named = access.resource_of(entry)
+        if "-" in named.split("/"):
+            return FieldInvalid(field="name", rule="must name one resource", value=named)
+        site = access.site_of(entry)
+        home = access.site_of(self.context.request) if self.context.request is not None else None
+        if named and site != home and not self.caller.may(self.context.action, site or access.EVERYWHERE):
+            return access.denied(self.context.action)
+        return None
 
     @property
     def principal(self) -> str:
@@ -372,7 +380,7 @@ class Unit:
     @property
     def emitted(self) -> bool:
         """Whether this unit told anything: the relay is then woken after the commit."""
-        return bool(self._events)
+        return bool(self._events) or self._told
 
     def close(self) -> None:
         """Forget the session."""

@@ -1,5 +1,6 @@
 """Movements, balances and the check of the ledger."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,12 +8,11 @@ from plantops.materials.v1 import balances_pb2, movements_pb2
 from sqlalchemy import select, text
 
 from services.chassis import lanes, operations, query
-from services.chassis.faults import Fault
 from services.chassis.unit import Unit
 from services.chassis.wire import date_message, fill, python_of
-from services.materials.api import moves, owner_change, together
+from services.materials.api import batches, moves, owner_change, together
 from services.materials.api.postings import Known
-from services.materials.model import late_facts, proof, sealing, stock
+from services.materials.model import proof, sealing, stock
 from services.materials.model import location as locations
 from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.in_process import KITS
@@ -67,26 +67,14 @@ class MovementService:
         return await unit.get(Movement, posting.name, lock=False)
 
     async def batch_create_movements(self, request: Any, unit: Unit) -> Any:
-        batch = await unit.batch(request.requests)
-        site = request.parent.split("/")[1]
-        known = await Known.of(unit, site, [entry.request for entry in batch.open])
-        made: dict[str, tuple[Any, Posting]] = {}
-        for entry in batch.open:
-            try:
-                posting = known.posting(unit, entry.request)
-                made[posting.name] = (entry, posting)
-            except Fault as fault:
-                entry.refuse(fault)
-        postings = [posting for _, posting in made.values()]
-        await late_facts.post(unit, site, postings)
-        await stock.follow(unit, site, postings)
-        rows = await unit.get_many(Movement, made, lock=False)
-        for name, (entry, posting) in made.items():
-            if posting.fault is not None:
-                entry.refuse(posting.fault)
-            else:
-                entry.answer(rows[name])
-        return batch.response(movements_pb2.BatchCreateMovementsResponse)
+        return await batches.create(unit, request)
+
+    async def stream_movements(self, requests: AsyncIterator[Any], open_unit: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            async with open_unit(request) as unit:
+                answer = await batches.create(unit, request)
+                message = await answer.batch.finish(answer.kind)
+            yield message
 
     async def reverse_movement(self, request: Any, unit: Unit) -> Any:
         found = await unit.get(Movement, request.name, lock=False)

@@ -4,7 +4,7 @@ What only the database knows - times and the numbers of entries - is put behind 
 protobuf message may be joined in any order, and these have fixed lengths.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -30,9 +30,16 @@ from services.materials.model.movement import MovementKind
 
 KINDS = frozenset(movements_pb2.Movement.Kind.Value(kind) for kind in (MovementKind.MOVE, MovementKind.STATUS_CHANGE))
 COLUMNS = 31
+"""Arrays with a value for each movement."""
+PARAMETERS = 11 + COLUMNS
 _ENTRIES, _SEQUENCE = b"\x9a\x01", b"\x80\x01"
 """Tags of Movement.entries and Movement.Entry.item_sequence."""
-_SEQUENCE_BYTES = 7
+_NUMBER = 5
+"""Bytes of the number of an entry, which the function puts behind the tag."""
+_TIMES = 2 * 14 + 2 * 15
+"""Bytes of the four times that the function adds to an answer."""
+_MOVEMENT = b"\x0a"
+"""Tag of BatchCreateMovementsResponse.Outcome.movement."""
 _STATUS = movements_pb2.Movement.Status
 _NEVER = datetime.min
 
@@ -40,7 +47,7 @@ _NEVER = datetime.min
 class Moves:
     """What movements inside the plant speak of, kept by name with its version, and how they are posted."""
 
-    statement = "select * from post_moves(" + ", ".join(f"${number + 1}" for number in range(11 + COLUMNS)) + ")"  # noqa: S608
+    statement = "select * from post_moves(" + ", ".join(f"${number + 1}" for number in range(PARAMETERS)) + ")"  # noqa: S608
 
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
@@ -110,41 +117,58 @@ class Moves:
             {}, {}, timedelta(),
         )  # fmt: skip
         posting = known.posting(_Alone(caller), request)  # type: ignore[arg-type]
-        return self._columns(member, caller, site, posting)
-
-    def _columns(self, member: Member, caller: access.Caller, site: str, posting: Posting) -> Sequence[Any]:
-        line, name = posting.line, posting.name
-        event = OutboxRow(
-            ledger.told(posting), _NO_ID, name, 0, True, site, name, (), caller.name, None, _NEVER,
-            member.call.traceparent,
-        )  # fmt: skip
-        entered = line.entered
-        assert entered is not None
-        head, out, into = _answer(posting, caller)
-        return (
-            caller.device or caller.name, UUID(member.request.request_id), member.hash, name, posting.kind.value,
-            line.item, line.lot, line.from_location, line.to_location, line.from_status.value, line.to_status.value,
-            str(line.quantity), line.unit_code, str(entered.quantity), entered.unit_code, entered.numerator,
-            entered.denominator, posting.reason_code, posting.device, caller.name, caller.device, caller.on_behalf_of,
-            caller.role_names, member.call.ip, json_text(ledger.audited(posting)), event.subject("materials"),
-            event.opened_headers("materials"), event.event.SerializeToString(), head, out, into,
-        )  # fmt: skip
+        return columns(posting, caller, request.request_id, member.hash, member.call.traceparent, member.call.ip)
 
     def arguments(
         self, names: list[str], marks: list[str], members: Sequence[Member], elements: Sequence[Sequence[Any]]
     ) -> Sequence[Any]:
         """Arguments of the function."""
-        columns = list(zip(*elements, strict=True))
-        items, lots = sorted(set(columns[5])), sorted(set(columns[6]) - {""})
-        places = sorted({*columns[7], *columns[8]})
-        method = members[0].method
-        return (
-            members[0].request.parent.split("/")[1], method.full_name, access.scope_of(method), names, marks,
-            items, [self._items[name].version for name in items],
-            lots, [self._lots[name].version for name in lots],
-            places, [self._places[name].version for name in places],
-            *columns,
+        request, method = members[0].request, members[0].method
+        return arguments(
+            (request.parent.split("/")[1], method.full_name, access.scope_of(method)), (names, marks), elements,
+            self._items, self._lots, self._places,
         )  # fmt: skip
+
+
+Named = Mapping[str, Any]
+
+
+def arguments(
+    what: tuple[str, str, str], callers: tuple[list[str], list[str]], elements: Sequence[Sequence[Any]],
+    items: Named, lots: Named, places: Named,
+) -> Sequence[Any]:  # fmt: skip
+    """Arguments of the function: site, method and action; what was known; the movements."""
+    given = list(zip(*elements, strict=True))
+    facts: list[list[Any]] = []
+    for known, names in (
+        (items, {*given[5]}), (lots, {*given[6]} - {""}), (places, {*given[7], *given[8]}),
+    ):  # fmt: skip
+        named = sorted(names)
+        facts += [named, [known[name].version for name in named]]
+    return (*what, *callers, *facts, *given)
+
+
+def columns(
+    posting: Posting, caller: access.Caller, request_id: str, request_hash: bytes, traceparent: str, ip: str,
+    wrapped: bool = False,
+) -> Sequence[Any]:  # fmt: skip
+    """What the function is given of a movement; its answer is wrapped as the outcome of an entry of a batch."""
+    line, name = posting.line, posting.name
+    entered = line.entered
+    assert entered is not None
+    site = name.split("/")[1]
+    event = OutboxRow(
+        ledger.told(posting), _NO_ID, name, 0, True, site, name, (), caller.name, None, _NEVER, traceparent
+    )
+    head, out, into = _answer(posting, caller, wrapped)
+    return (
+        caller.device or caller.name, UUID(request_id), request_hash, name, posting.kind.value, line.item, line.lot,
+        line.from_location, line.to_location, line.from_status.value, line.to_status.value, str(line.quantity),
+        line.unit_code, str(entered.quantity), entered.unit_code, entered.numerator, entered.denominator,
+        posting.reason_code, posting.device, caller.name, caller.device, caller.on_behalf_of, caller.role_names, ip,
+        json_text(ledger.audited(posting)), event.subject("materials"), event.opened_headers("materials"),
+        event.event.SerializeToString(), head, out, into,
+    )  # fmt: skip
 
 
 _NO_ID = uuid4()
@@ -161,7 +185,7 @@ class _Alone:
         return f"{parent}/{collection}/{clock.new_id()}"
 
 
-def _answer(posting: Posting, caller: access.Caller) -> tuple[bytes, bytes, bytes]:
+def _answer(posting: Posting, caller: access.Caller, wrapped: bool) -> tuple[bytes, bytes, bytes]:
     """The answer without times, and its two entries but for the number that ends each."""
     line = posting.line
     entered = line.entered
@@ -182,8 +206,11 @@ def _answer(posting: Posting, caller: access.Caller) -> tuple[bytes, bytes, byte
             entered_quantity={"value": canonical(sign * entered.quantity), "unit_code": entered.unit_code},
             factor_numerator=entered.numerator, factor_denominator=entered.denominator,
         ).SerializeToString()  # fmt: skip
-        sides.append(_ENTRIES + _varint(len(content) + _SEQUENCE_BYTES) + content + _SEQUENCE)
-    return head.SerializeToString(), sides[0], sides[1]
+        sides.append(_ENTRIES + _varint(len(content) + len(_SEQUENCE) + _NUMBER) + content + _SEQUENCE)
+    content = head.SerializeToString()
+    if wrapped:
+        content = _MOVEMENT + _varint(len(content) + _TIMES + sum(map(len, sides)) + 2 * _NUMBER) + content
+    return content, sides[0], sides[1]
 
 
 def _varint(value: int) -> bytes:

@@ -318,7 +318,9 @@ begin
   end loop;
 end $$;
 
--- Movements inside the plant, of any number of people, each with its request and all that it leaves behind.
+-- Movements inside the plant, of any number of people, each with its request and all that it leaves behind: what is
+-- told, noted, audited and answered. Each sees those before it. A stock that does not suffice, or that needs more than a look - locks, limits, holds, somebody who waits - is left APART with all
+-- movements of its item.
 
 -- what a person holds now, as one text: compared, not read
 create function caller_mark(p_principal text) returns text language sql stable as $$
@@ -358,7 +360,7 @@ language plpgsql security definer set search_path = public, pg_temp set plan_cac
 #variable_conflict use_column
 declare
   skip int[] := '{}';
-  apart text[];
+  apart text[] := '{}';
   began bigint;
   opened bytea;
   stamp text;
@@ -395,37 +397,38 @@ begin
   perform pg_advisory_xact_lock_shared(place_key(p_site));
 
   if stock_is_held(p_site) then
-    apart := p_items;
-  else
     apart := array(
-      with given as materialized (
-        select k.n, k.item, k.from_place, k.to_place, k.quantity::numeric as quantity,
-               k.from_status <> 'UNRESTRICTED' and k.to_status = 'UNRESTRICTED' as frees,
-               balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
-               balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key
-        from unnest(p_item, p_lot, p_from, p_to, p_from_status, p_to_status, p_quantity) with ordinality
-          k(item, lot, from_place, to_place, from_status, to_status, quantity, n)
-        where k.n <> all(skip)
-      )
-      select w.item from (
-        select f.item, f.key, min(f.level) as lowest
-        from (select c.item, c.key, sum(c.change) over (partition by c.key order by c.n) as level
-              from (select g.n, g.item, g.from_key as key, -g.quantity as change from given g
-                    union all select g.n, g.item, g.to_key, g.quantity from given g) c) f
-        group by f.item, f.key having min(f.level) < 0) w
-      where coalesce((select b.on_hand - b.reserved from balance b where b.name = w.key), 0) + w.lowest < 0
-      union
-      select g.item from given g
-      where g.from_place <> g.to_place and exists (
-        select from location l
-        where l.name in (g.from_place, g.to_place) and (
-          l.blocked or l.kind = 'GROUP' or (l.limits is not null and l.name = g.to_place)
-          or exists (select from location_lock x where x.location = l.name)))
-      union
-      select g.item from given g
-      where g.frees and exists (
-        select from reservation r where r.site = p_site and r.item = g.item and r.state in ('PENDING', 'SHORT')));
+      select distinct k.item from unnest(p_item, p_lot, p_from) k(item, lot, place)
+      where exists (select from holds_on(p_site, k.item, k.lot, '', '', k.place)));
   end if;
+  apart := apart || array(
+    with given as materialized (
+      select k.n, k.item, k.from_place, k.to_place, k.quantity::numeric as quantity,
+             k.from_status <> 'UNRESTRICTED' and k.to_status = 'UNRESTRICTED' as frees,
+             balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
+             balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key
+      from unnest(p_item, p_lot, p_from, p_to, p_from_status, p_to_status, p_quantity) with ordinality
+        k(item, lot, from_place, to_place, from_status, to_status, quantity, n)
+      where k.n <> all(skip)
+    )
+    select w.item from (
+      select f.item, f.key, min(f.level) as lowest
+      from (select c.item, c.key, sum(c.change) over (partition by c.key order by c.n) as level
+            from (select g.n, g.item, g.from_key as key, -g.quantity as change from given g
+                  union all select g.n, g.item, g.to_key, g.quantity from given g) c) f
+      group by f.item, f.key having min(f.level) < 0) w
+    where coalesce((select b.on_hand - b.reserved from balance b where b.name = w.key), 0) + w.lowest < 0
+    union
+    select g.item from given g
+    where g.from_place <> g.to_place and exists (
+      select from location l
+      where l.name in (g.from_place, g.to_place) and (
+        l.blocked or l.kind = 'GROUP' or (l.limits is not null and l.name = g.to_place)
+        or exists (select from location_lock x where x.location = l.name)))
+    union
+    select g.item from given g
+    where g.frees and exists (
+      select from reservation r where r.site = p_site and r.item = g.item and r.state in ('PENDING', 'SHORT')));
 
   insert into balance (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
                        on_hand, reserved, unit_code, update_time)
