@@ -12,8 +12,8 @@ from services.chassis.unit import Unit
 from services.chassis.wire import date_message, fill, python_of
 from services.materials.api import batches, moves, owner_change, together
 from services.materials.api.postings import Known
-from services.materials.model import proof, sealing, stock
 from services.materials.model import location as locations
+from services.materials.model import proof, sealing, stock
 from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.in_process import KITS
 from services.materials.model.inspection import InspectionLot
