@@ -16,7 +16,7 @@ from services.materials.api import moves
 from services.materials.api.postings import Known
 from services.materials.model import late_facts, stock
 from services.materials.model.ledger import Posting
-from services.materials.model.movement import Movement, MovementKind, Status
+from services.materials.model.movement import Movement
 
 _POST = text("""
     select * from post_moves(
@@ -94,7 +94,7 @@ async def _inside(unit: Unit, site: str, known: Known, entries: Iterable[Any]) -
             posting = known.posting(unit, entry)
         except Fault:
             continue  # refused, or answered before
-        if not _simple(posting, known):
+        if not moves.simple(posting) or known.places[posting.line.to_location].limits is not None:
             return {}
         found[index] = (posting, entry)
     if not found:
@@ -113,19 +113,3 @@ async def _inside(unit: Unit, site: str, known: Known, entries: Iterable[Any]) -
     rows = await unit.execute(_POST, {f"p{number}": value for number, value in enumerate(values, 1)})
     order = list(found)
     return {order[row.n - 1]: row.answer for row in rows if row.outcome == "POSTED"}
-
-
-def _simple(posting: Posting, known: Known) -> bool:
-    """Whether it is one of those that the function posts."""
-    if posting.kind not in (MovementKind.MOVE, MovementKind.STATUS_CHANGE) or len(posting.lines) != 1:
-        return False
-    line = posting.line
-    plain = not (line.serial or line.from_handling_unit or line.to_handling_unit or line.from_owner or line.to_owner)
-    return (
-        plain
-        and posting.effective_time is None
-        and line.second_quantity is None
-        and line.from_status is not Status.INSPECTION
-        and not line.from_project and not line.to_project
-        and known.places[line.to_location].limits is None
-    )  # fmt: skip

@@ -26,7 +26,7 @@ from services.materials.model.item import Item
 from services.materials.model.ledger import Posting
 from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
-from services.materials.model.movement import MovementKind
+from services.materials.model.movement import MovementKind, Status
 
 KINDS = frozenset(movements_pb2.Movement.Kind.Value(kind) for kind in (MovementKind.MOVE, MovementKind.STATUS_CHANGE))
 POST = (
@@ -120,6 +120,8 @@ class Moves:
             {}, {}, timedelta(),
         )  # fmt: skip
         posting = known.posting(_Alone(caller), request)  # type: ignore[arg-type]
+        if not simple(posting):
+            return None
         return columns(posting, caller, request.request_id, member.hash, member.call.traceparent, member.call.ip)
 
     def arguments(
@@ -131,6 +133,19 @@ class Moves:
             (request.parent.split("/")[1], method.full_name, access.scope_of(method)), (names, marks), elements,
             self._items, self._lots, self._places,
         )  # fmt: skip
+
+
+def simple(posting: Posting) -> bool:
+    """Whether it is one of those that the function posts."""
+    if posting.kind not in (MovementKind.MOVE, MovementKind.STATUS_CHANGE) or len(posting.lines) != 1:
+        return False
+    line = posting.line
+    beside = (
+        line.serial, line.from_handling_unit, line.to_handling_unit, line.from_owner, line.to_owner, line.from_project,
+        line.to_project, line.returns, line.from_virtual, line.to_virtual, line.allocated, posting.effective_time,
+        posting.source, posting.reverses, posting.correlation,
+    )  # fmt: skip
+    return not any(beside) and line.second_quantity is None and line.from_status is not Status.INSPECTION
 
 
 Named = Mapping[str, Any]
