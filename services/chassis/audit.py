@@ -82,7 +82,7 @@ def changes(row: "ResourceColumns") -> tuple[Values, Values]:
     state: Any = inspect(row)
     columns = [attribute.key for attribute in state.mapper.column_attrs]
     hidden = _SILENT | row.HIDDEN
-    if not state.persistent:
+    if not state.has_identity:
         filled = {key: getattr(row, key) for key in columns if key not in hidden}
         return None, {key: _plain(value) for key, value in filled.items() if value not in (None, "", [])}
     before: dict[str, Any] = {}

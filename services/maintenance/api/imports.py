@@ -5,12 +5,13 @@ from typing import Any
 from plantops.maintenance.v1 import imports_pb2
 from sqlalchemy import select
 
+from services.chassis import uploads
 from services.chassis.faults import FieldInvalid
 from services.chassis.query import page_size, position
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.maintenance.model import takeover
-from services.maintenance.model.history import BATCH, Import, ImportError_
+from services.maintenance.model.history import BATCH, Import, ImportError_, Part
 from services.maintenance.model.site import Site
 
 
@@ -35,7 +36,8 @@ class MaintenanceImportService:
 
     async def append_maintenance_import(self, request: Any, unit: Unit) -> Any:
         found = await unit.get(Import, request.name)
-        await takeover.keep(unit, found.append(request.offset, request.content))
+        found.append(request.offset, request.content)
+        await uploads.keep(unit, Part, found.name, request.offset, request.content)
         return found
 
     async def check_maintenance_import(self, request: Any, unit: Unit) -> Any:

@@ -7,13 +7,13 @@ from sqlalchemy import ARRAY, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.chassis.faults import FieldInvalid, OutOfRange
+from services.chassis.faults import FieldInvalid
 from services.chassis.resource import enum_text
+from services.chassis.uploads import OffsetWrong, Upload
 from services.maintenance.model.base import Resource, Table
 from services.maintenance.model.work_order import Kind
 from services.maintenance.rules import csv_rows
 
-MAX_BYTES = 25 * 1024 * 1024
 BATCH = 1000
 """Rows of one run."""
 
@@ -25,13 +25,7 @@ class State(StrEnum):
     DONE = "DONE"
 
 
-class OffsetWrong(OutOfRange):
-    """A part of the file, or of its rows, is missing or doubled."""
-
-    text = "{name} has {have} {what}; {offset} was given."
-
-
-class Import(Resource, table=True):
+class Import(Upload, Resource, table=True):
     """A file with its mapping."""
 
     __tablename__ = "maintenance_import"
@@ -56,23 +50,17 @@ class Import(Resource, table=True):
     null_tokens: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
     columns: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     state: State = Field(default=State.RECEIVING, sa_type=enum_text(State), nullable=False)
-    byte_count: int = Field(default=0, nullable=False)
     row_count: int = Field(default=0, nullable=False)
     imported_count: int = Field(default=0, nullable=False)
     known_count: int = Field(default=0, nullable=False)
     error_count: int = Field(default=0, nullable=False)
     next_row: int = Field(default=0, nullable=False)
 
-    def append(self, offset: int, part: bytes) -> "Part":
+    def append(self, offset: int, part: bytes) -> None:
         """Take the next part; a wrong offset is refused with the right one."""
-        if offset != self.byte_count:
-            raise OffsetWrong(name=self.name, what="bytes", have=self.byte_count, offset=offset)
-        if self.byte_count + len(part) > MAX_BYTES:
-            raise FieldInvalid(field="content", rule=f"the file has at most {MAX_BYTES} bytes")
+        self.grow(self.name, offset, part)
         if self.state is not State.RECEIVING:
             self.move(State.RECEIVING)
-        self.byte_count += len(part)
-        return Part(import_=self.name, first_byte=offset, content=part)
 
     def check(self, rows: int, known: int, refused: int) -> None:
         """A dry run: what became of the rows, nothing is imported."""

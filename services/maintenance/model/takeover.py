@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, or_, select
 
-from services.chassis import audit
+from services.chassis import audit, uploads
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.maintenance.model import work_order as orders
@@ -32,22 +32,15 @@ class Sorted:
     assets: Mapping[str, str]
 
 
-async def keep(unit: Unit, part: Part) -> None:
-    """Store a part of the file."""
-    values = {"import": part.import_, "first_byte": part.first_byte, "content": part.content}
-    await unit.execute(insert(_table(Part)), values)
-
-
 async def rows(unit: Unit, found: Import) -> list[csv_rows.Row | csv_rows.Fault]:
     """All rows of the file; FieldInvalid where it cannot be read at all."""
-    parts = await unit.all(
-        select(Part.content)  # type: ignore[call-overload]
-        .where(Part.import_ == found.name)
-        .order_by(Part.first_byte)
-    )
+    mapping = found.mapping()
     try:
-        return list(csv_rows.read(b"".join(parts), found.mapping()))
-    except csv_rows.FileUnreadable as error:
+        header, records = uploads.records(
+            await uploads.content(unit, Part, found.name), mapping.delimiter, mapping.encoding
+        )
+        return list(csv_rows.read(header, records, mapping))
+    except (uploads.FileUnreadable, csv_rows.ColumnsMissing) as error:
         raise FieldInvalid(field="content", rule=str(error)) from None
 
 

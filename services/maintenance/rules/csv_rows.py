@@ -1,19 +1,16 @@
-"""A CSV file of work orders, row by row: what a mapping makes of it and what is wrong with it (MNT-340 .. 344)."""
+"""Records of a file of work orders: what a mapping makes of them and what is wrong with them (MNT-340 .. 344)."""
 
-import csv
 import hashlib
-import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Protocol
 
 FIELDS = frozenset({"asset", "title", "text", "start_date", "finish_date", "cost", "kind", "external_id"})
 REQUIRED = ("asset", "title")
 FIRST_YEAR, LAST_YEAR = 1900, 2999
-MAX_LINES = 100
-"""Most lines of one record; a longer one is an open quote."""
 
 _AMOUNT = re.compile(r"[+-]?\d{1,12}(\.\d{1,9})?")
 
@@ -60,52 +57,35 @@ class Row:
     cost: Decimal | None
 
 
-class FileUnreadable(ValueError):
-    """The file as a whole cannot be read; `column` says where."""
+class ColumnsMissing(ValueError):
+    """The file has not all columns of the mapping; the text says which."""
 
 
-def read(content: bytes, mapping: Mapping_) -> Iterator[Row | Fault]:
-    """Every row of the file as a good row or as a fault; none vanishes (MNT-340).
+class Record(Protocol):
+    """Cells of a record and the line that it begins on, or a code and text of what is wrong with it."""
 
-    A quote that is opened and not closed spoils its own line only: reading goes on with the line after (MNT-341).
-    """
-    try:
-        text = content.decode(mapping.encoding)
-    except (UnicodeError, LookupError) as error:
-        raise FileUnreadable(f"encoding {mapping.encoding}: {error}") from None
-    lines = list(io.StringIO(text.removeprefix("\ufeff"), newline=""))
-    if not lines:
-        raise FileUnreadable("the file is empty")
-    header, line, problem = _record(lines, 0, mapping)
-    if problem:
-        raise FileUnreadable(f"the header cannot be read: {problem}")
+    @property
+    def line(self) -> int: ...
+    @property
+    def cells(self) -> Sequence[str]: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def problem(self) -> str: ...
+
+
+def read(header: Sequence[str], records: Iterable[Record], mapping: Mapping_) -> Iterator[Row | Fault]:
+    """Every record of a file as a good row or as a fault; none vanishes (MNT-340)."""
     missing = [c.name for c in mapping.columns.values() if c.name and c.name not in header]
     if missing:
-        raise FileUnreadable(f"the file has no column {', '.join(missing)}; it has {', '.join(header)}")
+        raise ColumnsMissing(f"the file has no column {', '.join(missing)}; it has {', '.join(header)}")
     places = {name: header.index(column.name) for name, column in mapping.columns.items() if column.name}
     seen: dict[str, int] = {}
-    while line < len(lines):
-        start = line
-        cells, line, problem = _record(lines, start, mapping)
-        if not problem and len(cells) not in (0, len(header)):
-            problem = f"has {len(cells)} fields, the header has {len(header)}"
-        if problem:
-            line = start + 1
-            yield Fault(start + 1, "", "FIELD_COUNT" if problem.startswith("has ") else "ROW_INVALID", problem)
-        elif cells:
-            yield _row(start + 1, cells, mapping, places, seen)
-
-
-def _record(lines: Sequence[str], start: int, mapping: Mapping_) -> tuple[list[str], int, str]:
-    """Cells of the record that begins on a line, the line after it, and what is wrong with it."""
-    problem = ""
-    for part in (lines[start : start + 1], lines[start : start + MAX_LINES]):
-        reader = csv.reader(iter(part), delimiter=mapping.delimiter, strict=True)
-        try:
-            return next(reader), start + reader.line_num, ""
-        except csv.Error as error:
-            problem = f"cannot be read: {error}"
-    return [], start + 1, problem
+    for record in records:
+        if record.problem:
+            yield Fault(record.line, "", record.code, record.problem)
+        else:
+            yield _row(record.line, record.cells, mapping, places, seen)
 
 
 def _row(

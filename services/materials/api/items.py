@@ -1,5 +1,6 @@
 """Items: units, packs, alternates, states, and what a quantity is in another unit."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -22,7 +23,7 @@ class HasMoved(FailedPrecondition):
 
 _GTINS = text("select pg_advisory_xact_lock(hashtext('materials.item.gtins'))")
 _ALTERNATES = text("select pg_advisory_xact_lock(hashtext('materials.item.alternates'))")
-_HOLD = text("select hold_items(substr(name, 7), array[cast(:item as text)]) from site_fact order by name")
+_HOLD = text("select hold_items(substr(name, 7), cast(:items as text[])) from site_fact order by name")
 _IN_USE = text("""
     select what from (values
       ('movements', exists (select 1 from value_balance where item = :item and sequence > 0)),
@@ -127,11 +128,26 @@ class ItemService:
         )  # fmt: skip
 
 
+async def lock_gtins(unit: Unit) -> None:
+    """Whoever gives a GTIN waits for the others who do."""
+    await unit.execute(_GTINS)
+
+
+async def lock_alternates(unit: Unit) -> None:
+    """Whoever changes alternates waits for the others who do."""
+    await unit.execute(_ALTERNATES)
+
+
+async def lock_stock(unit: Unit, items: Sequence[str]) -> None:
+    """Let nothing of the items be posted at any site until the commit."""
+    await unit.execute(_HOLD, {"items": sorted(items)})
+
+
 async def _free_gtins(unit: Unit, item: Item) -> None:
     """A GTIN stands for one item; whoever gives one waits for the others who do."""
     if not item.gtins:
         return
-    await unit.execute(_GTINS)
+    await lock_gtins(unit)
     other = await unit.first(
         select(Item.name).where(Item.gtins.overlap(item.gtins), Item.name != item.name).limit(1)  # type: ignore[attr-defined, call-overload]
     )
@@ -141,7 +157,7 @@ async def _free_gtins(unit: Unit, item: Item) -> None:
 
 async def _refuse_in_use(unit: Unit, item: Item, field: str) -> None:
     """HasMoved when stock or documents count in what would change; who posts at once comes before or after."""
-    await unit.execute(_HOLD, {"item": item.name})
+    await lock_stock(unit, [item.name])
     what = (await unit.execute(_IN_USE, {"item": item.name})).scalar()
     if what is not None:
         raise HasMoved(item=item.name, what=what, field=field).at(f"item.{field}")
@@ -154,7 +170,7 @@ async def _check_alternates(unit: Unit, item: Item) -> None:
     broken = alternates.broken(item.name, item.alternates)
     if broken is not None:
         raise FieldInvalid(field=f"item.alternates[{broken[0]}].{broken[1]}", rule=broken[2])
-    await unit.execute(_ALTERNATES)
+    await lock_alternates(unit)
     names = [row["item"] for row in item.alternates]
     known = await unit.get_many(Item, names, lock=False)
     for index, name in enumerate(names):

@@ -152,6 +152,12 @@ _NUMBERS = text("""
 """)
 
 
+async def lock_numbers(unit: Unit, numbers: Iterable[str]) -> None:
+    """Where serial numbers are unique over all items, whoever makes one waits for the others who do."""
+    if options(unit).unique_serials:
+        await unit.execute(_NUMBERS, {"numbers": sorted({lot_numbers.normal(number) for number in numbers})})
+
+
 @dataclass(slots=True)
 class Register:
     """Serials of some numbers, read with one statement, and those made on the way."""
@@ -167,8 +173,7 @@ class Register:
         alone = options(unit).unique_serials
         known: dict[str, list[Serial]] = {}
         if wanted:
-            if alone:
-                await unit.execute(_NUMBERS, {"numbers": wanted})
+            await lock_numbers(unit, wanted)
             mine = Serial.item.in_(sorted(set(items)))  # type: ignore[attr-defined]
             for row in await unit.all(
                 select(Serial)

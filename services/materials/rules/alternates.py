@@ -23,3 +23,31 @@ def broken(item: str, alternates: Sequence[Mapping[str, Any]]) -> tuple[int, str
             return index, "to_date", "must not be before from_date"
         seen.add(row["item"])
     return None
+
+
+def back(item: str, chains: Mapping[str, Sequence[str]]) -> list[str]:
+    """A way from an item over those that stand in for it back to itself; empty when there is none."""
+    ways, seen = [[item, name] for name in chains.get(item, ())], set()
+    while ways:
+        way = ways.pop()
+        if way[-1] == item:
+            return way
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways += [[*way, name] for name in chains.get(way[-1], ())]
+    return []
+
+
+def last_first(chains: Mapping[str, Sequence[str]]) -> list[str]:
+    """Items with alternates so that each comes behind those that stand in for it."""
+    found: list[str] = []
+    seen: set[str] = set()
+    ways = [(name, False) for name in sorted(chains, reverse=True)]
+    while ways:
+        name, ready = ways.pop()
+        if ready:
+            found.append(name)
+        elif name in chains and name not in seen:
+            seen.add(name)
+            ways += [(name, True), *((other, False) for other in chains[name])]
+    return found

@@ -2,12 +2,15 @@
 
 import csv
 import io
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.maintenance.rules.csv_rows import Column, Fault, FileUnreadable, Mapping_, Row, read
+from services.chassis import uploads
+from services.maintenance.rules import csv_rows
+from services.maintenance.rules.csv_rows import Column, Fault, Mapping_, Row
 
 COLUMNS = {
     "asset": Column("Asset"),
@@ -18,6 +21,12 @@ COLUMNS = {
 }
 HEAD = "Day,Asset,Text,Type,Cost\n"
 GOOD = "2004-07-01,A,BUCKET WON'T OPEN,PM01,183.05\n"
+
+
+def read(content: bytes, mapping: Mapping_) -> Iterator[Row | Fault]:
+    """Records of a file by a mapping."""
+    header, records = uploads.records(content, mapping.delimiter, mapping.encoding)
+    return csv_rows.read(header, records, mapping)
 
 
 def rows(text: str, **given: object) -> list[Row | Fault]:
@@ -109,7 +118,7 @@ def test_a_quoted_line_break_belongs_to_the_field() -> None:
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(content: bytes, encoding: str, says: str) -> None:
-    with pytest.raises(FileUnreadable, match=says):
+    with pytest.raises((uploads.FileUnreadable, csv_rows.ColumnsMissing), match=says):
         list(read(content, Mapping_(COLUMNS, encoding=encoding)))
 
 
