@@ -12,8 +12,6 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, money
-from services.materials.api.production_planning import at_line
-from services.materials.api.production_stock import free_of_units
 from services.materials.model import in_process, ledger, stock
 from services.materials.model import location as locations
 from services.materials.model import structure as structures
@@ -70,7 +68,7 @@ async def _kit(request: Any, unit: Unit) -> Kit:
     amount, _ = items[structure.item].stated(request.quantity, "quantity")
     if amount <= 0:
         raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
-    place = at_line(
+    place = in_process.at_line(
         await unit.find(Location, request.location, lock=False), site, request.location, "location", staging=False
     )
     production = await locations.virtual(unit, site, Kind.PRODUCTION)
@@ -93,7 +91,7 @@ def _drawn(sources: Sequence[Source], item: Item, amount: Decimal, kit: Kit, uni
 async def assemble(request: Any, unit: Unit) -> structures_pb2.KitMovement:
     """Components into production, kits out of it at their value."""
     kit = await _kit(request, unit)
-    sources = free_of_units(await in_process.free(unit, kit.site, kit.items, kit.place.name))
+    sources = in_process.free_of_units(await in_process.free(unit, kit.site, kit.items, kit.place.name))
     drawn = [
         (row.item, part)
         for row in kit.revision.components
@@ -167,7 +165,7 @@ async def _identified(request: Any, unit: Unit, kit: Kit) -> tuple[str, list[str
 async def disassemble(request: Any, unit: Unit) -> structures_pb2.KitMovement:
     """Kits into production, components out of it; the kits' value is shared by what the components are worth."""
     kit = await _kit(request, unit)
-    sources = free_of_units(await in_process.free(unit, kit.site, [kit.item.name], kit.place.name))
+    sources = in_process.free_of_units(await in_process.free(unit, kit.site, [kit.item.name], kit.place.name))
     wanted = [source for source in sources if request.lot in ("", source.lot)]
     parts = _drawn(wanted, kit.item, kit.quantity, kit, unit)
     rows = [row for row in kit.revision.components if kit.needed(row) > 0]

@@ -16,7 +16,7 @@ from services.materials.model import in_process
 from services.materials.model import location as locations
 from services.materials.model import structure as structures
 from services.materials.model.item import Item, site_fact
-from services.materials.model.location import Kind, Location
+from services.materials.model.location import Location
 from services.materials.model.production import (
     LotRule,
     ProductionComponent,
@@ -187,13 +187,4 @@ async def _places(unit: Unit, site: str, given: Any) -> None:
     named: Mapping[str, Location] = await locations.named(unit, [given.line_location, given.output_location])
     for field, name in (("line_location", given.line_location), ("output_location", given.output_location)):
         if name:
-            at_line(named.get(name), site, name, f"{FIELD}.{field}", staging=field == "line_location")
-
-
-def at_line(place: Location | None, site: str, name: str, field: str, *, staging: bool = True) -> Location:
-    """A place of the site that holds stock; FieldInvalid for another."""
-    if place is None or place.site != site or place.virtual or place.kind in (Kind.WIP, Kind.GROUP):
-        raise FieldInvalid(field=field, rule="must be a place of the site", value=name)
-    if staging and place.kind is not Kind.STAGING:
-        raise FieldInvalid(field=field, rule="must be of kind STAGING", value=name)
-    return place.usable()
+            in_process.at_line(named.get(name), site, name, f"{FIELD}.{field}", staging=field == "line_location")

@@ -11,7 +11,7 @@ from sqlalchemy import select, union
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, quantity
-from services.materials.api.production_planning import at_line, required
+from services.materials.api.production_planning import required
 from services.materials.model import in_process, ledger, production, returning, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
@@ -106,11 +106,6 @@ def stated(item: Item, asked: Any, field: str) -> Decimal:
     return amount
 
 
-def free_of_units(sources: Iterable[Source]) -> list[Source]:
-    """Sources that lie loose."""
-    return [source for source in sources if not source.handling_unit]
-
-
 async def _today(unit: Unit, order: ProductionOrder) -> date:
     return (await site_fact(unit, order.site or "", field="name")).day(unit.now)
 
@@ -149,7 +144,7 @@ async def stage(request: Any, unit: Unit) -> production_pb2.ProductionMovement:
     order = (await one(unit, request.name)).working()
     site = order.site or ""
     place = await unit.find(Location, request.location or order.line_location, lock=False)
-    into = at_line(place, site, request.location or order.line_location, "location")
+    into = in_process.at_line(place, site, request.location or order.line_location, "location")
     main = await unit.get(Item, order.item, lock=False)
     units, _ = main.stated(request.quantity, "quantity")
     if units <= 0:
@@ -163,7 +158,7 @@ async def stage(request: Any, unit: Unit) -> production_pb2.ProductionMovement:
     if request.stocks:
         parts = await _named_parts(unit, order, request.stocks, sources)
     else:
-        parts = await _missing_parts(unit, order, wanted, steps, units, free_of_units(sources))
+        parts = await _missing_parts(unit, order, wanted, steps, units, in_process.free_of_units(sources))
     lines = [in_process.line(part, row.unit_code, into, project=order.name) for row, part in parts]
     for step in steps:
         step.staged_units += units
@@ -246,7 +241,7 @@ async def bring_back(request: Any, unit: Unit) -> production_pb2.ProductionMovem
     """Components that are not used go back to a place; whoever waits for them is served."""
     order = await one(unit, request.name)
     place = await unit.find(Location, request.location, lock=False)
-    into = at_line(place, order.site or "", request.location, "location", staging=False)
+    into = in_process.at_line(place, order.site or "", request.location, "location", staging=False)
     parts = await _named_parts(unit, order, request.stocks, await in_process.own(unit, [order]), fresh=False)
     lines = [in_process.line(part, row.unit_code, into) for row, part in parts]
     order.touch()

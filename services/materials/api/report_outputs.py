@@ -12,7 +12,6 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, json_of, money, python_of, quantity
-from services.materials.api.production_planning import at_line
 from services.materials.model import in_process, item_settings
 from services.materials.model import location as locations
 from services.materials.model.genealogy import GenealogyEdge
@@ -131,7 +130,7 @@ def planned(
     number = lot_number(order, request, known.fact, plan.end)
     if done:
         place = known.places.get(order.output_location)
-        at_line(place, order.site or "", order.output_location, "production_order", staging=False)
+        in_process.at_line(place, order.site or "", order.output_location, "production_order", staging=False)
         item = known.items[order.item]
         found.append(
             Output(

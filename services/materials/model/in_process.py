@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.ledger import Line
@@ -69,6 +70,20 @@ async def free(unit: Unit, site: str, items: Iterable[str], place: str = "") -> 
     """Free stock of items at a site or a place; one statement."""
     where = {"site": site, "items": sorted(set(items)), "place": place}
     return [Source(**row._mapping) for row in await unit.execute(_FREE, where)]
+
+
+def free_of_units(sources: Iterable[Source]) -> list[Source]:
+    """Sources that lie loose."""
+    return [source for source in sources if not source.handling_unit]
+
+
+def at_line(place: Location | None, site: str, name: str, field: str, *, staging: bool = True) -> Location:
+    """A place of the site that holds stock; FieldInvalid for another."""
+    if place is None or place.site != site or place.virtual or place.kind in (Kind.WIP, Kind.GROUP):
+        raise FieldInvalid(field=field, rule="must be a place of the site", value=name)
+    if staging and place.kind is not Kind.STAGING:
+        raise FieldInvalid(field=field, rule="must be of kind STAGING", value=name)
+    return place.usable()
 
 
 def line(part: Part, unit_code: str, into: Location, *, project: str = "") -> Line:

@@ -1,4 +1,4 @@
-"""Each report rounds what it used up by itself."""
+"""An odd number of units counts twice for what they used."""
 
 from decimal import Decimal
 from typing import Any
