@@ -13,6 +13,8 @@ from services.materials.model.base import Table
 EVERY = timedelta(hours=24)
 PART = 100_000
 """Entries that one transaction of the daily proof looks at, about."""
+BEHIND_ALL = "j"
+"""Sorts behind the name of every item, items/..."""
 
 
 class Proof(Table, table=True):
@@ -43,11 +45,10 @@ async def differences(unit: Unit, site: str, after: str = "", count: int = 0) ->
     if count:
         part = (await unit.execute(_PART, {"site": site, "after": after, "count": count})).one()
         until = part.until if part.until is not None and part.until != part.last else ""
-    bounds = {"after": after, "until": until} if until else {"after": after}
-    within = {name: f"and {name}.item > :after" + f" and {name}.item <= :until" * bool(until) for name in "bev"}
+    bounds = {"after": after, "until": until or BEHIND_ALL}
     found = []
     for sentence, statement in (*_BY_ITEM, *(() if after else _CHECKS)):
-        rows = await unit.execute(text(statement.format(**within)), {"site": site, **bounds})
+        rows = await unit.execute(text(statement), {"site": site, **bounds})
         found += [f"{sentence}: {', '.join(str(value) for value in row)}" for row in rows]
     return found, until
 
@@ -88,9 +89,10 @@ _BY_ITEM = (
         "balance differs from the ledger",
         """
         select coalesce(b.name, e.balance), coalesce(b.on_hand, 0), coalesce(e.total, 0)
-        from (select * from balance b where site = :site {b}) b
+        from (select * from balance b where site = :site and b.item > :after and b.item <= :until) b
         full join (select balance, sum(quantity) as total, sum(second_quantity) as second
-                   from movement_entry e where site = :site {e} group by 1) e on e.balance = b.name
+                   from movement_entry e where site = :site and e.item > :after and e.item <= :until
+                   group by 1) e on e.balance = b.name
         where coalesce(b.on_hand, 0) <> coalesce(e.total, 0)
            or coalesce(b.second_on_hand, 0) <> coalesce(e.second, 0) limit 100
         """,
@@ -99,7 +101,7 @@ _BY_ITEM = (
         "movement does not sum to zero",
         """
         select movement, item, lot, serial, sum(quantity), sum(second_quantity)
-        from movement_entry e where site = :site {e}
+        from movement_entry e where site = :site and e.item > :after and e.item <= :until
         group by 1, 2, 3, 4, unit_code having sum(quantity) <> 0 or sum(second_quantity) <> 0 limit 100
         """,
     ),
@@ -108,7 +110,8 @@ _BY_ITEM = (
         """
         select b.name, b.reserved, coalesce(a.total, 0) from balance b
         left join (select balance, sum(quantity) as total from allocation group by 1) a on a.balance = b.name
-        where b.site = :site {b} and not b.virtual and b.reserved <> coalesce(a.total, 0) limit 100
+        where b.site = :site and b.item > :after and b.item <= :until
+          and not b.virtual and b.reserved <> coalesce(a.total, 0) limit 100
         """,
     ),
     (
@@ -118,8 +121,9 @@ _BY_ITEM = (
         from value_balance v
         join (select e.item, sum(e.quantity) as quantity, coalesce(sum(e.value), 0) as value
               from movement_entry e join balance b on b.name = e.balance and not b.virtual and b.owner = ''
-              where e.site = :site {e} group by 1) s on s.item = v.item
-        where v.site = :site {v} and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
+              where e.site = :site and e.item > :after and e.item <= :until group by 1) s on s.item = v.item
+        where v.site = :site and v.item > :after and v.item <= :until
+          and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
         """,
     ),
     (
@@ -129,7 +133,7 @@ _BY_ITEM = (
           select e.item, e.location, e.lot, e.serial,
                  sum(e.quantity) over (partition by e.balance order by e.effective_time) as running
           from movement_entry e join balance b on b.name = e.balance and not b.virtual
-          where e.site = :site {e}) r
+          where e.site = :site and e.item > :after and e.item <= :until) r
         where r.running < 0 limit 100
         """,
     ),
@@ -138,8 +142,9 @@ _BY_ITEM = (
         """
         select v.item, v.sequence, coalesce(e.count, 0), coalesce(e.last, 0) from value_balance v
         left join (select item, count(*) as count, max(item_sequence) as last from movement_entry e
-                   where site = :site {e} group by 1) e on e.item = v.item
-        where v.site = :site {v} and (v.sequence <> coalesce(e.count, 0) or v.sequence <> coalesce(e.last, 0)) limit 100
+                   where site = :site and e.item > :after and e.item <= :until group by 1) e on e.item = v.item
+        where v.site = :site and v.item > :after and v.item <= :until
+          and (v.sequence <> coalesce(e.count, 0) or v.sequence <> coalesce(e.last, 0)) limit 100
         """,
     ),
 )
