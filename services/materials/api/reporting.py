@@ -22,11 +22,11 @@ from services.materials.api.postings import BackdateTooFar
 from services.materials.api.production_planning import required
 from services.materials.api.production_stock import component_of, give_back, picked, stated, take_up
 from services.materials.api.report_outputs import Making, Output
-from services.materials.model import in_process, item_settings, ledger, production_report, settings, stock
+from services.materials.model import in_process, item_settings, late_facts, production_report, settings, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.item_settings import Shortage
-from services.materials.model.ledger import NotEnoughStock, Posting
+from services.materials.model.ledger import Line, NotEnoughStock, Posting
 from services.materials.model.location import Kind, Location
 from services.materials.model.movement import MovementKind
 from services.materials.model.production import ConsumptionUnusual, ProductionComponent, ProductionOrder
@@ -46,7 +46,7 @@ class Used:
     component: ProductionComponent
     part: Part
     others: dict[str, str]
-    line: ledger.Line
+    line: Line
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ async def _round(known: Known, entries: Sequence[Any]) -> None:
 
 async def _post(known: Known, plans: Sequence[Plan], postings: Sequence[Posting | None]) -> None:
     asked = [posting for posting in postings if posting is not None]
-    await ledger.post(known.unit, known.site, asked)
+    await late_facts.post(known.unit, known.site, asked)
     faults = {
         plan.entry.index: posting.fault
         for plan, posting in zip(plans, postings, strict=True)

@@ -14,7 +14,7 @@ from services.chassis.wire import canonical, decimal_of
 from services.materials.api import sheets_items, sheets_lots, sheets_places
 from services.materials.api.postings import APPROVE, Known
 from services.materials.api.sheets import PAGE, Column, Sheet, resources
-from services.materials.model import exchange, ledger, stock
+from services.materials.model import exchange, late_facts, stock
 from services.materials.model.exchange import Externals, Given, Kind, Outcome
 from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.item import Item
@@ -148,7 +148,7 @@ class StockSheet(Sheet):
             except Fault as fault:
                 row.refuse(self.column_of(fault, "movement."), fault.reason, fault.message)
         postings = [posting for _, posting in made]
-        await ledger.post(unit, site, postings)
+        await late_facts.post(unit, site, postings)
         await stock.follow(unit, site, postings)
         for row, posting in made:
             if posting.fault is not None:
