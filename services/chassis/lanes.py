@@ -106,6 +106,7 @@ class Member:
     reply: "Reply | None" = None
     checked: bool = False
     hash: bytes = b""
+    since: float = 0.0
     apart: bool = False
     """It waits for nobody else's sake: a unit of its own does it."""
 
@@ -176,6 +177,7 @@ class Lane:
         """Queue a call; Overloaded when it would wait longer than a unit for a connection, or too late."""
         if self.wait > min(POOL_TIMEOUT, member.ends - time.monotonic()):
             raise Overloaded(limit="the wait for the database").retry_in(RETRY)
+        member.since = time.monotonic()
         self.queue.append(member)
         if self.task is None:
             self._began = time.monotonic()
@@ -239,7 +241,16 @@ class Lanes:
         for line in self.lines:
             await line.close()
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait."""
+        return sum(len(lane.queue) for lane in self.lanes)
+
     async def _work(self, line: at_once.Line, batch: list[Member]) -> None:
+        metrics, now = self._commands.metrics, time.monotonic()
+        metrics.observe("plantops_lane_calls", len(batch))
+        for member in batch:
+            metrics.observe("plantops_lane_wait_seconds", now - member.since)
         if batch[0].shared.work is not None:
             ends = max(member.ends for member in batch)
             with self._commands.tracing.shared("lane", SpanKind.INTERNAL, [one.call.traceparent for one in batch]):

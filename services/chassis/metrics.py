@@ -22,6 +22,7 @@ Place = Literal["service", "gateway"]
 Labels = tuple[str, ...]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+CALLS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 EVENT_SECONDS = (*SECONDS, 30.0, 60.0, 300.0)
 MOST_LABEL_SETS = 250
 """Of one histogram; what comes later is counted under `other`, so that a process stays below 5,000 series."""
@@ -129,7 +130,10 @@ DECLARED: Mapping[str, Declared] = MappingProxyType(
         "plantops_db_retries_total": _counter("Units of work tried again after a database error.", "sqlstate"),
         "plantops_db_pool_in_use": _gauge("Connections of the pool in use."),
         "plantops_db_pool_wait_seconds": _histogram("Time until a unit of work had its connection."),
-        "plantops_db_commit_seconds": _histogram("Duration of a COMMIT."),
+        "plantops_db_commit_seconds": _histogram("Duration of a COMMIT, or of a call that is a transaction by itself."),
+        "plantops_lane_waiting": _gauge("Calls that wait in lanes."),
+        "plantops_lane_calls": _histogram("Calls that a lane did together.", buckets=CALLS),
+        "plantops_lane_wait_seconds": _histogram("Time that a call waited in its lane for its turn."),
         "plantops_db_oldest_writer_seconds": _gauge("Age of this service's oldest writing transaction; 0 without one."),
         "plantops_partitions_ahead_days": _gauge("Days ahead for which partitions exist.", "table"),
         # broker

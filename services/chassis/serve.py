@@ -200,6 +200,7 @@ class Process:
         self.metrics.watch("plantops_relay_leader", lambda: self.relay.leading, shard)
         self.metrics.watch("plantops_outbox_held", lambda: self.relay.held if self.relay.leading else 0)
         self.metrics.watch("plantops_db_pool_in_use", lambda: pool.checkedout())
+        self.metrics.watch("plantops_lane_waiting", lambda: self.commands.lanes.waiting)
         self.metrics.watch("plantops_nats_connected", lambda: self.nc is not None and self.nc.is_connected)
 
     async def _watch(self) -> None:

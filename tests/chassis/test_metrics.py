@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cli.engines import Engines
 from services.chassis import sampling, scrape
 from services.chassis.config import ConfigInvalid
-from services.chassis.metrics import DECLARED, EVENT_SECONDS, SECONDS, Metrics
+from services.chassis.metrics import CALLS, DECLARED, EVENT_SECONDS, SECONDS, Metrics
 from services.chassis.sampling import Horizon, Sampler, consumer_figures
 from services.chassis.serve import Process
 from tests.load.stage import until
@@ -41,7 +41,7 @@ def test_a_metric_has_a_regular_name_and_labels_from_closed_sets(name: str) -> N
     assert re.fullmatch(r"plantops(_[a-z]+)+", name)
     assert name.endswith("_total") == (one.kind == "counter")
     assert set(one.labels) <= LABELS
-    assert one.buckets in ((), SECONDS, EVENT_SECONDS)
+    assert one.buckets in ((), SECONDS, EVENT_SECONDS, CALLS)
     assert bool(one.buckets) == (one.kind == "histogram")
     assert one.help.endswith(".") or one.kind == "gauge"
 

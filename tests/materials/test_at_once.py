@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from plantops.materials.v1 import locations_pb2, movements_pb2
 
-from services.chassis.serve import Process
+from services.chassis.serve import Process, process_of
 from tests.materials.builders import at, item, movement, place, stocked
-from tests.materials.lanes import BIN, SHELF, blocked, client_of, held, queued, request, timeless
+from tests.materials.lanes import BIN, SHELF, blocked, client_of, held, queued, request, sure, timeless
 from tests.materials.test_invariants import broken
 from tests.plant import Client, Refused
 from tests.statements import statements_of
@@ -154,3 +154,65 @@ async def test_movements_of_one_batch_see_those_before_them(store: Plant, first:
     assert [one.reason if isinstance(one, Refused) else "" for one in done] == reasons
     assert not broken(store)
     await client.close()
+
+
+@pytest.mark.rule("PERF-2")
+async def test_who_waits_too_long_is_shed_and_lanes_are_measured(store: Plant) -> None:
+    process = store.processes["materials"]
+    metrics = process.metrics
+    client = client_of(store, process)
+    name = await item(store)
+    await stocked(store, name, 9)
+    await client(move(name))
+    done, waited = (metrics.value(f"plantops_lane_{word}") for word in ("calls", "wait_seconds"))
+    with held(store, name):
+        first = asyncio.ensure_future(client(move(name)))
+        await blocked(store)
+        second = asyncio.ensure_future(client(move(name)))
+        await queued(store, process, 1)
+        assert metrics.value("plantops_lane_waiting") == 1
+
+        async def longest() -> float:
+            return max(lane.wait for lane in process.commands.lanes.lanes)
+
+        await store.eventually(longest, lambda seconds: seconds > 0.15)
+        with pytest.raises(Refused) as late:
+            await client(move(name), timeout=0.15)
+        assert late.value.code == "RESOURCE_EXHAUSTED"  # its deadline cannot be met: it is not queued at all
+        assert metrics.value("plantops_lane_waiting") == 1
+    await asyncio.gather(first, second)
+    assert metrics.value("plantops_lane_calls") == done + 2
+    assert metrics.value("plantops_lane_wait_seconds") == waited + 2
+    assert metrics.value("plantops_lane_waiting") == 0
+    await client.close()
+
+
+@pytest.mark.rule("PERF-4")
+async def test_two_processes_on_one_item_lose_nothing(store: Plant) -> None:
+    second = process_of("materials", store.processes["materials"].config)
+    await second.start()
+    try:
+        processes = (store.processes["materials"], second)
+        clients = [client_of(store, process) for process in processes]
+        names = [await item(store) for _ in range(3)]
+        for name in names:
+            await stocked(store, name, 20)
+        before = [calls_of(process) for process in processes]
+        twin = move(names[0])
+        sent = [
+            move(name, 1, **({} if number % 3 else {"from_location": BIN, "to_location": SHELF}))
+            for number in range(30)
+            for name in names
+        ]
+        answers = await asyncio.gather(
+            *(sure(clients[number % 2], one) for number, one in enumerate((*sent, twin, twin))),
+            return_exceptions=True,
+        )
+        assert answers[-1] == answers[-2]
+        assert all(calls_of(process) > count for process, count in zip(processes, before, strict=True))
+        assert {one.reason for one in answers if isinstance(one, Refused)} <= {"NOT_ENOUGH_STOCK"}
+        assert not broken(store)
+        for client in clients:
+            await client.close()
+    finally:
+        await second.stop()
