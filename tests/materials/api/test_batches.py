@@ -103,6 +103,8 @@ async def test_a_move_behind_another_movement_finds_what_that_left(store: Plant)
     assert [reason(row) for row in await batch(store, [scrap, move(name, 3)])] == ["", "NOT_ENOUGH_STOCK"]
     opening = movement("OPENING", name, 3, to_location=SHELF)
     assert [reason(row) for row in await batch(store, [opening, move(name, 3)])] == ["", ""]
+    early = [move(name, 3, SHELF, DOCK), move(name, 3, BIN, SHELF)]
+    assert [reason(row) for row in await batch(store, early)] == ["NOT_ENOUGH_STOCK", ""]
 
 
 @pytest.mark.rule("PERF-5")
