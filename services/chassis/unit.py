@@ -326,19 +326,25 @@ class Unit:
 
     # --- batches --------------------------------------------------------------------------------------------
 
-    async def batch(self, requests: Sequence[E], done: Mapping[int, bytes] | None = None) -> Batch[E]:
+    async def batch(
+        self, requests: Sequence[E], done: Mapping[int, bytes] | None = None, refused: dict[int, Fault] | None = None
+    ) -> Batch[E]:
         """The entries of a batch call, with their keys claimed and bad or foreign ones refused (SEC-16).
 
-        `done` holds outcomes, by index, of entries that a function of the database did with all that belongs to it.
+        `done` holds outcomes, by index, of entries that a function of the database did with all that belongs to it;
+        `refused` the faults of bad and foreign ones where `refusals` was asked before.
         """
         assert self.context.method is not None
         ledger = Ledger(self.session, self.principal, f"{self.context.method.full_name}#entry", self.context.metrics)
         batch = Batch(self.context.domain, ledger, requests, done or {})
-        refused = {entry.index: fault for entry in batch.open if (fault := self.refusal_of(entry.request)) is not None}
-        await batch.claim(refused)
+        await batch.claim(self.refusals(requests) if refused is None else refused)
         self._batches.append(batch)
         self._told = self._told or bool(done)
         return batch
+
+    def refusals(self, entries: Sequence[Message]) -> dict[int, Fault]:
+        """Faults, by index, of a batch's entries that are bad by themselves or not for the caller."""
+        return {index: fault for index, entry in enumerate(entries) if (fault := self.refusal_of(entry)) is not None}
 
     def refusal_of(self, entry: Message) -> Fault | None:
         """What is wrong with an entry of a batch by itself, or that the caller may not do it there."""

@@ -101,7 +101,8 @@ async def wrong_answers(
                     return ""
                 return f"{method.name} {spoiled.what}: {refused.code} {refused.reason} {refused.message[:120]}"
             if spoiled.entry:
-                status = answer.outcomes[0].status
+                whole = answer[0] if method.server_streaming else answer
+                status = whole.outcomes[0].status
                 info = error_details_pb2.ErrorInfo()
                 if code_pb2.Code.Name(status.code) in codes and status.details[0].Unpack(info) and info.reason:
                     return ""

@@ -1,6 +1,6 @@
 """Many movements in one call: those inside the plant by one function call, others one after the other (MAT-50)."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from plantops.materials.v1 import movements_pb2
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from services.chassis.access import scope_of
 from services.chassis.at_once import caller_marks
 from services.chassis.batch import BatchAnswer, Entry
-from services.chassis.faults import FailedPrecondition, Fault
+from services.chassis.faults import FailedPrecondition, Fault, FieldInvalid
 from services.chassis.idempotency import request_hash
 from services.chassis.unit import Unit
 from services.materials.api import moves
@@ -47,12 +47,15 @@ def _beside(metadata: dict[str, str]) -> dict[str, str]:
 
 async def create(unit: Unit, request: Any) -> BatchAnswer[Any]:
     """Post movements, each with its own outcome, or all or none of them."""
-    site = request.parent.split("/")[1]
-    entries = request.requests
+    collection, _, site = request.parent.partition("/")
+    if collection != "sites" or not site or "/" in site:  # a stream has no route that says so
+        raise FieldInvalid(field="parent", rule="must have the form sites/*", value=request.parent)
     whole = request.all_or_nothing
-    known = await Known.of(unit, site, entries)
+    refused = unit.refusals(request.requests)
+    entries = {index: entry for index, entry in enumerate(request.requests) if index not in refused}
+    known = await Known.of(unit, site, entries.values())
     done = await _inside(unit, site, known, entries)
-    batch = await unit.batch(entries, done)
+    batch = await unit.batch(request.requests, done, refused)
     made: dict[str, tuple[Entry[Any], Posting]] = {}
     for entry in batch.open:
         try:
@@ -76,21 +79,19 @@ async def create(unit: Unit, request: Any) -> BatchAnswer[Any]:
     return batch.response(movements_pb2.BatchCreateMovementsResponse)
 
 
-async def _inside(unit: Unit, site: str, known: Known, entries: Iterable[Any]) -> dict[int, bytes]:
+async def _inside(unit: Unit, site: str, known: Known, entries: Mapping[int, Any]) -> dict[int, bytes]:
     """Outcomes, by index, of movements inside the plant that one function call posted.
 
     Nothing is, where other movements are among them that could come before: each sees those before it.
     """
     found: dict[int, tuple[Posting, Any]] = {}
     twins: set[str] = set()
-    for index, entry in enumerate(entries):
+    for index, entry in entries.items():
         twin, before = entry.request_id.lower(), len(twins)
         twins.add(twin)
         if len(twins) == before:
             return {}
         try:
-            if unit.refusal_of(entry) is not None:
-                continue
             posting = known.posting(unit, entry)
         except Fault:
             continue  # refused, or answered before

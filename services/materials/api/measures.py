@@ -4,6 +4,7 @@ from typing import Any
 
 from plantops.materials.v1 import measures_pb2
 
+from services.chassis import operations, query
 from services.chassis.unit import Unit
 from services.chassis.wire import python_of
 from services.materials import measures
@@ -28,7 +29,13 @@ class MaterialsMeasureService:
 
     async def list_materials_measure_definitions(self, request: Any, unit: Unit) -> Any:
         answer = measures_pb2.ListMaterialsMeasureDefinitionsResponse()
-        for row in measures.DEFINITIONS.values():
+        size, bound, after = query.page_size(request), operations.bound_to(unit), ""
+        if request.page_token:
+            (after,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
+        rows = sorted((row for row in measures.DEFINITIONS.values() if row.name > after), key=lambda row: row.name)
+        if len(rows) > size:
+            answer.next_page_token = query.seal_token([rows[size - 1].name], bound, unit.context.page_token_key)
+        for row in rows[:size]:
             answer.definitions.add(
                 measure=row.name,
                 definition=row.id,

@@ -193,7 +193,7 @@ async def _take_up_under_way(unit: Unit, name: str, etag: str) -> tuple[Transfer
     )
     found = (await unit.execute(asked)).all()
     items = {row.item for row in found if row.item}
-    here = name.split("/")[1]
+    here = (await unit.get(Transfer, name, lock=False)).site or ""
     for site in sorted({here, *(row.to_site.removeprefix("sites/") for row in found)}):
         await ledger.hold(unit, site, items)
     loaded = await loading.take_up(unit, here, {row.outer_handling_unit for row in found} - {""}, items)
