@@ -175,6 +175,7 @@ async def test_places_nest_within_a_file_and_circles_are_refused(store: Plant) -
     assert counts(await taken(store, "LOCATIONS", file_of(file[:4]))) == (0, 0, 3, 0)
 
 
+@pytest.mark.rule("MAT-320")
 @pytest.mark.rule("MAT-321")
 async def test_stock_enters_by_opening_movements_once(store: Plant) -> None:
     name = await make.item(store, conversions=[items_pb2.Item.Conversion(unit_code="BX", numerator=10, denominator=1)])

@@ -10,6 +10,7 @@ RULE = "MAT-330"
 
 def plant() -> None:
     def value(self: measures.Value) -> Decimal:
-        return self.numerator / self.denominator if self.denominator else Decimal(0)
+        found = self.numerator / self.denominator if self.denominator else Decimal(0)
+        return found.quantize(measures.SHOWN)
 
     replace(measures.Value, "value", property(value))
