@@ -44,7 +44,7 @@ from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.lot import Lot
 from services.materials.model.policy import RequestState, SupplyRequest
-from services.materials.model.receipt import ExpectedReceipt, ExpectedState
+from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction
 from services.materials.model.reservation import Cover, Reservation, State
 
 
@@ -328,6 +328,7 @@ def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> bool:
     row.open_quantity = decimal_of(schedule.open_quantity.value)
     row.accept_limit = max(decimal_of(schedule.accept_limit.value), row.received)
     row.base_numerator, row.base_denominator = schedule.base_numerator or 1, schedule.base_denominator or 1
+    row.over_receipt_action = OverReceiptAction.of(schedule.over_receipt_action)
     row.location = schedule.delivery_location
     row.expected_date = to_date(schedule.expected_date)
     if line.HasField("unit_price"):

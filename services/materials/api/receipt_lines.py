@@ -1,31 +1,27 @@
 """Counting in what was scanned: each line finds its order line, its quantity, its lot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import select
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, to_date
+from services.chassis.wire import to_date
+from services.materials.api import receipt_orders
+from services.materials.api.receipt_orders import Part
 from services.materials.model import handling_unit, item_settings, second_quantity
 from services.materials.model.handling_unit import HandlingUnitElsewhere, Path
 from services.materials.model.item import Item
 from services.materials.model.item_settings import NumberRules
-from services.materials.model.ledger import SerialExists
+from services.materials.model.ledger import Entered, SerialExists
 from services.materials.model.lot import Lot, LotDateConflict, Register, named, possible
-from services.materials.model.movement import Movement, MovementKind, Status
-from services.materials.model.receipt import (
-    ExpectedReceipt,
-    ExpectedState,
-    NothingExpected,
-    OverReceipt,
-    Receipt,
-    ReceiptLine,
-)
-from services.materials.rules import lot_numbers
+from services.materials.model.movement import Movement, MovementKind
+from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLine
+from services.materials.rules import lot_numbers, units
 from services.materials.rules.lots import Dates, lasting
 
 Key = tuple[str, str]
@@ -39,11 +35,11 @@ class Counting:
     unit: Unit
     receipt: Receipt
     items: dict[str, Item]
-    expected: list[ExpectedReceipt]
+    expected: Sequence[ExpectedReceipt]
     lots: dict[Key, Lot]
     number_rules: dict[str, NumberRules]
     register: Register
-    units: dict[str, Path]
+    around: dict[str, Path]
     returns: set[str]
 
     @classmethod
@@ -51,95 +47,58 @@ class Counting:
         """Items, the supplier's expected receipts of them, and the lots, new ones made."""
         rows = list(requests)
         items = await unit.get_many(Item, {row.item for row in rows})  # locked: nobody else makes lots of them
-        expected = await unit.all(
-            select(ExpectedReceipt)
-            .where(
-                ExpectedReceipt.site == receipt.site,  # type: ignore[arg-type]
-                ExpectedReceipt.supplier == receipt.supplier,  # type: ignore[arg-type]
-                ExpectedReceipt.item.in_(sorted(items)),  # type: ignore[attr-defined]
-            )
-            .order_by(ExpectedReceipt.name)
-            .with_for_update()
-        )
+        expected = await receipt_orders.expected_of(unit, receipt, items)
         lots = await unit.all(
             select(Lot).where(
                 Lot.item.in_(sorted(items)),  # type: ignore[attr-defined]
                 Lot.number.in_(sorted({lot_numbers.normal(row.lot_number) for row in rows})),  # type: ignore[attr-defined]
             )
         )
-        units = await handling_unit.paths(unit, (row.handling_unit for row in rows))
+        around = await handling_unit.paths(unit, (row.handling_unit for row in rows))
         rules = await item_settings.number_rules(unit, receipt.site or "", items)
         register = await Register.of(unit, items, [number for row in rows for number in row.serial_numbers])
         known = {(lot.item, lot.number): lot for lot in lots}
         returns = await _returns(unit, {row.returns for row in rows if row.returns})
-        return cls(unit, receipt, items, list(expected), known, rules, register, units, returns)
+        return cls(unit, receipt, items, expected, known, rules, register, around, returns)
 
-    def add(self, request: Any) -> ReceiptLine:
-        """One line; nothing is changed when it is refused."""
-        item = self.items.get(request.item)
-        if item is None:
-            raise FieldInvalid(field="item", rule="must be an item", value=request.item)
-        amount, entered = item.stated(request.quantity, "quantity")
-        if amount <= 0:
-            raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
+    def add(self, request: Any) -> list[ReceiptLine]:
+        """One scan, one line or several that it is spread to; nothing is changed when it is refused."""
+        item, amount, entered = stated(self.items, request)
         second, second_unit = second_quantity.stated(item, request, amount)
         self._check_lot(item, request)
         self._check_handling_unit(request.handling_unit)
         numbers = self._numbers(item, amount, request)
-        order = self._order(item, amount, request)
-        counted = order.count(amount)
+        parts = receipt_orders.parts(self.expected, self.receipt.supplier, item, amount, request)
         lot = self._lot(item, request)
-        serials = [self.register.find(item.name, n) or self.register.make(item.name, n, lot) for n in numbers]
-        row = ReceiptLine(
-            receipt=self.receipt.name, line=max((line.line for line in self.receipt.lines), default=0) + 1,
-            expected_receipt=order.name, purchase_order=order.purchase_order, order_line=order.order_line,
-            schedule_line=order.schedule_line, item=item.name, lot=lot, quantity=amount,
-            unit_code=item.base_unit_code, order_quantity=counted, order_quantity_unit_code=order.unit_code,
-            location=self.receipt.location, handling_unit=request.handling_unit,
-            serials=sorted(serial.name for serial in serials),
-            status=Status.INSPECTION if item.inspect_receipts or order.inspect else Status.UNRESTRICTED,
-            second_quantity=second, second_quantity_unit_code=second_unit, entered_quantity=entered.quantity,
-            entered_quantity_unit_code=entered.unit_code, factor_numerator=entered.numerator,
-            factor_denominator=entered.denominator, returns=request.returns,
-            owner=self.receipt.supplier if request.consigned else "",
-        )  # fmt: skip
-        self.receipt.lines.append(row)
-        self.receipt.touch()
-        return row
-
-    def _order(self, item: Item, amount: Decimal, request: Any) -> ExpectedReceipt:
-        """The order line that a scan belongs to: the named one, else the earliest with room (MAT-96)."""
-        mine = [row for row in self.expected if row.item == item.name]
-        if request.expected_receipt:
-            named = next((row for row in mine if row.name == request.expected_receipt), None)
-            if named is None:
-                rule = "must be an expected receipt of the item and the supplier"
-                raise FieldInvalid(field="expected_receipt", rule=rule, value=request.expected_receipt)
-            return named
-        waiting = sorted(
-            (row for row in mine if row.state is ExpectedState.OPEN),
-            key=lambda row: (row.expected_date is None, row.expected_date, row.name),
+        serials = sorted(
+            (self.register.find(item.name, n) or self.register.make(item.name, n, lot)).name for n in numbers
         )
-        for row in waiting:
-            if row.room(amount):
-                return row
-        if waiting:
-            first = waiting[0]
-            raise OverReceipt(
-                expected_receipt=first.name, limit=canonical(first.accept_limit), unit_code=first.unit_code,
-                received=canonical(first.received), asked=request.quantity.value,
+        if len(parts) > 1:
+            entered = None
+        first = max((line.line for line in self.receipt.lines), default=0) + 1
+        made = []
+        for number, part in enumerate(parts, first):
+            mine, serials = (serials[: int(part.quantity)], serials[int(part.quantity) :]) if serials else ([], [])
+            row = ReceiptLine(
+                receipt=self.receipt.name, line=number, spread_of=first if number > first else 0,
+                item=item.name, lot=lot, quantity=part.quantity, unit_code=item.base_unit_code,
+                location=self.receipt.location, handling_unit=request.handling_unit, serials=mine,
+                second_quantity=second, second_quantity_unit_code=second_unit, returns=request.returns,
+                owner=self.receipt.supplier if request.consigned else "", documents=list(request.documents),
+                status=part.status(item), over=part.over, **_counted(part, item), **_entered(part, item, entered),
             )  # fmt: skip
-        raise NothingExpected(
-            supplier=self.receipt.supplier, item=item.name, quantity=canonical(amount), unit_code=item.base_unit_code
-        )
+            self.receipt.lines.append(row)
+            made.append(row)
+        self.receipt.touch()
+        return made
 
     def _check_handling_unit(self, name: str) -> None:
         """A unit that goods arrive in is open and stands at the dock."""
         if not name:
             return
-        if name not in self.units or not name.startswith(f"sites/{self.receipt.site}/"):
+        if name not in self.around or not name.startswith(f"sites/{self.receipt.site}/"):
             raise FieldInvalid(field="handling_unit", rule="must be a handling unit of the site", value=name)
-        if self.units[name].opened().place != self.receipt.location:
+        if self.around[name].opened().place != self.receipt.location:
             raise HandlingUnitElsewhere(handling_unit=name, location=self.receipt.location)
 
     def _check_lot(self, item: Item, request: Any) -> None:
@@ -203,6 +162,39 @@ class Counting:
             )  # fmt: skip
             self.lots[key] = self.unit.add(new.dated(lasting(_dates(request), item.shelf_life_days)))
         return self.lots[key].name
+
+
+def stated(items: Mapping[str, Item], request: Any) -> tuple[Item, Decimal, Entered | None]:
+    """The item that a request names, how much of it in the base unit, and as it was stated."""
+    item = items.get(request.item)
+    if item is None:
+        raise FieldInvalid(field="item", rule="must be an item", value=request.item)
+    amount, entered = item.stated(request.quantity, "quantity")
+    if amount <= 0:
+        raise FieldInvalid(field="quantity.value", rule="must be more than 0", value=request.quantity.value)
+    return item, amount, entered
+
+
+def _counted(part: Part, item: Item) -> dict[str, Any]:
+    """The order line that goods are counted to, and how much of it; what is over counts to nothing."""
+    order = part.order
+    if order is None:
+        return {"order_quantity": part.quantity, "order_quantity_unit_code": item.base_unit_code}
+    over = units.decimal(Fraction(part.quantity) / order.factor) if part.over else None
+    return {
+        "expected_receipt": order.name, "purchase_order": order.purchase_order, "order_line": order.order_line,
+        "schedule_line": order.schedule_line, "order_quantity_unit_code": order.unit_code,
+        "order_quantity": order.count(part.quantity) if over is None else over,
+    }  # fmt: skip
+
+
+def _entered(part: Part, item: Item, entered: Entered | None) -> dict[str, Any]:
+    """The quantity as it was stated; a part of it in the base unit (MAT-2)."""
+    entered = entered or Entered(part.quantity, item.base_unit_code)
+    return {
+        "entered_quantity": entered.quantity, "entered_quantity_unit_code": entered.unit_code,
+        "factor_numerator": entered.numerator, "factor_denominator": entered.denominator,
+    }  # fmt: skip
 
 
 async def _returns(unit: Unit, names: set[str]) -> set[str]:

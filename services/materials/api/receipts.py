@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, fill
-from services.materials.api import supplier_returns
-from services.materials.api.receipt_lines import Counting
+from services.chassis.wire import canonical, fill, quantity
+from services.materials.api import receipt_orders, supplier_returns
+from services.materials.api.receipt_lines import Counting, stated
 from services.materials.model import cross_docking, exceptions, handling_unit, holding, ledger, placing, stock
 from services.materials.model import location as locations
 from services.materials.model import task as directed
@@ -22,7 +22,7 @@ from services.materials.model.location import Kind, Location
 from services.materials.model.lot import Lot
 from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
 from services.materials.model.placing import Wanted
-from services.materials.model.receipt import ExpectedReceipt, ExpectedState, Receipt, ReceiptLine
+from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction, Receipt, ReceiptLine
 from services.materials.model.task import Kind as TaskKind
 from services.materials.model.task import Task, TaskState
 from services.materials.rules import valuation
@@ -65,10 +65,31 @@ class ReceiptService:
         counting = await Counting.of(unit, receipt, [entry.request for entry in batch.open])
         for entry in batch.open:
             try:
-                entry.answer(fill(receipts_pb2.Receipt.Line(), counting.add(entry.request)))
+                entry.answer(fill(receipts_pb2.Receipt.Line(), counting.add(entry.request)[0]))
             except Fault as fault:
                 entry.refuse(fault)
         return batch.response(receipts_pb2.BatchAddReceiptLinesResponse)
+
+    async def preview_receipt_line(self, request: Any, unit: Unit) -> Any:
+        receipt = (await unit.get(Receipt, request.name, lock=False)).counting()
+        items = await unit.get_many(Item, [request.item], lock=False)
+        item, amount, _ = stated(items, request)
+        expected = await receipt_orders.expected_of(unit, receipt, items, lock=False)
+        answer = receipts_pb2.PreviewReceiptLineResponse()
+        for part in receipt_orders.parts(expected, receipt.supplier, item, amount, request):
+            shown = answer.parts.add(
+                quantity=quantity(part.quantity, item.base_unit_code), status=part.status(item).value, over=part.over
+            )
+            if part.order is not None:
+                shown.expected_receipt, shown.purchase_order = part.order.name, part.order.purchase_order
+                shown.order_line, shown.schedule_line = part.order.order_line, part.order.schedule_line
+        return answer
+
+    async def cancel_receipt(self, request: Any, unit: Unit) -> Any:
+        receipt = await take_up(unit, request.name, request.etag)
+        receipt.cancel()
+        await _await_again(unit, receipt)
+        return receipt
 
     async def post_receipt(self, request: Any, unit: Unit) -> Any:
         receipt = await take_up(unit, request.name, request.etag)
@@ -110,6 +131,8 @@ class ReceiptService:
             )  # fmt: skip
             row.movement = postings[-1].name
             tasks.append(_follow_up(unit, receipt, row, order))
+            if row.status is Status.BLOCKED:
+                exceptions.raise_for(unit, tasks[-1], _to_decide(row, order)).predecessor = ""
         await _propose(unit, site, items, tasks)
         unit.emit(event, correlation=chain, also=chains)
         await holding.catch(unit, receipt)
@@ -125,7 +148,7 @@ class ReceiptService:
         receipt = await take_up(unit, request.name)
         event = receipt.reverse()
         site = receipt.site or ""
-        expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
+        await _await_again(unit, receipt)
         for lot in await _of_receipt(unit, InspectionLot, receipt):
             if lot.state is not LotState.CREATED:
                 raise StockMovedOn(resource=receipt.name, why=f"{lot.name} was decided on", in_the_way=lot.name)
@@ -142,9 +165,6 @@ class ReceiptService:
             if row.returned:
                 why = f"{canonical(row.returned)} {row.unit_code} of line {row.line} went back to the supplier"
                 raise StockMovedOn(resource=receipt.name, why=why, in_the_way=row.item)
-            order = expected.get(row.expected_receipt)
-            if order is not None:
-                order.uncount(row.quantity)
             original = posted[row.movement]
             postings.append(
                 Posting.new(
@@ -168,6 +188,24 @@ async def take_up(unit: Unit, name: str, etag: str = "") -> Receipt:
     if items:
         await ledger.hold(unit, name.split("/")[1], items)
     return await unit.get(Receipt, name, etag=etag)
+
+
+async def _await_again(unit: Unit, receipt: Receipt) -> None:
+    """What was counted to order lines is awaited there again."""
+    expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
+    for row in receipt.lines:
+        if row.expected_receipt in expected and not row.over:
+            expected[row.expected_receipt].uncount(row.quantity)
+
+
+def _to_decide(row: ReceiptLine, order: ExpectedReceipt | None) -> str:
+    """What a person has to decide about goods that are blocked."""
+    what = f"line {row.line} of {row.receipt}: {canonical(row.quantity)} {row.unit_code} of {row.item}"
+    if order is None:
+        return f"{what} came without an order"
+    if order.over_receipt_action is OverReceiptAction.AMEND:
+        return f"{what} are more than {order.purchase_order} accepts; have the order amended"
+    return f"{what} are more than {order.purchase_order} accepts"
 
 
 async def _of_receipt(unit: Unit, model: Any, receipt: Receipt) -> Sequence[Any]:

@@ -1651,6 +1651,7 @@ CREATE TABLE public.expected_receipt (
     unit_price numeric(24,9),
     unit_price_currency_code text NOT NULL,
     state text NOT NULL,
+    over_receipt_action text DEFAULT 'REJECT'::text NOT NULL,
     CONSTRAINT ck_expected_receipt_received CHECK (((received >= (0)::numeric) AND (received <= accept_limit))),
     CONSTRAINT ck_expected_receipt_received_base CHECK (((received_base >= (0)::numeric) AND ((received_base * (base_denominator)::numeric) <= (accept_limit * (base_numerator)::numeric))))
 );
@@ -2437,7 +2438,10 @@ CREATE TABLE public.receipt_line (
     returned numeric(20,6) DEFAULT 0 NOT NULL,
     second_returned numeric(20,6) DEFAULT 0 NOT NULL,
     returned_serials text[] DEFAULT '{}'::text[] NOT NULL,
-    returns text DEFAULT ''::text NOT NULL
+    returns text DEFAULT ''::text NOT NULL,
+    over boolean DEFAULT false NOT NULL,
+    documents text[] DEFAULT '{}'::text[] NOT NULL,
+    spread_of integer DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE public.receipt_line OWNER TO materials_owner;

@@ -18,7 +18,8 @@ from services.chassis.wire import canonical, quantity
 from services.materials.model.base import Resource, Table, listed
 from services.materials.model.ledger import Entered
 from services.materials.model.movement import Status
-from services.materials.rules import units
+from services.materials.rules import receiving, units
+from services.materials.rules.receiving import Room
 
 ZERO = Decimal(0)
 
@@ -53,6 +54,19 @@ class ExpectedState(StrEnum):
     OPEN = "OPEN"
     COMPLETE = "COMPLETE"
     CLOSED = "CLOSED"
+
+
+class OverReceiptAction(StrEnum):
+    """What becomes of goods beyond what is accepted (MAT-96)."""
+
+    REJECT = "REJECT"
+    QUARANTINE = "QUARANTINE"
+    AMEND = "AMEND"
+
+    @classmethod
+    def of(cls, stated: str) -> "OverReceiptAction":
+        """As an order says it; REJECT for what is not known here."""
+        return cls(stated) if stated in tuple(cls) else cls.REJECT
 
 
 class ExpectedReceipt(Resource, table=True):
@@ -102,6 +116,9 @@ class ExpectedReceipt(Resource, table=True):
     unit_price: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
     unit_price_currency_code: str = Field(default="", sa_type=Text, nullable=False)
     state: ExpectedState = Field(default=ExpectedState.OPEN, sa_type=enum_text(ExpectedState), nullable=False)
+    over_receipt_action: OverReceiptAction = Field(
+        default=OverReceiptAction.REJECT, sa_type=enum_text(OverReceiptAction), nullable=False
+    )
 
     @property
     def factor(self) -> Fraction:
@@ -122,6 +139,22 @@ class ExpectedReceipt(Resource, table=True):
             return None
         return self.unit_price * order_quantity
 
+    def left(self, step: Decimal) -> Room:
+        """What it still awaits and accepts, on the item's grid."""
+        if self.state is ExpectedState.CLOSED:
+            return Room(ZERO, ZERO)
+        ordered, limit = (Fraction(amount) * self.factor for amount in (self.quantity, self.accept_limit))
+        came = Fraction(self.received_base)
+        return Room(receiving.fitting(ordered - came, step), receiving.fitting(limit - came, step))
+
+    def refused(self, more: Decimal) -> OverReceipt:
+        """Why so much more, in the base unit, is not accepted."""
+        asked = units.decimal(Fraction(more) / self.factor)
+        return OverReceipt(
+            expected_receipt=self.name, limit=canonical(self.accept_limit), unit_code=self.unit_code,
+            received=canonical(self.received), asked=canonical(asked),
+        )  # fmt: skip
+
     def room(self, more: Decimal) -> bool:
         """Whether so much more, in the base unit, is accepted."""
         limit = Fraction(self.accept_limit) * self.factor
@@ -133,11 +166,7 @@ class ExpectedReceipt(Resource, table=True):
         Gives it in the order unit; these add up to what is received.
         """
         if not self.room(more):
-            asked = units.decimal(Fraction(more) / self.factor)
-            raise OverReceipt(
-                expected_receipt=self.name, limit=canonical(self.accept_limit), unit_code=self.unit_code,
-                received=canonical(self.received), asked=canonical(asked),
-            )  # fmt: skip
+            raise self.refused(more)
         return self._count(more)
 
     def uncount(self, less: Decimal) -> None:
@@ -214,6 +243,9 @@ class ReceiptLine(Table, table=True):
     second_returned: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
     returned_serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     returns: str = Field(default="", sa_type=Text, nullable=False)
+    over: bool = Field(default=False, nullable=False)
+    documents: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    spread_of: int = Field(default=0, nullable=False)
 
     @property
     def second_returned_unit_code(self) -> str:
@@ -293,6 +325,10 @@ class Receipt(Resource, table=True):
         _lines(message, self.lines, final)
         return self.event(message)
 
+    def cancel(self) -> None:
+        """Nothing comes of it."""
+        self.move(ReceiptState.CANCELLED)
+
     def reverse(self) -> events.ReceiptReversed:
         """Taken back."""
         self.move(ReceiptState.REVERSED)
@@ -307,5 +343,5 @@ def _lines(message: Any, lines: Iterable[ReceiptLine], final: Collection[int] = 
             receipt_line=row.line, purchase_order=row.purchase_order, order_line=row.order_line,
             schedule_line=row.schedule_line, item=row.item, quantity=quantity(row.quantity, row.unit_code),
             order_quantity=quantity(row.order_quantity, row.order_quantity_unit_code), lot=row.lot,
-            status=row.status.value, final=row.line in final, serials=row.serials,
+            status=row.status.value, final=row.line in final, serials=row.serials, over=row.over,
         )  # fmt: skip

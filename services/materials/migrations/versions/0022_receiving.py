@@ -1,4 +1,4 @@
-"""Announcements, lines without a stock item, and put-away by policy."""
+"""Goods beyond what an order accepts, goods without an order, documents that come along."""
 
 from alembic import op
 
@@ -7,7 +7,14 @@ down_revision = "0021"
 branch_labels = None
 depends_on = None
 
+COLUMNS = """
+alter table expected_receipt add column over_receipt_action text not null default 'REJECT';
+alter table receipt_line add column over boolean not null default false;
+alter table receipt_line add column documents text[] not null default '{}';
+alter table receipt_line add column spread_of integer not null default 0;
+"""
+
 
 def upgrade() -> None:
-    """Nothing yet."""
-    op.execute("select 1")
+    """Columns that the release before fills by their defaults."""
+    op.execute(COLUMNS)
