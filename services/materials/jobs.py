@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import text
 
 from services.chassis.jobs import job
-from services.materials.model import breaking, holding, ledger, proof, sealing, softness, stock
+from services.materials.model import breaking, holding, ledger, period, proof, sealing, softness, stock
 from services.materials.model import task as tasks
 
 log = structlog.get_logger("ledger")
@@ -44,6 +44,18 @@ async def prove_ledgers(open_unit: Any) -> None:
     async with open_unit() as unit:
         if unit.context.metrics is not None:
             unit.context.metrics.set("plantops_proof_differences", await proof.total(unit))
+
+
+@job(every=timedelta(seconds=2))
+async def close_periods(open_unit: Any) -> None:
+    """Snapshots of periods that are being closed are written and proved, a part in each unit (MAT-196)."""
+    async with open_unit() as unit:
+        names = await period.closing(unit)
+    for name in names:
+        more = True
+        while more:
+            async with open_unit() as unit:
+                more = await period.write_part(unit, name, proof.PART)
 
 
 @job(every=timedelta(seconds=5))

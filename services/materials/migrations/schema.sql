@@ -132,6 +132,15 @@ end $$;
 
 ALTER FUNCTION public.capacity_refusal(p public.posting_line, p_site text, p_limits jsonb, OUT outcome text, OUT subject text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.closed_until(p_site text, OUT end_time timestamp with time zone, OUT open_date text) RETURNS record
+    LANGUAGE sql STABLE
+    AS $$
+  select p.end_time, (p.close_date + 1)::text from ledger_period p
+  where p.site = p_site and p.state in ('CLOSING', 'CLOSED') order by p.end_time desc limit 1
+$$;
+
+ALTER FUNCTION public.closed_until(p_site text, OUT end_time timestamp with time zone, OUT open_date text) OWNER TO materials_owner;
+
 CREATE TABLE public.put_away_task (
     name text NOT NULL,
     site text,
@@ -551,6 +560,18 @@ end $$;
 
 ALTER FUNCTION public.movement_sums_to_zero() OWNER TO materials_owner;
 
+CREATE FUNCTION public.note_variance() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+  insert into value_variance (site, item, sequence, amount)
+  values (new.site, new.item, new.sequence, new.variance - old.variance);
+  return null;
+end $$;
+
+ALTER FUNCTION public.note_variance() OWNER TO materials_owner;
+
 CREATE FUNCTION public.outermost(p_handling_unit text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -685,7 +706,9 @@ declare
   lines posting_line[];
   r record;
   at timestamptz;
+  closed record;
 begin
+  select * into closed from closed_until(p_site);
   for d in
     select * from jsonb_to_recordset(p_postings) as x(
       n int, name text, kind text, effective_time timestamptz, reason_code text, source text, reverses text,
@@ -703,6 +726,13 @@ begin
     at := coalesce(d.effective_time, clock_timestamp());
     effective := at;
     lines := array(select l from posting_lines(d.lines) l);
+
+    if at < closed.end_time then
+      outcome := 'PERIOD_CLOSED';
+      subject := closed.open_date;
+      return next;
+      continue;
+    end if;
 
     if d.reverses <> '' and exists (
       select 1 from movement m where m.reverses = d.reverses and m.reverses <> ''
@@ -1105,6 +1135,39 @@ begin
 end $$;
 
 ALTER FUNCTION public.post_moves(p_site text, p_method text, p_action text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) OWNER TO materials_owner;
+
+CREATE FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+  perform hold_items(p_site, array(select distinct x ->> 'item' from jsonb_array_elements(p_rows) x));
+
+  insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item, lot,
+                        serial, from_location, to_location, from_status, to_status, quantity, unit_code,
+                        effective_time, record_time, reason_code, source, actor, device, reverses, xid, cost,
+                        cost_currency_code)
+  select r.movement, p_site, 1, 0, r.correlation, now(), now(), 'REVALUE', r.item, '', '', '', '', 'UNRESTRICTED',
+         'UNRESTRICTED', 0, '', clock_timestamp(), clock_timestamp(), r.reason_code, r.source, p_actor, '', '',
+         pg_current_xact_id()::text::bigint, r.value, r.currency_code
+  from jsonb_to_recordset(p_rows) r(movement text, item text, correlation text, reason_code text, source text,
+                                    value numeric, currency_code text);
+
+  insert into revaluation (movement, site, item, cause, effective_time, record_time, since, value, variance,
+                           currency_code, issues)
+  select r.movement, p_site, r.item, r.cause, m.effective_time, m.record_time, coalesce(r.since, m.effective_time),
+         r.value, r.variance, r.currency_code, r.issues
+  from jsonb_to_recordset(p_rows) r(movement text, item text, cause text, since timestamptz, value numeric,
+                                    variance numeric, currency_code text, issues text[])
+  join movement m on m.name = r.movement;
+
+  update value_balance b set value = b.value + d.value, variance = b.variance + d.variance
+  from (select r.item, sum(r.value) as value, sum(r.variance) as variance
+        from jsonb_to_recordset(p_rows) r(item text, value numeric, variance numeric) group by r.item) d
+  where b.site = p_site and b.item = d.item;
+end $$;
+
+ALTER FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows jsonb) OWNER TO materials_owner;
 
 CREATE FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, line integer, available numeric, subject text, effective timestamp with time zone, worths numeric[], currency text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1956,6 +2019,30 @@ CREATE TABLE public.ledger_head (
 
 ALTER TABLE public.ledger_head OWNER TO materials_owner;
 
+CREATE TABLE public.ledger_period (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    close_date date NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    closer text NOT NULL,
+    prove_time timestamp with time zone,
+    progress text NOT NULL,
+    balance_count bigint,
+    value numeric(24,9),
+    value_currency_code text NOT NULL,
+    findings text[] NOT NULL,
+    reopener text NOT NULL,
+    reopen_reason text NOT NULL
+);
+
+ALTER TABLE public.ledger_period OWNER TO materials_owner;
+
 CREATE TABLE public.ledger_proof (
     site text NOT NULL,
     prove_time timestamp with time zone NOT NULL,
@@ -2212,6 +2299,25 @@ ALTER TABLE public.outbox ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.period_balance (
+    period text NOT NULL,
+    balance text NOT NULL,
+    item text NOT NULL,
+    quantity numeric(26,6) NOT NULL,
+    second_quantity numeric(26,6)
+);
+
+ALTER TABLE public.period_balance OWNER TO materials_owner;
+
+CREATE TABLE public.period_value (
+    period text NOT NULL,
+    item text NOT NULL,
+    quantity numeric(26,6) NOT NULL,
+    value numeric(30,9) NOT NULL
+);
+
+ALTER TABLE public.period_value OWNER TO materials_owner;
 
 CREATE TABLE public.principal_grant (
     principal text NOT NULL,
@@ -2543,6 +2649,22 @@ CREATE TABLE public.reservation (
 
 ALTER TABLE public.reservation OWNER TO materials_owner;
 
+CREATE TABLE public.revaluation (
+    movement text NOT NULL,
+    site text NOT NULL,
+    item text NOT NULL,
+    cause text NOT NULL,
+    effective_time timestamp with time zone NOT NULL,
+    record_time timestamp with time zone NOT NULL,
+    since timestamp with time zone NOT NULL,
+    value numeric(24,9) NOT NULL,
+    variance numeric(24,9) NOT NULL,
+    currency_code text NOT NULL,
+    issues text[] NOT NULL
+);
+
+ALTER TABLE public.revaluation OWNER TO materials_owner;
+
 CREATE TABLE public.serial (
     name text NOT NULL,
     site text,
@@ -2821,6 +2943,50 @@ WITH (fillfactor='70');
 
 ALTER TABLE public.value_balance OWNER TO materials_owner;
 
+CREATE TABLE public.value_variance (
+    site text NOT NULL,
+    item text NOT NULL,
+    sequence bigint NOT NULL,
+    amount numeric(24,9) NOT NULL
+);
+
+ALTER TABLE public.value_variance OWNER TO materials_owner;
+
+CREATE VIEW public.value_change AS
+ SELECT e.site,
+    e.item,
+    e.movement,
+    e.effective_time,
+    e.item_sequence,
+    e.quantity,
+    COALESCE(e.value, (0)::numeric) AS value,
+    (0)::numeric AS variance
+   FROM (public.movement_entry e
+     JOIN public.balance b ON (((b.name = e.balance) AND (NOT b.virtual) AND (b.owner = ''::text))))
+UNION ALL
+ SELECT v.site,
+    v.item,
+    e.movement,
+    e.effective_time,
+    v.sequence AS item_sequence,
+    0 AS quantity,
+    (- v.amount) AS value,
+    v.amount AS variance
+   FROM (public.value_variance v
+     JOIN public.movement_entry e ON (((e.site = v.site) AND (e.item = v.item) AND (e.item_sequence = v.sequence))))
+UNION ALL
+ SELECT r.site,
+    r.item,
+    r.movement,
+    r.effective_time,
+    NULL::bigint AS item_sequence,
+    0 AS quantity,
+    r.value,
+    r.variance
+   FROM public.revaluation r;
+
+ALTER VIEW public.value_change OWNER TO materials_owner;
+
 CREATE TABLE public.waiting_event (
     consumer text NOT NULL,
     aggregate text NOT NULL,
@@ -2972,6 +3138,9 @@ ALTER TABLE ONLY public.journal
 ALTER TABLE ONLY public.ledger_head
     ADD CONSTRAINT pk_ledger_head PRIMARY KEY (site);
 
+ALTER TABLE ONLY public.ledger_period
+    ADD CONSTRAINT pk_ledger_period PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.ledger_proof
     ADD CONSTRAINT pk_ledger_proof PRIMARY KEY (site);
 
@@ -3013,6 +3182,12 @@ ALTER TABLE ONLY public.movement_entry
 
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT pk_outbox PRIMARY KEY (pos, recorded_at);
+
+ALTER TABLE ONLY public.period_balance
+    ADD CONSTRAINT pk_period_balance PRIMARY KEY (period, balance);
+
+ALTER TABLE ONLY public.period_value
+    ADD CONSTRAINT pk_period_value PRIMARY KEY (period, item);
 
 ALTER TABLE ONLY public.principal_grant
     ADD CONSTRAINT pk_principal_grant PRIMARY KEY (principal, role, site, from_time);
@@ -3058,6 +3233,9 @@ ALTER TABLE ONLY public.replay_request
 
 ALTER TABLE ONLY public.reservation
     ADD CONSTRAINT pk_reservation PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.revaluation
+    ADD CONSTRAINT pk_revaluation PRIMARY KEY (movement);
 
 ALTER TABLE ONLY public.serial
     ADD CONSTRAINT pk_serial PRIMARY KEY (name);
@@ -3106,6 +3284,9 @@ ALTER TABLE ONLY public.transfer_line
 
 ALTER TABLE ONLY public.value_balance
     ADD CONSTRAINT pk_value_balance PRIMARY KEY (site, item);
+
+ALTER TABLE ONLY public.value_variance
+    ADD CONSTRAINT pk_value_variance PRIMARY KEY (site, item, sequence);
 
 ALTER TABLE ONLY public.waiting_event
     ADD CONSTRAINT pk_waiting_event PRIMARY KEY (consumer, aggregate, version);
@@ -3247,6 +3428,12 @@ CREATE INDEX ix_item_state ON public.item USING btree (state, name);
 
 CREATE INDEX ix_journal_correlation ON public.journal USING btree (correlation, pos);
 
+CREATE INDEX ix_ledger_period_close_date ON public.ledger_period USING btree (site, close_date, name);
+
+CREATE INDEX ix_ledger_period_site ON public.ledger_period USING btree (site, name);
+
+CREATE INDEX ix_ledger_period_state ON public.ledger_period USING btree (site, state, name);
+
 CREATE INDEX ix_ledger_seal_seal_time ON public.ledger_seal USING btree (site, seal_time);
 
 CREATE INDEX ix_location_check_code ON public.location USING btree (site, check_code, name);
@@ -3312,6 +3499,8 @@ CREATE INDEX ix_movement_xid ON public.movement USING btree (site, xid);
 CREATE INDEX ix_outbox_aggregate ON ONLY public.outbox USING btree (aggregate_id, pos);
 
 CREATE INDEX ix_outbox_xid ON ONLY public.outbox USING btree (xid);
+
+CREATE INDEX ix_period_balance_item ON public.period_balance USING btree (period, item);
 
 CREATE INDEX ix_production_component_item ON public.production_component USING btree (item);
 
@@ -3386,6 +3575,8 @@ CREATE INDEX ix_reservation_site ON public.reservation USING btree (site, name);
 CREATE INDEX ix_reservation_state ON public.reservation USING btree (site, state, name);
 
 CREATE INDEX ix_reservation_waiting ON public.reservation USING btree (site, item) WHERE (state = ANY (ARRAY['PENDING'::text, 'SHORT'::text]));
+
+CREATE INDEX ix_revaluation_item ON public.revaluation USING btree (site, item, effective_time);
 
 CREATE INDEX ix_serial_lot ON public.serial USING btree (lot, name);
 
@@ -3531,6 +3722,8 @@ CREATE TRIGGER journal_append_only BEFORE DELETE OR UPDATE ON public.journal FOR
 
 CREATE TRIGGER journal_no_truncate BEFORE TRUNCATE ON public.journal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER ledger_period_states BEFORE UPDATE OF state ON public.ledger_period FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER ledger_seal_append_only BEFORE DELETE OR UPDATE ON public.ledger_seal FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER ledger_seal_no_truncate BEFORE TRUNCATE ON public.ledger_seal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -3569,6 +3762,10 @@ CREATE TRIGGER reservation_as_before BEFORE UPDATE ON public.reservation FOR EAC
 
 CREATE TRIGGER reservation_states BEFORE UPDATE OF state ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
+CREATE TRIGGER revaluation_append_only BEFORE DELETE OR UPDATE ON public.revaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER revaluation_no_truncate BEFORE TRUNCATE ON public.revaluation FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER shipment_states BEFORE UPDATE OF state ON public.shipment FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER structure_component_append_only BEFORE DELETE OR UPDATE ON public.structure_component FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -3586,6 +3783,12 @@ CREATE TRIGGER structure_revision_no_truncate BEFORE TRUNCATE ON public.structur
 CREATE TRIGGER supply_request_states BEFORE UPDATE OF state ON public.supply_request FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER transfer_states BEFORE UPDATE OF state ON public.transfer FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER value_balance_varied AFTER UPDATE OF variance ON public.value_balance FOR EACH ROW WHEN (((new.variance <> old.variance) AND (new.sequence <> old.sequence))) EXECUTE FUNCTION public.note_variance();
+
+CREATE TRIGGER value_variance_append_only BEFORE DELETE OR UPDATE ON public.value_variance FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER value_variance_no_truncate BEFORE TRUNCATE ON public.value_variance FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER wave_states BEFORE UPDATE OF state ON public.wave FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -3652,6 +3855,12 @@ ALTER TABLE ONLY public.materials_policy
 ALTER TABLE ONLY public.movement_entry
     ADD CONSTRAINT fk_movement_entry_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
 
+ALTER TABLE ONLY public.period_balance
+    ADD CONSTRAINT fk_period_balance_period FOREIGN KEY (period) REFERENCES public.ledger_period(name);
+
+ALTER TABLE ONLY public.period_value
+    ADD CONSTRAINT fk_period_value_period FOREIGN KEY (period) REFERENCES public.ledger_period(name);
+
 ALTER TABLE ONLY public.production_component
     ADD CONSTRAINT fk_production_component_item FOREIGN KEY (item) REFERENCES public.item(name);
 
@@ -3684,6 +3893,9 @@ ALTER TABLE ONLY public.production_report
 
 ALTER TABLE ONLY public.receipt_line
     ADD CONSTRAINT fk_receipt_line_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
+
+ALTER TABLE ONLY public.revaluation
+    ADD CONSTRAINT fk_revaluation_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
 
 ALTER TABLE ONLY public.serial
     ADD CONSTRAINT fk_serial_item FOREIGN KEY (item) REFERENCES public.item(name);
@@ -3732,6 +3944,8 @@ GRANT USAGE ON SCHEMA public TO materials_relay;
 REVOKE ALL ON FUNCTION public.caller_mark(p_principal text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.caller_mark(p_principal text) TO materials_app;
 
+REVOKE ALL ON FUNCTION public.closed_until(p_site text, OUT end_time timestamp with time zone, OUT open_date text) FROM PUBLIC;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_task TO materials_app;
 
 REVOKE ALL ON FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) FROM PUBLIC;
@@ -3747,6 +3961,8 @@ REVOKE ALL ON FUNCTION public.hold_refusal(p_site text, p_kind text, p public.po
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
 
+REVOKE ALL ON FUNCTION public.note_variance() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.post_commands(p_site text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_commands(p_site text, p_postings jsonb) TO materials_app;
 
@@ -3759,6 +3975,9 @@ GRANT ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_posting
 
 REVOKE ALL ON FUNCTION public.post_moves(p_site text, p_method text, p_action text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_moves(p_site text, p_method text, p_action text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows jsonb) TO materials_app;
 
 REVOKE ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) TO materials_app;
@@ -3837,6 +4056,8 @@ GRANT SELECT,INSERT ON TABLE public.journal TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_head TO materials_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_period TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_proof TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.ledger_seal TO materials_app;
@@ -3890,6 +4111,10 @@ GRANT SELECT(occurred_at) ON TABLE public.outbox TO materials_app;
 
 GRANT SELECT(recorded_at) ON TABLE public.outbox TO materials_app;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.period_balance TO materials_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.period_value TO materials_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.principal_grant TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.principal_state TO materials_app;
@@ -3919,6 +4144,8 @@ GRANT SELECT,INSERT ON TABLE public.replay_request TO materials_app;
 GRANT SELECT,UPDATE ON TABLE public.replay_request TO materials_relay;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.reservation TO materials_app;
+
+GRANT SELECT ON TABLE public.revaluation TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.serial TO materials_app;
 
@@ -3951,6 +4178,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer TO materials_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.transfer_line TO materials_app;
 
 GRANT SELECT ON TABLE public.value_balance TO materials_app;
+
+GRANT SELECT ON TABLE public.value_variance TO materials_app;
+
+GRANT SELECT ON TABLE public.value_change TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.waiting_event TO materials_app;
 

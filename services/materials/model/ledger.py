@@ -18,7 +18,7 @@ from services.materials.model import handling_unit as handling_units
 from services.materials.model.handling_unit import HandlingUnitClosed, HandlingUnitElsewhere
 from services.materials.model.hold import LotOnHold
 from services.materials.model.location import Location
-from services.materials.model.movement import AlreadyReversed, Movement, MovementKind, Pair, Status
+from services.materials.model.movement import AlreadyReversed, Movement, MovementKind, Pair, PeriodClosed, Status
 from services.materials.rules import valuation
 
 ZERO, ONE = Decimal(0), Decimal(1)
@@ -315,6 +315,8 @@ def _fault(item: Posting, row: Any, stands: Mapping[str, Any]) -> Fault:
         return by_place
     if row.outcome == "ALREADY_REVERSED":
         return AlreadyReversed(movement=item.reverses, why="it was reversed before")
+    if row.outcome == "PERIOD_CLOSED":
+        return PeriodClosed(site="/".join(item.name.split("/")[:2]), first_open_date=row.subject)
     line = item.lines[row.line - 1]
     if row.outcome == "LOT_ON_HOLD":
         return LotOnHold(
@@ -324,10 +326,8 @@ def _fault(item: Posting, row: Any, stands: Mapping[str, Any]) -> Fault:
     if row.outcome == "HANDLING_UNIT_CLOSED":
         return HandlingUnitClosed(handling_unit=row.subject)
     if row.outcome == "HANDLING_UNIT_ELSEWHERE":
-        out = row.subject == line.from_handling_unit
-        return HandlingUnitElsewhere(
-            handling_unit=row.subject, location=(line.from_location if out else line.to_location)
-        )
+        place = line.from_location if row.subject == line.from_handling_unit else line.to_location
+        return HandlingUnitElsewhere(handling_unit=row.subject, location=place)
     if row.outcome == "SERIAL_EXISTS":
         here = stands.get(row.subject)
         if here is None:

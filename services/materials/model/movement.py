@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import ClassVar, Optional
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, or_, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import FailedPrecondition
@@ -52,6 +53,12 @@ class AlreadyReversed(FailedPrecondition):
     """A movement is reversed at most once, and a reversal not at all (MAT-46)."""
 
     text = "{movement} cannot be reversed: {why}."
+
+
+class PeriodClosed(FailedPrecondition):
+    """It happened in a period that is closed (MAT-197)."""
+
+    text = "The ledger of {site} is closed for that time; the first open day is {first_open_date}."
 
 
 class BelongsToDocument(FailedPrecondition):
@@ -317,3 +324,37 @@ class ValueBalance(Table, table=True):
     variance: Decimal = Field(sa_type=Numeric(24, 9))
     currency_code: str = Field(sa_type=Text)
     sequence: int = Field(default=0, sa_type=BigInteger, nullable=False)
+
+
+class Revaluation(Table, table=True):
+    """A movement of kind REVALUE: so much more value of the stock, so much more variance, the rest from outside.
+
+    It is effective when it is posted. `since` is the instant that its cause was effective, `issues` are the movements
+    whose value would be another one.
+    """
+
+    __tablename__ = "revaluation"
+    __table_args__ = (Index("ix_revaluation_item", "site", "item", "effective_time"),)
+
+    movement: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("movement.name")])
+    site: str = Field(sa_type=Text)
+    item: str = Field(sa_type=Text)
+    cause: str = Field(sa_type=Text)
+    effective_time: datetime = Field(sa_type=instant())
+    record_time: datetime = Field(sa_type=instant())
+    since: datetime = Field(sa_type=instant())
+    value: Decimal = Field(sa_type=Numeric(24, 9))
+    variance: Decimal = Field(sa_type=Numeric(24, 9))
+    currency_code: str = Field(sa_type=Text)
+    issues: list[str] = Field(sa_type=ARRAY(Text))  # type: ignore[call-overload]
+
+
+class ValueVariance(Table, table=True):
+    """What an entry at a given value left without quantity to carry it; written by the posting function alone."""
+
+    __tablename__ = "value_variance"
+
+    site: str = Field(sa_type=Text, primary_key=True)
+    item: str = Field(sa_type=Text, primary_key=True)
+    sequence: int = Field(sa_type=BigInteger, primary_key=True)
+    amount: Decimal = Field(sa_type=Numeric(24, 9))

@@ -41,16 +41,21 @@ async def differences(unit: Unit, site: str, after: str = "", count: int = 0) ->
     A part looks at the items behind `after` that have `count` entries together, or a few more; 0 = all. Gives the
     item at which the next part goes on, empty at the end. The first part also looks at what belongs to no item.
     """
-    until = ""
-    if count:
-        part = (await unit.execute(_PART, {"site": site, "after": after, "count": count})).one()
-        until = part.until if part.until is not None and part.until != part.last else ""
+    until = await part(unit, site, after, count)
     bounds = {"after": after, "until": until or BEHIND_ALL}
     found = []
     for sentence, statement in (*_BY_ITEM, *(() if after else _CHECKS)):
         rows = await unit.execute(text(statement), {"site": site, **bounds})
         found += [f"{sentence}: {', '.join(str(value) for value in row)}" for row in rows]
     return found, until
+
+
+async def part(unit: Unit, site: str, after: str, count: int) -> str:
+    """The item with which a part behind `after` of about so many entries ends; "" when it is the last, or for 0."""
+    if not count:
+        return ""
+    found = (await unit.execute(_PART, {"site": site, "after": after, "count": count})).one()
+    return str(found.until) if found.until is not None and found.until != found.last else ""
 
 
 async def last(unit: Unit, site: str) -> Proof | None:
@@ -117,13 +122,13 @@ _BY_ITEM = (
     (
         "value of the stock differs from its movements",
         """
-        select v.item, v.quantity, s.quantity, v.value + v.variance, s.value
+        select v.item, v.quantity, s.quantity, v.value, s.value, v.variance, s.variance
         from value_balance v
-        join (select e.item, sum(e.quantity) as quantity, coalesce(sum(e.value), 0) as value
-              from movement_entry e join balance b on b.name = e.balance and not b.virtual and b.owner = ''
-              where e.site = :site and e.item > :after and e.item <= :until group by 1) s on s.item = v.item
+        join (select e.item, sum(e.quantity) as quantity, sum(e.value) as value, sum(e.variance) as variance
+              from value_change e where e.site = :site and e.item > :after and e.item <= :until
+              group by 1) s on s.item = v.item
         where v.site = :site and v.item > :after and v.item <= :until
-          and (v.quantity <> s.quantity or v.value + v.variance <> s.value) limit 100
+          and (v.quantity <> s.quantity or v.value <> s.value or v.variance <> s.variance) limit 100
         """,
     ),
     (
