@@ -10,9 +10,18 @@ from sqlalchemy import select
 from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, fill, quantity
-from services.materials.api import receipt_orders, supplier_returns
+from services.materials.api import expected_deliveries, receipt_orders, supplier_returns
 from services.materials.api.receipt_lines import Counting, stated
-from services.materials.model import cross_docking, exceptions, handling_unit, holding, ledger, placing, stock
+from services.materials.model import (
+    cross_docking,
+    exceptions,
+    expected_delivery,
+    handling_unit,
+    holding,
+    ledger,
+    placing,
+    stock,
+)
 from services.materials.model import location as locations
 from services.materials.model import task as directed
 from services.materials.model.inspection import InspectionLot, LotState
@@ -69,6 +78,14 @@ class ReceiptService:
             except Fault as fault:
                 entry.refuse(fault)
         return batch.response(receipts_pb2.BatchAddReceiptLinesResponse)
+
+    async def receive_announced_unit(self, request: Any, unit: Unit) -> Any:
+        receipt = (await unit.get(Receipt, request.name)).counting()
+        lines = await expected_deliveries.receive(unit, receipt, request)
+        answer = receipts_pb2.ReceiveAnnouncedUnitResponse()
+        for line in lines:
+            fill(answer.lines.add(), line)
+        return answer
 
     async def preview_receipt_line(self, request: Any, unit: Unit) -> Any:
         receipt = (await unit.get(Receipt, request.name, lock=False)).counting()
@@ -191,7 +208,8 @@ async def take_up(unit: Unit, name: str, etag: str = "") -> Receipt:
 
 
 async def _await_again(unit: Unit, receipt: Receipt) -> None:
-    """What was counted to order lines is awaited there again."""
+    """What was counted to order lines is awaited there again, and so are announced units."""
+    await expected_delivery.release(unit, receipt.name)
     expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
     for row in receipt.lines:
         if row.expected_receipt in expected and not row.over:

@@ -1687,6 +1687,40 @@ CREATE SEQUENCE public.document_number
 
 ALTER SEQUENCE public.document_number OWNER TO materials_owner;
 
+CREATE TABLE public.expected_delivery (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    supplier text NOT NULL,
+    delivery_note text NOT NULL,
+    expected_date date,
+    state text NOT NULL
+);
+
+ALTER TABLE public.expected_delivery OWNER TO materials_owner;
+
+CREATE TABLE public.expected_delivery_line (
+    expected_delivery text NOT NULL,
+    line integer NOT NULL,
+    sscc text NOT NULL,
+    item text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    quantity_unit_code text NOT NULL,
+    expected_receipt text NOT NULL,
+    lot_number text NOT NULL,
+    manufacture_date date,
+    best_before_date date,
+    expire_date date,
+    receipt text NOT NULL,
+    received numeric(20,6)
+);
+
+ALTER TABLE public.expected_delivery_line OWNER TO materials_owner;
+
 CREATE TABLE public.expected_receipt (
     name text NOT NULL,
     site text,
@@ -3090,6 +3124,12 @@ ALTER TABLE ONLY public.dead_letter
 ALTER TABLE ONLY public.decision
     ADD CONSTRAINT pk_decision PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.expected_delivery
+    ADD CONSTRAINT pk_expected_delivery PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.expected_delivery_line
+    ADD CONSTRAINT pk_expected_delivery_line PRIMARY KEY (expected_delivery, line);
+
 ALTER TABLE ONLY public.expected_receipt
     ADD CONSTRAINT pk_expected_receipt PRIMARY KEY (name);
 
@@ -3347,6 +3387,20 @@ CREATE INDEX ix_count_revision_state ON public.count_revision USING btree (polic
 CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
 
 CREATE INDEX ix_decision_site ON public.decision USING btree (site, name);
+
+CREATE INDEX ix_expected_delivery_delivery_note ON public.expected_delivery USING btree (site, delivery_note, name);
+
+CREATE INDEX ix_expected_delivery_expected_date ON public.expected_delivery USING btree (site, expected_date, name);
+
+CREATE INDEX ix_expected_delivery_line_receipt ON public.expected_delivery_line USING btree (receipt);
+
+CREATE INDEX ix_expected_delivery_line_sscc ON public.expected_delivery_line USING btree (sscc);
+
+CREATE INDEX ix_expected_delivery_site ON public.expected_delivery USING btree (site, name);
+
+CREATE INDEX ix_expected_delivery_state ON public.expected_delivery USING btree (site, state, name);
+
+CREATE INDEX ix_expected_delivery_supplier ON public.expected_delivery USING btree (site, supplier, name);
 
 CREATE INDEX ix_expected_receipt_expected_date ON public.expected_receipt USING btree (site, expected_date, name);
 
@@ -3700,6 +3754,8 @@ CREATE TRIGGER decision_append_only BEFORE DELETE OR UPDATE ON public.decision F
 
 CREATE TRIGGER decision_no_truncate BEFORE TRUNCATE ON public.decision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER expected_delivery_states BEFORE UPDATE OF state ON public.expected_delivery FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER expected_receipt_states BEFORE UPDATE OF state ON public.expected_receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER genealogy_edge_append_only BEFORE DELETE OR UPDATE ON public.genealogy_edge FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -3806,6 +3862,9 @@ ALTER TABLE ONLY public.count_line
 
 ALTER TABLE ONLY public.count_revision
     ADD CONSTRAINT fk_count_revision_policy FOREIGN KEY (policy) REFERENCES public.count_policy(name);
+
+ALTER TABLE ONLY public.expected_delivery_line
+    ADD CONSTRAINT fk_expected_delivery_line_expected_delivery FOREIGN KEY (expected_delivery) REFERENCES public.expected_delivery(name);
 
 ALTER TABLE ONLY public.genealogy_edge
     ADD CONSTRAINT fk_genealogy_edge_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
@@ -4023,6 +4082,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
 GRANT SELECT,INSERT ON TABLE public.decision TO materials_app;
 
 GRANT USAGE ON SEQUENCE public.document_number TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.expected_delivery TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.expected_delivery_line TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.expected_receipt TO materials_app;
 
