@@ -7,6 +7,7 @@ from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.materials.model.item import Item, site_fact
 from services.materials.model.item_settings import ItemSettings
+from services.materials.model.location import Kind, Location
 
 
 class ItemSettingsService:
@@ -26,8 +27,18 @@ class ItemSettingsService:
             raise FieldInvalid(field="item_settings_id", rule=rule, value=request.item_settings_id)
         name = unit.new_name(request.parent, ItemSettings.COLLECTION, request.item_settings_id)
         row = ItemSettings(name=name, item=item.name, **values_for(ItemSettings, request.item_settings))
+        await _check_place(unit, request.parent.split("/")[1], row.fixed_location)
         return unit.add(row.checked())
 
     async def update_item_settings(self, request: Any, unit: Unit) -> Any:
         row = await unit.get(ItemSettings, request.item_settings.name, etag=request.item_settings.etag)
-        return unit.update(row, request.item_settings, request.update_mask).checked()
+        unit.update(row, request.item_settings, request.update_mask).checked()
+        await _check_place(unit, row.site or "", row.fixed_location)
+        return row
+
+
+async def _check_place(unit: Unit, site: str, name: str) -> None:
+    """A place of its own is one of the site that goods are stored at."""
+    place = await unit.find(Location, name, lock=False) if name else None
+    if name and (place is None or place.site != site or place.kind is not Kind.STORAGE):
+        raise FieldInvalid(field="item_settings.fixed_location", rule="must be a storage place of the site", value=name)

@@ -18,12 +18,14 @@ from services.materials.model import (
     expected_delivery,
     handling_unit,
     holding,
+    item_settings,
     ledger,
     placing,
     stock,
 )
 from services.materials.model import location as locations
 from services.materials.model import task as directed
+from services.materials.model.handling_unit import Path
 from services.materials.model.inspection import InspectionLot, LotState
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Line, NotEnoughStock, Posting, by_serial, line_of
@@ -241,25 +243,39 @@ async def _propose(unit: Unit, site: str, items: dict[str, Item], tasks: Sequenc
     if not open_ones:
         return
     around = await handling_unit.paths(unit, (task.handling_unit for task in open_ones))
-    wanted = [
-        Wanted.of(
-            items[task.item],
-            task.quantity,
-            lot=task.lot,
-            status=task.status.value,
-            from_location=task.from_location,
-            around=around.get(task.handling_unit),
-        )
-        for task in open_ones
-    ]
+    await _propose_fixed(unit, site, open_ones, {task.name: _wanted(items, around, task) for task in open_ones})
+    open_ones = [task for task in open_ones if not task.proposed_location]
+    if not open_ones:
+        return
     if len(open_ones) < len(tasks):
         await unit.flush()  # those with a place count there
+    wanted = [_wanted(items, around, task) for task in open_ones]
     found = await placing.find(unit, site, wanted, bound_for=[task.from_location for task in open_ones])
     for task, places in zip(open_ones, found, strict=True):
         task.no_place_reason = places.why_none
         task.proposed_location = places.candidates[0][0] if places.candidates else ""
         if places.why_none:
             exceptions.raise_for(unit, task, f"no place was found: {places.why_none}")
+
+
+async def _propose_fixed(unit: Unit, site: str, tasks: Sequence[Task], wanted: dict[str, Wanted]) -> None:
+    """The item's own place first, while it has room; what is in one handling unit stays together."""
+    fixed = await item_settings.fixed_locations(unit, site, {task.item for task in tasks})
+    loose = [task for task in tasks if task.item in fixed and not task.handling_unit]
+    if not loose:
+        return
+    await unit.flush()  # those with a place count there
+    refusals = await placing.room(unit, site, [(wanted[task.name], fixed[task.item]) for task in loose])
+    for task, refusal in zip(loose, refusals, strict=True):
+        if refusal is None and fixed[task.item] != task.from_location:
+            task.proposed_location = fixed[task.item]
+
+
+def _wanted(items: dict[str, Item], around: dict[str, Path], task: Task) -> Wanted:
+    return Wanted.of(
+        items[task.item], task.quantity, lot=task.lot, status=task.status.value, from_location=task.from_location,
+        around=around.get(task.handling_unit),
+    )  # fmt: skip
 
 
 def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedReceipt | None) -> Task:

@@ -2007,7 +2007,8 @@ CREATE TABLE public.item_settings (
     serial_number_rule jsonb,
     over_issue_percent numeric(20,6),
     shortage text DEFAULT 'FORBID'::text NOT NULL,
-    count_class text DEFAULT ''::text NOT NULL
+    count_class text DEFAULT ''::text NOT NULL,
+    fixed_location text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.item_settings OWNER TO materials_owner;

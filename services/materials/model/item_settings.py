@@ -40,6 +40,7 @@ class ItemSettings(Resource, table=True):
     shortage: Shortage = Field(default=Shortage.FORBID, sa_type=enum_text(Shortage), nullable=False)
     serial_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
     count_class: str = Field(default="", sa_type=Text, nullable=False)
+    fixed_location: str = Field(default="", sa_type=Text, nullable=False)
 
     over_issue_percent: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
 
@@ -91,3 +92,15 @@ async def shortages(unit: Unit, site: str, items: Iterable[str]) -> dict[str, Sh
         )
     )
     return {row.item: row.shortage for row in rows}
+
+
+async def fixed_locations(unit: Unit, site: str, items: Iterable[str]) -> dict[str, str]:
+    """Places of their own, of items that have one at a site; one statement."""
+    rows = await unit.execute(
+        select(ItemSettings.item, ItemSettings.fixed_location).where(  # type: ignore[call-overload]
+            ItemSettings.site == site,
+            ItemSettings.item.in_(sorted(items)),  # type: ignore[attr-defined]
+            ItemSettings.fixed_location != "",
+        )
+    )
+    return {row.item: row.fixed_location for row in rows}

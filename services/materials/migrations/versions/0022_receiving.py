@@ -14,6 +14,7 @@ alter table expected_receipt add column over_receipt_action text not null defaul
 alter table receipt_line add column over boolean not null default false;
 alter table receipt_line add column documents text[] not null default '{}';
 alter table receipt_line add column spread_of integer not null default 0;
+alter table item_settings add column fixed_location text not null default '';
 create table expected_delivery (
   name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
   create_time timestamptz not null, update_time timestamptz not null,
