@@ -80,6 +80,8 @@ class MovementService:
         found = await unit.get(Movement, request.name, lock=False)
         if found.kind is MovementKind.REVERSAL:
             raise AlreadyReversed(movement=found.name, why="it is a reversal itself")
+        if found.kind is MovementKind.REVALUE:
+            raise AlreadyReversed(movement=found.name, why="a change of value is taken back by another one")
         if await _reversal_of(unit, found.name):
             raise AlreadyReversed(movement=found.name, why="it was reversed before")
         if found.kind in OF_DOCUMENTS or any(f"/{name}/" in found.source for name in TAKING_BACK):

@@ -1136,12 +1136,14 @@ end $$;
 
 ALTER FUNCTION public.post_moves(p_site text, p_method text, p_action text, p_callers text[], p_marks text[], p_items text[], p_item_versions integer[], p_lots text[], p_lot_versions integer[], p_places text[], p_place_versions integer[], p_principal text[], p_request uuid[], p_hash bytea[], p_name text[], p_kind text[], p_item text[], p_lot text[], p_from text[], p_to text[], p_from_status text[], p_to_status text[], p_quantity text[], p_unit text[], p_entered text[], p_entered_unit text[], p_numerator bigint[], p_denominator bigint[], p_reason text[], p_device text[], p_actor text[], p_caller_device text[], p_on_behalf_of text[], p_roles text[], p_ip text[], p_audited text[], p_subject text[], p_headers text[], p_event bytea[], p_answer bytea[], p_out bytea[], p_into bytea[]) OWNER TO materials_owner;
 
-CREATE FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows jsonb) RETURNS void
+CREATE FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows jsonb) RETURNS TABLE(movement text, effective timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
+#variable_conflict use_column
 begin
   perform hold_items(p_site, array(select distinct x ->> 'item' from jsonb_array_elements(p_rows) x));
+  perform pg_advisory_xact_lock_shared(place_key(p_site));
 
   insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item, lot,
                         serial, from_location, to_location, from_status, to_status, quantity, unit_code,
@@ -1165,6 +1167,9 @@ begin
   from (select r.item, sum(r.value) as value, sum(r.variance) as variance
         from jsonb_to_recordset(p_rows) r(item text, value numeric, variance numeric) group by r.item) d
   where b.site = p_site and b.item = d.item;
+
+  return query select m.name, m.effective_time from movement m
+  where m.name in (select x ->> 'movement' from jsonb_array_elements(p_rows) x);
 end $$;
 
 ALTER FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows jsonb) OWNER TO materials_owner;
@@ -2995,7 +3000,8 @@ CREATE VIEW public.value_change AS
     e.item_sequence,
     e.quantity,
     COALESCE(e.value, (0)::numeric) AS value,
-    (0)::numeric AS variance
+    (0)::numeric AS variance,
+    (e.value IS NOT NULL) AS crosses
    FROM (public.movement_entry e
      JOIN public.balance b ON (((b.name = e.balance) AND (NOT b.virtual) AND (b.owner = ''::text))))
 UNION ALL
@@ -3006,7 +3012,8 @@ UNION ALL
     v.sequence AS item_sequence,
     0 AS quantity,
     (- v.amount) AS value,
-    v.amount AS variance
+    v.amount AS variance,
+    true AS crosses
    FROM (public.value_variance v
      JOIN public.movement_entry e ON (((e.site = v.site) AND (e.item = v.item) AND (e.item_sequence = v.sequence))))
 UNION ALL
@@ -3017,7 +3024,8 @@ UNION ALL
     NULL::bigint AS item_sequence,
     0 AS quantity,
     r.value,
-    r.variance
+    r.variance,
+    true AS crosses
    FROM public.revaluation r;
 
 ALTER VIEW public.value_change OWNER TO materials_owner;

@@ -13,7 +13,7 @@ from sqlalchemy import false, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.unit import Unit
-from services.materials.model.movement import Head, Movement, Seal
+from services.materials.model.movement import Head, Movement, MovementKind, Revaluation, Seal
 from services.materials.rules import seal
 
 BATCH = 500
@@ -40,15 +40,25 @@ async def seal_some(unit: Unit, site: str) -> int:
     )
     last = await last_seal(unit, site)
     number, before = (last.ledger_number, last.hash) if last is not None else (0, b"")
+    values = await _values(unit, rows)
     for row in rows:
         number += 1
-        before = seal.chained(before, seal.canonical(row, row.entries))
+        before = seal.chained(before, seal.canonical(row, row.entries, values.get(row.name)))
         unit.session.add(
             Seal(site=site, ledger_number=number, movement=row.name, form=seal.FORM, hash=before, seal_time=unit.now)
         )
     if len(rows) < BATCH:
         head.horizon = horizon
     return len(rows)
+
+
+async def _values(unit: Unit, rows: Sequence[Movement]) -> dict[str, Revaluation]:
+    """What movements of value alone changed."""
+    names = [row.name for row in rows if row.kind is MovementKind.REVALUE]
+    if not names:
+        return {}
+    found = await unit.all(select(Revaluation).where(Revaluation.movement.in_(names)))  # type: ignore[attr-defined]
+    return {row.movement: row for row in found}
 
 
 async def last_seal(unit: Unit, site: str) -> Seal | None:
@@ -88,13 +98,15 @@ async def verify(unit: Unit, site: str, first: int, count: int) -> Verified:
             .limit(count)
         )
     ).all()
+    values = await _values(unit, [movement for _, movement in rows if movement is not None])
     wanted = first
     for kept, movement in rows:
         if kept.ledger_number != wanted:
             return Verified(wanted - first, wanted - 1, before.hex(), wanted, "", "the seal is missing")
         if movement is None:
             return Verified(wanted - first, wanted - 1, before.hex(), wanted, kept.movement, "the movement is missing")
-        if movement.site != site or seal.chained(before, seal.canonical(movement, movement.entries)) != kept.hash:
+        content = seal.canonical(movement, movement.entries, values.get(movement.name))
+        if movement.site != site or seal.chained(before, content) != kept.hash:
             why = "movement or entries are not what was sealed"
             return Verified(wanted - first, wanted - 1, before.hex(), wanted, kept.movement, why)
         before = kept.hash

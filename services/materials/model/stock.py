@@ -9,7 +9,15 @@ from plantops.materials.v1.events_pb2 import ReplenishmentNeeded
 from sqlalchemy import func, select, text
 
 from services.chassis.unit import Unit
-from services.materials.model import allocating, allocation_policy, availability, claim_rows, late_facts, ledger
+from services.materials.model import (
+    allocating,
+    allocation_policy,
+    availability,
+    claim_rows,
+    late_facts,
+    ledger,
+    revaluing,
+)
 from services.materials.model.base import Resource
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Posting
@@ -44,6 +52,7 @@ async def move(unit: Unit, site: str, postings: Sequence[Posting], told: Callabl
 async def follow(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     """Tell posted movements, then serve who waits and ask the policies of what was lost."""
     ledger.tell(unit, postings)
+    await revaluing.follow(unit, site, postings)
     posted = [item for item in postings if item.fault is None]
     await serve(
         unit, site, {line.item for item in posted for line in item.lines if line.adds_free_stock},

@@ -21,9 +21,17 @@ ENTRY = (
 )  # fmt: skip
 
 
-def canonical(movement: Any, entries: Iterable[Any]) -> bytes:
-    """A movement with its entries as bytes: JSON of the fields in this order, entries by side, UTF-8."""
+REVALUATION = ("item", "cause", "since", "value", "variance", "currency_code")
+
+
+def canonical(movement: Any, entries: Iterable[Any], revaluation: Any = None) -> bytes:
+    """A movement with its entries as bytes: JSON of the fields in this order, entries by side, UTF-8.
+
+    A change of value alone has no entries; its amounts stand in their place.
+    """
     rows = [[_plain(getattr(entry, name)) for name in ENTRY] for entry in sorted(entries, key=lambda row: row.side)]
+    if revaluation is not None:
+        rows.append([_plain(getattr(revaluation, name)) for name in REVALUATION])
     content = [FORM, [_plain(getattr(movement, name)) for name in MOVEMENT], rows]
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -3,7 +3,7 @@
 The posting function computes the same in the database; a test compares both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
@@ -71,3 +71,49 @@ def take_out(stock: Stock, quantity: Decimal, cost: Decimal) -> Stock:
     left, rest = stock.quantity - quantity, stock.value - cost
     value = ZERO if left <= 0 else max(rest, ZERO)
     return Stock(left, value, stock.variance + rest - value)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a movement did to the stock of an item: signed quantity and value as booked; 0 changes value alone.
+
+    `given` keeps its value whatever the stock is worth; what came in always does, but for a reversal.
+    """
+
+    movement: str
+    quantity: Decimal
+    value: Decimal
+    given: bool = False
+    reverses: str = ""
+
+
+def replay(start: Stock, changes: Iterable[Change], digits: int = 2) -> tuple[Stock, list[str]]:
+    """The stock after changes in the order of replay, and the issues that would have had another value (MAT-186)."""
+    stock, costs, issues = start, dict[str, list[Decimal]](), dict[str, None]()
+    for change in changes:
+        if change.quantity > 0:
+            known = costs.get(change.reverses)
+            stock = receive(stock, change.quantity, known.pop() if known else change.value, digits)
+        elif change.quantity < 0:
+            cost = -change.value
+            if change.given:
+                stock = take_out(stock, -change.quantity, cost)
+            else:
+                stock, cost = issue(stock, -change.quantity, digits)
+                costs.setdefault(change.movement, []).append(cost)
+                if cost != -change.value:
+                    issues[change.movement] = None
+        else:
+            value = max(stock.value + change.value, ZERO) if stock.quantity > 0 else ZERO
+            stock = Stock(stock.quantity, value, stock.variance + stock.value + change.value - value)
+    return stock, list(issues)
+
+
+def landed(amount: Decimal, received: Decimal, remaining: Decimal, stock_value: Decimal, digits: int = 2) -> Decimal:
+    """The part of a later cost of goods that goes to what remains of them; the rest is variance (MAT-185).
+
+    A part below 0 takes no more than the stock is worth.
+    """
+    if remaining <= 0:
+        return ZERO
+    return max(share(amount, min(remaining, received), received, digits), -stock_value)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.materials.rules import valuation
-from services.materials.rules.valuation import Stock
+from services.materials.rules.valuation import Change, Stock
 
 D = Decimal
 
@@ -96,3 +96,53 @@ def test_parts_of_a_value_sum_to_it_and_none_is_less_than_nothing(mills: int, we
 
 def test_ten_in_three_parts_is_as_the_specification_says() -> None:
     assert valuation.parts(D(10), [D(1)] * 3) == [D("3.34"), D("3.33"), D("3.33")]
+
+
+@pytest.mark.rule("MAT-186")
+def test_a_receipt_of_day_two_entered_on_day_four_takes_its_part_of_the_issue_of_day_three() -> None:
+    booked, cost = valuation.issue(valuation.receive(Stock(), D(10), D(100)), D(5))
+    booked = valuation.receive(booked, D(10), D(130))
+    assert (cost, booked.value) == (D("50.00"), D("180.00"))
+    changes = [
+        Change("one", D(10), D(100)),
+        Change("late", D(10), D(130)),
+        Change("issue", D(-5), D("-50.00")),
+    ]
+    stock, issues = valuation.replay(Stock(), changes)
+    assert (stock.value, stock.value - booked.value, issues) == (D("172.50"), D("-7.50"), ["issue"])
+
+
+@pytest.mark.rule("MAT-186")
+def test_a_replay_keeps_given_values_and_follows_reversals_and_changes_of_value() -> None:
+    changes = [
+        Change("one", D(10), D(100)),
+        Change("issue", D(-5), D("-40.00")),
+        Change("back", D(5), D("40.00"), reverses="issue"),
+        Change("supplier", D(-2), D("-30.00"), given=True),
+        Change("down", D(0), D("-90.00")),
+    ]
+    stock, issues = valuation.replay(Stock(), changes)
+    assert (stock, issues) == (Stock(D(8), D(0), D("-20.00")), ["issue"])
+
+
+@pytest.mark.rule("MAT-186")
+@given(steps=steps)
+def test_a_replay_of_what_happened_in_order_changes_nothing(steps: list[tuple[str, int, int]]) -> None:
+    stock, changes = Stock(), []
+    for number, (kind, count, cents) in enumerate(steps):
+        if kind == "in":
+            value = D(cents) / 100
+            stock = valuation.receive(stock, D(count), value)
+            changes.append(Change(str(number), D(count), value))
+        elif count <= stock.quantity:
+            stock, cost = valuation.issue(stock, D(count))
+            changes.append(Change(str(number), D(-count), -cost))
+    assert valuation.replay(Stock(), changes) == (stock, [])
+
+
+@pytest.mark.rule("MAT-185")
+def test_later_cost_goes_to_what_remains_and_the_rest_is_variance() -> None:
+    assert valuation.landed(D("5.00"), D(10), D(6), D(30)) == D("3.00")
+    assert valuation.landed(D("5.00"), D(10), D(25), D(30)) == D("5.00")
+    assert valuation.landed(D("5.00"), D(10), D(0), D(0)) == 0
+    assert valuation.landed(D("-50.00"), D(10), D(10), D(30)) == D("-30")

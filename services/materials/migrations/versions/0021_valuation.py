@@ -53,13 +53,14 @@ create table revaluation (
 create index ix_revaluation_item on revaluation (site, item, effective_time);
 create view value_change as
 select e.site, e.item, e.movement, e.effective_time, e.item_sequence, e.quantity, coalesce(e.value, 0) as value,
-       0::numeric as variance
+       0::numeric as variance, e.value is not null as crosses
 from movement_entry e join balance b on b.name = e.balance and not b.virtual and b.owner = ''
 union all
-select v.site, v.item, e.movement, e.effective_time, v.sequence, 0, -v.amount, v.amount
+select v.site, v.item, e.movement, e.effective_time, v.sequence, 0, -v.amount, v.amount, true
 from value_variance v join movement_entry e on (e.site, e.item, e.item_sequence) = (v.site, v.item, v.sequence)
 union all
-select r.site, r.item, r.movement, r.effective_time, null, 0, r.value, r.variance from revaluation r;
+select r.site, r.item, r.movement, r.effective_time, null, 0, r.value, r.variance, true
+from revaluation r;
 """
 
 

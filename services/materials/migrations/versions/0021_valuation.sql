@@ -120,10 +120,13 @@ begin
 end $$;
 
 -- corrections of value, each a movement without quantity; the caller holds the items
-create function post_revaluations(p_site text, p_actor text, p_rows jsonb) returns void
+create function post_revaluations(p_site text, p_actor text, p_rows jsonb)
+returns table (movement text, effective timestamptz)
 language plpgsql security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
 begin
   perform hold_items(p_site, array(select distinct x ->> 'item' from jsonb_array_elements(p_rows) x));
+  perform pg_advisory_xact_lock_shared(place_key(p_site));
 
   insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item, lot,
                         serial, from_location, to_location, from_status, to_status, quantity, unit_code,
@@ -147,6 +150,9 @@ begin
   from (select r.item, sum(r.value) as value, sum(r.variance) as variance
         from jsonb_to_recordset(p_rows) r(item text, value numeric, variance numeric) group by r.item) d
   where b.site = p_site and b.item = d.item;
+
+  return query select m.name, m.effective_time from movement m
+  where m.name in (select x ->> 'movement' from jsonb_array_elements(p_rows) x);
 end $$;
 
 revoke all on function closed_until(text) from public;

@@ -1,0 +1,116 @@
+"""What stock is worth, and what changes that beside movements of goods."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from plantops.materials.v1 import values_pb2
+from sqlalchemy import select, text
+
+from services.chassis import operations, query
+from services.chassis.faults import FieldInvalid
+from services.chassis.unit import Unit
+from services.chassis.wire import amount_of, fill, python_of
+from services.materials.model import ledger, revaluing
+from services.materials.model.item import site_fact
+from services.materials.model.movement import Movement, ValueBalance
+from services.materials.model.receipt import Receipt, ReceiptState
+from services.materials.model.revaluing import Revalue
+from services.materials.rules import valuation
+
+ZERO = Decimal(0)
+
+
+class ValueService:
+    """The value of stock, by site and item."""
+
+    async def get_value(self, request: Any, unit: Unit) -> Any:
+        site = request.name.split("/")[1]
+        currency = (await site_fact(unit, site, field="name")).currency_code
+        size = query.page_size(request)
+        known = {
+            "site": site, "item": request.item, "effective": _instant(request, "effective_time"),
+            "known": _instant(request, "known_time"),
+        }  # fmt: skip
+        bound, after = operations.bound_to(unit, *(str(value) for value in known.values())), ""
+        if request.page_token:
+            (after,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
+        rows = (await unit.execute(_VALUES, {**known, "after": after, "size": size + 1})).mappings().all()
+        answer = values_pb2.GetValueResponse()
+        for row in rows[:size]:
+            fill(answer.values.add(), {**row, "value_currency_code": currency})
+        if len(rows) > size:
+            token = query.seal_token([rows[size - 1]["item"]], bound, unit.context.page_token_key)
+            answer.next_page_token = token
+        return answer
+
+    async def add_landed_cost(self, request: Any, unit: Unit) -> Any:
+        site = request.name.split("/")[1]
+        receipt = await unit.get(Receipt, request.name, lock=False)
+        line = next((row for row in receipt.lines if row.line == request.receipt_line), None)
+        if line is None:
+            rule = f"must be a line of {receipt.name}"
+            raise FieldInvalid(field="receipt_line", rule=rule, value=request.receipt_line)
+        if receipt.state is not ReceiptState.POSTED or line.owner or not line.movement:
+            rule = "must be a posted line of goods that the company owns"
+            raise FieldInvalid(field="receipt_line", rule=rule, value=request.receipt_line)
+        currency, amount = await _amount(unit, site, request.amount, "amount")
+        if amount == 0:
+            raise FieldInvalid(field="amount", rule="must not be 0", value=amount)
+        digits = valuation.places(currency)
+        there = await _stock(unit, site, line.item)
+        remaining = min(line.quantity - line.returned, there.quantity)
+        part = valuation.landed(amount, line.quantity, remaining, there.value, digits)
+        row = Revalue(
+            line.item, part, amount - part, currency, cause=line.movement, reason_code=request.reason,
+            source=receipt.name, correlation=receipt.chain,
+        )  # fmt: skip
+        await revaluing.post(unit, site, [row])
+        return await unit.get(Movement, row.movement, lock=False)
+
+    async def revalue_item(self, request: Any, unit: Unit) -> Any:
+        site = request.parent.split("/")[1]
+        currency, value = await _amount(unit, site, request.value, "value")
+        there = await _stock(unit, site, request.item)
+        if value < 0 or there.quantity <= 0:
+            rule = "must not be below 0" if value < 0 else "needs stock that carries it"
+            raise FieldInvalid(field="value", rule=rule, value=value)
+        change = value - there.value
+        row = Revalue(request.item, change, -change, currency, reason_code=request.reason)
+        await revaluing.post(unit, site, [row])
+        return await unit.get(Movement, row.movement, lock=False)
+
+
+async def _amount(unit: Unit, site: str, given: Any, field: str) -> tuple[str, Decimal]:
+    """The site's currency and an amount in it."""
+    currency = (await site_fact(unit, site)).currency_code
+    amount = amount_of(given)
+    digits = valuation.places(currency)
+    if given.currency_code != currency or amount != valuation.rounded(amount, digits):
+        rule = f"must be in {currency}, with at most {digits} decimals"
+        raise FieldInvalid(field=field, rule=rule, value=f"{amount} {given.currency_code}")
+    return currency, amount
+
+
+async def _stock(unit: Unit, site: str, item: str) -> Any:
+    """Quantity and value of an item at a site, held until the end; FieldInvalid where there never was any."""
+    there = select(ValueBalance).where(ValueBalance.site == site, ValueBalance.item == item)  # type: ignore[arg-type]
+    if await unit.first(there) is None:
+        raise FieldInvalid(field="item", rule="must be an item that the site had in stock", value=item)
+    await ledger.hold(unit, site, [item])
+    return (await unit.execute(_STOCK, {"site": site, "item": item})).one()
+
+
+def _instant(request: Any, field: str) -> Any:
+    return python_of(getattr(request, field)) if request.HasField(field) else datetime.max.replace(tzinfo=UTC)
+
+
+_STOCK = text("select quantity, value from value_balance where site = :site and item = :item")
+_VALUES = text("""
+    select c.item, i.base_unit_code as quantity_unit_code, sum(c.quantity) as quantity, sum(c.value) as value
+    from value_change c join movement m on m.name = c.movement join item i on i.name = c.item
+    where c.site = :site and c.item > :after and (cast(:item as text) = '' or c.item = :item)
+      and c.effective_time <= :effective and m.record_time <= :known
+    group by c.item, i.base_unit_code having sum(c.quantity) <> 0 or sum(c.value) <> 0
+    order by c.item limit :size
+""")
