@@ -23,6 +23,7 @@ from plantops.procurement.v1.events_pb2 import (
     PurchaseOrderIssued,
     RequisitionCreated,
     RequisitionRejected,
+    SupplierChanged,
 )
 from sqlalchemy import select
 
@@ -46,6 +47,7 @@ from services.materials.model.lot import Lot
 from services.materials.model.policy import RequestState, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction
 from services.materials.model.reservation import Cover, Reservation, State
+from services.materials.model.supplier import SupplierFact
 
 
 async def know_site(event: SiteChanged, unit: Unit) -> None:
@@ -58,6 +60,15 @@ async def know_site(event: SiteChanged, unit: Unit) -> None:
             name = f"{event.site}/{Location.COLLECTION}/{kind.place_id}"
             unit.add(Location(name=name, title=kind.capitalize(), kind=kind))
     fact.time_zone, fact.currency_code = event.time_zone, event.currency_code
+
+
+async def know_supplier(event: SupplierChanged, unit: Unit) -> None:
+    """A supplier's state; goods of a suspended one are inspected (MAT-98)."""
+    fact = await unit.first(select(SupplierFact).where(SupplierFact.name == event.supplier))  # type: ignore[arg-type]
+    if fact is None:
+        unit.session.add(SupplierFact(name=event.supplier, state=event.state))
+    else:
+        fact.state = event.state
 
 
 async def know_person(event: PersonChanged, unit: Unit) -> None:

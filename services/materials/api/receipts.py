@@ -34,6 +34,7 @@ from services.materials.model.lot import Lot
 from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
 from services.materials.model.placing import Wanted
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction, Receipt, ReceiptLine
+from services.materials.model.supplier import suspended
 from services.materials.model.task import Kind as TaskKind
 from services.materials.model.task import Task, TaskState
 from services.materials.rules import valuation
@@ -114,6 +115,9 @@ class ReceiptService:
         receipt = await take_up(unit, request.name, request.etag)
         expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
         final = {row.line for row in receipt.lines if _state(expected, row) is not ExpectedState.OPEN}
+        watched = await suspended(unit, receipt.supplier)
+        if watched:
+            receipt.inspect()
         event = receipt.post(unit.now, final)
         site = receipt.site or ""
         chains = sorted({row.chain for row in expected.values()})
@@ -152,6 +156,9 @@ class ReceiptService:
             tasks.append(_follow_up(unit, receipt, row, order))
             if row.status is Status.BLOCKED:
                 exceptions.raise_for(unit, tasks[-1], _to_decide(row, order)).predecessor = ""
+            elif watched:
+                why = f"line {row.line} of {receipt.name} came from {receipt.supplier}, which is suspended"
+                exceptions.raise_for(unit, tasks[-1], why).predecessor = ""
         await _propose(unit, site, items, tasks)
         unit.emit(event, correlation=chain, also=chains)
         await holding.catch(unit, receipt)

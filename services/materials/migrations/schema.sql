@@ -2893,6 +2893,13 @@ CREATE TABLE public.structure_revision (
 
 ALTER TABLE public.structure_revision OWNER TO materials_owner;
 
+CREATE TABLE public.supplier_fact (
+    name text NOT NULL,
+    state text NOT NULL
+);
+
+ALTER TABLE public.supplier_fact OWNER TO materials_owner;
+
 CREATE TABLE public.supply_request (
     name text NOT NULL,
     site text,
@@ -3321,6 +3328,9 @@ ALTER TABLE ONLY public.structure_output
 
 ALTER TABLE ONLY public.structure_revision
     ADD CONSTRAINT pk_structure_revision PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.supplier_fact
+    ADD CONSTRAINT pk_supplier_fact PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.supply_request
     ADD CONSTRAINT pk_supply_request PRIMARY KEY (name);
@@ -4242,6 +4252,8 @@ GRANT SELECT,INSERT ON TABLE public.structure_component TO materials_app;
 GRANT SELECT,INSERT ON TABLE public.structure_output TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.structure_revision TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.supplier_fact TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
 

@@ -325,6 +325,12 @@ class Receipt(Resource, table=True):
         _lines(message, self.lines, final)
         return self.event(message)
 
+    def inspect(self) -> None:
+        """What might have been used waits for a decision."""
+        for line in self.lines:
+            if line.status is Status.UNRESTRICTED:
+                line.status = Status.INSPECTION
+
     def cancel(self) -> None:
         """Nothing comes of it."""
         self.move(ReceiptState.CANCELLED)

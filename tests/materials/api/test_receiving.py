@@ -17,6 +17,7 @@ from tests.materials.builders import (
     expected,
     fresh,
     item,
+    numbered,
     ordered,
     position,
     purchase_order,
@@ -180,3 +181,22 @@ async def test_goods_without_an_order_come_in_blocked_and_a_person_is_asked(stor
     (asked,) = await exceptions_of(store, posted.name)
     assert asked.note.endswith("came without an order")
     assert line.put_away_task
+
+
+@pytest.mark.rule("MAT-98")
+async def test_goods_of_a_suspended_supplier_are_inspected_and_a_person_is_asked(store: Plant) -> None:
+    name, supplier = await item(store), fresh("suppliers/s")
+    await expected(store, name, 9, supplier=supplier)
+    statuses = []
+    for state in ("ACTIVE", "SUSPENDED", "ACTIVE"):
+        changed = procurement.SupplierChanged(supplier=supplier, number="S-1", title="Acme", state=state)
+        await tell(store, "procurement", numbered(changed, supplier))
+        receipt = await arrived(store, supplier)
+        await counted(store, receipt.name, scanned(name, 2), scanned(name, 1, without_order=True))
+        posted = await store("sam", receipts_pb2.PostReceiptRequest(name=receipt.name))
+        statuses.append([line.status for line in posted.lines])
+        notes = [task.note for task in await exceptions_of(store, posted.name)]
+        assert sum("which is suspended" in note for note in notes) == (state == "SUSPENDED")
+        assert bool(posted.lines[0].inspection_lot) is (state == "SUSPENDED")
+    usable = [Receipt.UNRESTRICTED, Receipt.BLOCKED]
+    assert statuses == [usable, [Receipt.INSPECTION, Receipt.BLOCKED], usable]

@@ -15,6 +15,10 @@ alter table receipt_line add column over boolean not null default false;
 alter table receipt_line add column documents text[] not null default '{}';
 alter table receipt_line add column spread_of integer not null default 0;
 alter table item_settings add column fixed_location text not null default '';
+create table supplier_fact (
+  name text not null, state text not null,
+  constraint pk_supplier_fact primary key (name)
+);
 create table expected_delivery (
   name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
   create_time timestamptz not null, update_time timestamptz not null,
@@ -43,7 +47,7 @@ create index ix_expected_delivery_line_receipt on expected_delivery_line (receip
 def upgrade() -> None:
     """Tables that the release before does not know, and columns that it fills by their defaults."""
     op.execute(TABLES)
-    for table in ("expected_delivery", "expected_delivery_line"):
+    for table in ("expected_delivery", "expected_delivery_line", "supplier_fact"):
         schema.grant(op, "materials", table)
     pairs = [("EXPECTED", "RECEIVED"), ("RECEIVED", "EXPECTED"), ("EXPECTED", "CANCELLED")]
     schema.guard_states(op, "expected_delivery", pairs)
