@@ -91,7 +91,7 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     Task: {"name": "'sites/hamburg/putAwayTasks/tasks-' || n", "kind": "'PUT_AWAY'"},
     WaveLine: {"wave": "'sites/hamburg/waves/waves-' || n / 2", "reservation": "'reservation-' || n"},
     Hold: {"release_time": "case when n % 2 = 1 then now() end", "releaser": "'people/ada'"},
-    Reservation: {"requested": "4"},
+    Reservation: {"requested": "6"},
     Structure: {"item": "'items/item-' || n"},
     StructureRevision: {
         "name": "'structures/structures-' || n / 3 || '/structureRevisions/r' || n % 3", "site": "null",
@@ -129,7 +129,7 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     GenealogyEdge: {
         "movement": "'sites/hamburg/movements/movements-' || n",
         "output_lot": "'items/item-' || n % 1000 || '/lots/lots-' || n",
-        "input_lot": "'items/item-1/lots/source-' || n",
+        "input_lot": "'items/item-' || (n - 1) % 1000 || '/lots/lots-' || (n - 1)",
     },
     Allocation: {
         "reservation": "'sites/hamburg/reservations/reservations-' || n / 2",

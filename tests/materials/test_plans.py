@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from plantops.materials.v1 import (
     balances_pb2,
+    genealogy_pb2,
     handling_unit_types_pb2,
     handling_units_pb2,
     holds_pb2,
@@ -233,3 +234,29 @@ def test_every_list_with_a_filter_is_judged() -> None:
         if method.name.startswith("List") and "filter" in method.input_type.fields_by_name
     }
     assert wanted == {kind.DESCRIPTOR.full_name for kind, _, _ in LISTS}
+
+
+@pytest.mark.rule("MAT-136")
+@pytest.mark.parametrize("forward", [True, False])
+async def test_a_trace_reads_by_indexes_alone(big: Plant, statements: Statements, forward: bool) -> None:
+    name = "items/item-7/lots/lots-5007"
+    kind = genealogy_pb2.TraceForwardRequest if forward else genealogy_pb2.TraceBackwardRequest
+    statements.sent.clear()
+    pages = await big("vic", kind(name=name))
+    assert (sum(len(page.edges) for page in pages), pages[-1].complete) == (50, False)
+    (sent,) = [found for found in statements.sent if any("with recursive" in text for text, _ in found)]
+    url = big.engines.postgres_url.rsplit("/", 1)[0] + f"/{big.database['materials']}"
+    connection = await asyncpg.connect(url)
+    try:
+        for text, values in sent:
+            if text.split()[0] == "with":
+                plan = await connection.fetchval(f"explain (format json) {text}", *values)
+                assert not scanned(json.loads(plan)[0]["Plan"]) & {"genealogy_edge", "movement", "movement_entry"}
+    finally:
+        await connection.close()
+
+
+def scanned(plan: dict[str, Any]) -> set[str]:
+    """Tables that a plan reads from end to end."""
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    return found.union(*(scanned(part) for part in plan.get("Plans", ())))

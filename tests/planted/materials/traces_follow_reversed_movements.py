@@ -1,0 +1,13 @@
+"""Edges of movements that were taken back are followed."""
+
+from sqlalchemy import text
+
+from services.materials.model import tracing
+from tests.planted.planting import replace
+
+RULE = "MAT-136"
+
+
+def plant() -> None:
+    before, after = "where m.reverses = e.movement", "where false and m.reverses = e.movement"
+    replace(tracing, "_TRACES", tuple(text(one.text.replace(before, after)) for one in tracing._TRACES))
