@@ -1,5 +1,6 @@
 """What stock is worth, and what changes that beside movements of goods."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,8 @@ from services.materials.model.receipt import Receipt, ReceiptState
 from services.materials.model.revaluing import Revalue
 from services.materials.rules import valuation
 
-ZERO = Decimal(0)
+PART = 500
+"""Numbers of the ledger in one part of an export."""
 
 
 class ValueService:
@@ -80,6 +82,23 @@ class ValueService:
         await revaluing.post(unit, site, [row])
         return await unit.get(Movement, row.movement, lock=False)
 
+    async def export_postings(self, request: Any, unit: Unit) -> AsyncIterator[values_pb2.ExportPostingsResponse]:
+        """Postings of the sealed ledger, in parts."""
+        site = request.parent.split("/")[1]
+        currency = (await site_fact(unit, site)).currency_code
+        after, more = request.after_number, True
+        while more:
+            part = {"site": site, "after": after, "size": PART}
+            last = (await unit.execute(_LAST, part)).scalar_one()
+            more = last - after == PART
+            answer = values_pb2.ExportPostingsResponse(last_number=last)
+            for row in (await unit.execute(_BOOKS, part)).mappings():
+                if not answer.postings or answer.postings[-1].ledger_number != row["ledger_number"]:
+                    fill(answer.postings.add(), row)
+                fill(answer.postings[-1].lines.add(), {**row, "amount_currency_code": currency})
+            after = last
+            yield answer
+
 
 async def _amount(unit: Unit, site: str, given: Any, field: str) -> tuple[str, Decimal]:
     """The site's currency and an amount in it."""
@@ -113,4 +132,38 @@ _VALUES = text("""
       and c.effective_time <= :effective and m.record_time <= :known
     group by c.item, i.base_unit_code having sum(c.quantity) <> 0 or sum(c.value) <> 0
     order by c.item limit :size
+""")
+
+_LAST = text("""
+    select coalesce(max(ledger_number), :after) from ledger_seal
+    where site = :site and ledger_number > :after and ledger_number <= :after + :size
+""")
+_BOOKS = text("""
+    with sealed as (
+      select s.ledger_number, m.name, m.kind, m.effective_time, m.source, m.reverses
+      from ledger_seal s join movement m on m.name = s.movement
+      where s.site = :site and s.ledger_number > :after and s.ledger_number <= :after + :size
+    ), amounts as (
+      select s.name, e.item, e.value as amount,
+             case l.kind when 'SUPPLIER' then 'RECEIPT_CLEARING' when 'CONSUMED' then 'CONSUMPTION'
+               when 'PRODUCTION' then 'PRODUCTION' when 'SCRAP' then 'SCRAP' when 'ADJUSTMENT' then 'STOCK_DIFFERENCE'
+               when 'OPENING' then 'OPENING' when 'CUSTOMER' then 'COST_OF_SALES' when 'INTER_SITE' then 'INTER_SITE'
+               else case when e.owner = '' then 'STOCK' else 'RECEIPT_CLEARING' end end as account
+      from sealed s join movement_entry e on e.movement = s.name join location l on l.name = e.location
+      where e.value is not null
+      union all
+      select s.name, e.item, x.amount, x.account
+      from sealed s join movement_entry e on e.movement = s.name
+      join value_variance v on (v.site, v.item, v.sequence) = (e.site, e.item, e.item_sequence),
+      lateral (values ('STOCK', -v.amount), ('VARIANCE', v.amount)) x(account, amount)
+      union all
+      select s.name, r.item, x.amount, x.account
+      from sealed s join revaluation r on r.movement = s.name,
+      lateral (values ('STOCK', r.value), ('VARIANCE', r.variance),
+                      ('INVOICE_CLEARING', -r.value - r.variance)) x(account, amount)
+    )
+    select s.ledger_number, s.name as movement, s.kind, s.effective_time, s.source, s.reverses, a.account, a.item,
+           sum(a.amount) as amount
+    from sealed s join amounts a on a.name = s.name
+    group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(a.amount) <> 0 order by s.ledger_number, a.item, a.account
 """)

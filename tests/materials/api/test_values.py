@@ -7,6 +7,7 @@ import pytest
 from google.type.money_pb2 import Money
 from plantops.materials.v1 import items_pb2, movements_pb2, values_pb2
 
+from services.materials.api import values
 from tests.materials.builders import (
     SITE,
     ago,
@@ -190,3 +191,54 @@ async def test_a_change_of_value_is_sealed_with_its_amounts(books: Plant) -> Non
         bad = await books("opal", movements_pb2.VerifyLedgerRequest(name=SITE, count=5000))
         connection.execute(b"update revaluation set value = value + 1 where movement = %s", (made.name,))
     assert bad.bad_movement == made.name
+
+
+async def booked(plant: Plant, after: int = 0) -> list[Any]:
+    """The parts of an export behind a number."""
+    request = values_pb2.ExportPostingsRequest(parent=SITE, after_number=after)
+    return list(await carl(plant, request))
+
+
+def lines(posting: Any) -> dict[str, Decimal]:
+    """Account -> amount."""
+    account = values_pb2.BookPosting.Account
+    return {account.Name(row.account): row.amount.units + D(row.amount.nanos) / 10**9 for row in posting.lines}
+
+
+@pytest.mark.rule("MAT-188")
+async def test_every_movement_with_a_value_is_in_the_books_once_and_balanced(
+    books: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unsealed() -> int:
+        found = await books("opal", movements_pb2.VerifyLedgerRequest(name=SITE, count=5000))
+        return int(found.unsealed_count)
+
+    await books.eventually(unsealed, lambda count: count == 0)
+    start = (await booked(books))[-1].last_number
+    name = await item(books, standard_cost=eur(10))
+    first = await opened(books, name, 4, 3)
+    moved = await post(books, movement("MOVE", name, 1, from_location=at("shelf"), to_location=at("bin")))
+    gone = await scrapped(books, name, 1, 1)
+    given = {"parent": SITE, "item": name, "value": eur(24), "reason": "out of fashion"}
+    down = await carl(books, values_pb2.RevalueItemRequest(**given))
+    await books.eventually(unsealed, lambda count: count == 0)
+    monkeypatch.setattr(values, "PART", 2)
+    parts = await booked(books, start)
+    mine = [posting for part in parts for posting in part.postings]
+    assert [(row.movement, lines(row)) for row in mine] == [
+        (first.name, {"STOCK": 40, "OPENING": -40}),
+        (gone.name, {"STOCK": -10, "SCRAP": 10}),
+        (down.name, {"STOCK": -6, "VARIANCE": 6}),
+    ]
+    assert moved.name not in {row.movement for row in mine}
+    assert len(parts) == 3
+    assert [row.ledger_number for row in mine] == [start + 1, start + 3, start + 4]
+    (rest,) = await booked(books, parts[-1].last_number)
+    assert (list(rest.postings), rest.last_number) == ([], start + 4)
+    (last,) = [row for part in await booked(books, start + 3) for row in part.postings]
+    assert last.movement == down.name
+
+    everything = [posting for part in await booked(books) for posting in part.postings]
+    assert all(sum(lines(posting).values()) == 0 for posting in everything)
+    total = sum(lines(posting).get("STOCK", D(0)) for posting in everything)
+    assert total == books.value("materials", "select sum(value) from value_balance where site = 'hamburg'")
