@@ -7,9 +7,12 @@ from plantops.materials.v1 import genealogy_pb2
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, python_of
+from services.chassis.wire import canonical, python_of, quantity
+from services.materials.model import tracing
+from services.materials.model.item import Item
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.tracing import DEPTH, NODES, Bounds, Page, Trace
+from services.materials.rules.mass_balance import FIELDS
 
 R = TypeVar("R", genealogy_pb2.TraceForwardResponse, genealogy_pb2.TraceBackwardResponse)
 
@@ -26,6 +29,15 @@ class GenealogyService:
         """Pages, the last one with the number of lots reached."""
         async for page in _traced(request, unit, genealogy_pb2.TraceBackwardResponse, forward=False):
             yield page
+
+    async def get_mass_balance(self, request: Any, unit: Unit) -> Any:
+        lot = await unit.get(Lot, request.name)
+        item = await unit.get(Item, lot.item)
+        found = await tracing.mass_balance(unit, lot.name)
+        answer = genealogy_pb2.GetMassBalanceResponse(lot=lot.name, item=item.name)
+        for name in (*FIELDS, "gap"):
+            getattr(answer, name).CopyFrom(quantity(getattr(found, name), item.base_unit_code))
+        return answer
 
 
 async def _traced(request: Any, unit: Unit, kind: type[R], *, forward: bool) -> AsyncIterator[R]:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from services.chassis.unit import Unit
+from services.materials.rules.mass_balance import MassBalance, balanced
 
 PAGE = 500
 DEPTH, NODES = 50, 100_000
@@ -107,6 +108,23 @@ _CAME = text(
 """.replace("ENTRIES", _ENTRIES)
 )
 
+# what is left by the balances, what came and went by the entries at places that stand for the world outside
+_MASS = text("""
+    with there as (
+      select b.name, b.virtual, b.on_hand, l.kind as place
+      from site_fact f join balance b on b.site = split_part(f.name, '/', 2) and b.lot = :lot
+        join location l on l.name = b.location
+      where cast(:sites as text[]) is null or b.site = any(cast(:sites as text[]))
+    )
+    select t.place, '' as kind, false as out, sum(t.on_hand) as quantity
+    from there t where not t.virtual group by t.place
+    union all
+    select t.place, coalesce(o.kind, m.kind), (e.quantity > 0) = (o.name is null), sum(e.quantity)
+    from there t join movement_entry e on e.balance = t.name join movement m on m.name = e.movement
+      left join movement o on o.name = m.reverses and m.reverses <> ''
+    where t.virtual group by 1, 2, 3
+""")
+
 
 def _ways(statement: str) -> tuple[Any, Any]:
     """A statement backward and forward."""
@@ -181,6 +199,12 @@ class Trace:
             "kinds": ["CUSTOMER", "CONSUMED"] if self.forward else ["SUPPLIER"],
         }  # fmt: skip
         return (await self.unit.execute(_WENT if self.forward else _CAME, where)).all()
+
+
+async def mass_balance(unit: Unit, lot: str) -> MassBalance:
+    """Where all of a lot is; one statement."""
+    rows = await unit.execute(_MASS, {"lot": lot, "sites": seen(unit)})
+    return balanced((row.place, row.kind, row.out, row.quantity) for row in rows)
 
 
 def seen(unit: Unit) -> list[str] | None:

@@ -1,6 +1,7 @@
 """Traces through the api: forward, backward, through circles, to their bounds."""
 
 import random
+from decimal import Decimal as D
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from tests.materials.builders import (
     fresh,
     item,
     lot,
+    movement,
+    post,
     q,
     received,
     scanned,
@@ -26,7 +29,8 @@ from tests.materials.builders import (
 from tests.materials.genealogy import Traced, backward, forward, named_lots, pb, tail, wire
 from tests.materials.production import bill, component, line, ordered, reported, some, staged
 from tests.materials.serials import opened, serials, tool
-from tests.materials.shipping import back, goes, sent
+from tests.materials.shipping import back, goes, sent, shipped
+from tests.materials.shipping import line as transfer_line
 from tests.plant import Refused
 from tests.world import Plant
 
@@ -195,6 +199,48 @@ async def test_what_cannot_be_traced_is_refused(works: Plant) -> None:
         pb.TraceForwardRequest(name=known, start_time=ago(days=1), end_time=ago(days=2)),
     ):
         assert (await refusal(works, request)).reason == "FIELD_INVALID"
+
+
+def mass(answer: Any) -> dict[str, str]:
+    """What is not zero, by name."""
+    found = {field.name: value.value for field, value in answer.ListFields() if field.name not in ("lot", "item")}
+    return {name: value for name, value in found.items() if value != "0"}
+
+
+@pytest.mark.rule("MAT-137")
+async def test_the_mass_balance_of_a_lot_closes_whatever_happens_to_it(works: Plant) -> None:
+    steel = await item(works, tracking="LOT")
+    await expected(works, steel, 100)
+    receipt = await received(works, scanned(steel, 100, lot_number="HEAT-2"))
+    heat = receipt.lines[0].lot
+    await works("sam", tasks_pb2.ConfirmPutAwayRequest(name=receipt.lines[0].put_away_task, location=at("shelf")))
+    pump = await bill(works, [component(steel, 2)], tracking="LOT")
+    order = await ordered(works, pump, 5)
+    await staged(works, order.name, 5, stocks=[some(1, 10, lot=heat)])
+    made = (await reported(works, order.name, 4, lot_number=fresh("P"))).lot
+    shipment = await sent(works, goes(steel, 20, lot=heat))
+    await call(works, "stella", back(shipment, 1, 1))
+    await post(works, movement("SCRAP", steel, 3, lot=heat, from_location=at("shelf")))
+    await post(works, movement("ADJUST", steel, 5, lot=heat, from_location=at("shelf")))
+    wrong = await post(works, movement("ADJUST", steel, 2, lot=heat, to_location=at("shelf")))
+    await call(works, "stella", movements_pb2.ReverseMovementRequest(name=wrong.name, reason="no"))
+    await shipped(works, transfer_line(steel, 6, lot=heat))
+    found = await works("vic", pb.GetMassBalanceRequest(name=heat))
+    assert (found.lot, found.item, found.gap) == (heat, steel, q("0"))
+    assert mass(found) == {
+        "received": "100", "on_hand": "59", "in_transit": "6", "shipped": "19", "consumed": "8", "scrapped": "3",
+        "adjusted": "-5",
+    }  # fmt: skip
+    assert mass(await works("vic", pb.GetMassBalanceRequest(name=made))) == {"produced": "4", "on_hand": "4"}
+
+    # a balance that somebody changed behind the ledger's back shows as a gap
+    change = "update balance set on_hand = on_hand + %s where lot = %s and location = %s and not virtual"
+    for amount, gap in ((D(-2), "2"), (D(2), "0")):
+        with works.look("materials") as connection:
+            connection.execute("set session_replication_role = replica")
+            connection.execute(change, (amount, heat, at("shelf")))
+        assert (await works("vic", pb.GetMassBalanceRequest(name=heat))).gap.value == gap
+    assert (await refusal(works, pb.GetMassBalanceRequest(name=f"{steel}/lots/none"))).reason == "RESOURCE_NOT_FOUND"
 
 
 def truth(edges: list[tuple[str, str, bool]], root: str) -> set[tuple[str, str, int, bool]]:
