@@ -970,6 +970,7 @@ CREATE FUNCTION public.post_moves(p_site text, p_method text, p_action text, p_c
 #variable_conflict use_column
 declare
   skip int[] := '{}';
+  shut text[];
   apart text[] := '{}';
   began bigint;
   opened bytea;
@@ -1006,6 +1007,12 @@ begin
   perform 1 from value_balance v where v.site = p_site and v.item = any(p_items) order by v.item for update;
   perform pg_advisory_xact_lock_shared(place_key(p_site));
 
+  shut := array(
+    select k.name from unnest(p_places) k(name), lateral (
+      select from location l
+      where l.name = k.name and (
+        l.blocked or l.kind = 'GROUP' or l.limits is not null
+        or exists (select from location_lock x where x.location = l.name)) offset 0) l);
   if stock_is_held(p_site) then
     apart := array(
       select distinct k.item from unnest(p_item, p_lot, p_from) k(item, lot, place)
@@ -1030,11 +1037,7 @@ begin
     where coalesce((select b.on_hand - b.reserved from balance b where b.name = w.key), 0) + w.lowest < 0
     union
     select g.item from given g
-    where g.from_place <> g.to_place and exists (
-      select from location l
-      where l.name in (g.from_place, g.to_place) and (
-        l.blocked or l.kind = 'GROUP' or (l.limits is not null and l.name = g.to_place)
-        or exists (select from location_lock x where x.location = l.name)))
+    where g.from_place <> g.to_place and (g.from_place = any(shut) or g.to_place = any(shut))
     union
     select g.item from given g
     where g.frees and exists (
@@ -1047,7 +1050,7 @@ begin
         from unnest(p_item, p_lot, p_to, p_to_status, p_unit) with ordinality
           x(item, lot, to_place, to_status, unit_code, n)
         where x.n <> all(skip) and x.item <> all(apart)) k
-  where not exists (select from balance b where b.name = k.key);
+  where (select b.name from balance b where b.name = k.key) is null;
 
   -- taken after the locks: of two postings on one key the later one is also effective later
   began := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
@@ -1057,21 +1060,25 @@ begin
 
   return query
     with given as materialized (
-      select k.*, uuidv7() as event, k.quantity_text::numeric(20, 6) as quantity, k.entered_text::numeric(20, 6) as entered,
-             balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
-             balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key,
-             v.sequence + 2 * row_number() over (partition by k.item order by k.n) as sequence,
-             to_timestamp(0) + (began + k.n) * interval '1 microsecond' as at,
-             instant_bytes(began + k.n) as at_bytes
-      from unnest(p_principal, p_request, p_hash, p_name, p_kind, p_item, p_lot, p_from, p_to, p_from_status,
-                  p_to_status, p_quantity, p_unit, p_entered, p_entered_unit, p_numerator, p_denominator, p_reason,
-                  p_device, p_actor, p_caller_device, p_on_behalf_of, p_roles, p_ip, p_audited, p_subject, p_headers,
-                  p_event, p_answer, p_out, p_into) with ordinality
-        k(principal, request, hash, name, kind, item, lot, from_place, to_place, from_status, to_status,
-          quantity_text, unit_code, entered_text, entered_unit, numerator, denominator, reason, device, actor,
-          caller_device, on_behalf_of, roles, ip, audited, subject, headers, payload, head, out_bytes, into_bytes, n)
-      join value_balance v on v.site = p_site and v.item = k.item
-      where k.n <> all(skip) and k.item <> all(apart)
+      select x.*, x.head || '\x520c'::bytea || x.at_bytes || '\x5a0c'::bytea || x.at_bytes || opened || x.out_bytes
+               || varint_bytes(x.sequence - 1) || x.into_bytes || varint_bytes(x.sequence) as answered
+      from (
+        select k.*, uuidv7() as event, k.quantity_text::numeric(20, 6) as quantity, k.entered_text::numeric(20, 6) as entered,
+               balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
+               balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key,
+               v.sequence + 2 * row_number() over (partition by k.item order by k.n) as sequence,
+               to_timestamp(0) + (began + k.n) * interval '1 microsecond' as at,
+               instant_bytes(began + k.n) as at_bytes
+        from unnest(p_principal, p_request, p_hash, p_name, p_kind, p_item, p_lot, p_from, p_to, p_from_status,
+                    p_to_status, p_quantity, p_unit, p_entered, p_entered_unit, p_numerator, p_denominator, p_reason,
+                    p_device, p_actor, p_caller_device, p_on_behalf_of, p_roles, p_ip, p_audited, p_subject, p_headers,
+                    p_event, p_answer, p_out, p_into) with ordinality
+          k(principal, request, hash, name, kind, item, lot, from_place, to_place, from_status, to_status,
+            quantity_text, unit_code, entered_text, entered_unit, numerator, denominator, reason, device, actor,
+            caller_device, on_behalf_of, roles, ip, audited, subject, headers, payload, head, out_bytes, into_bytes, n)
+        join value_balance v on v.site = p_site and v.item = k.item
+        where k.n <> all(skip) and k.item <> all(apart)
+      ) x order by x.n  -- as they are written everywhere
     ), numbered as (
       update value_balance v set sequence = v.sequence + c.entries
       from (select g.item, 2 * count(*) as entries from given g group by g.item) c
@@ -1091,7 +1098,7 @@ begin
       select g.name, p_site, 1, 0, '', now(), now(), g.kind, g.item, g.lot, '', g.from_place, g.to_place, g.from_status,
              g.to_status, g.quantity, g.unit_code, g.at, g.at, g.reason, '', g.actor, g.device, '',
              pg_current_xact_id()::text::bigint, ''
-      from given g order by g.n
+      from given g
     ), entered as (
       insert into movement_entry (movement, side, site, balance, item, lot, location, status, quantity, unit_code,
                                   entered_quantity, entered_quantity_unit_code, factor_numerator, factor_denominator,
@@ -1100,32 +1107,28 @@ begin
              case s.side when 1 then g.from_place else g.to_place end,
              case s.side when 1 then g.from_status else g.to_status end, s.sign * g.quantity, g.unit_code,
              s.sign * g.entered, g.entered_unit, g.numerator, g.denominator, g.sequence - 2 + s.side, g.at
-      from given g, (values (1, -1), (2, 1)) s(side, sign) order by g.n, s.side
+      from given g, (values (1, -1), (2, 1)) s(side, sign)
     ), told as (
       insert into outbox (event_id, aggregate_type, aggregate_id, aggregate_version, site, correlation, subject,
                           payload, headers, occurred_at)
       select g.event, 'MovementPosted', g.name, 0, p_site, g.name, g.subject, g.payload || '\x1a0c'::bytea || g.at_bytes,
              (g.headers || g.event || '","ce-id":"' || g.event || '","ce-time":"' || stamp || '"}')::jsonb, now()
-      from given g order by g.n
+      from given g
     ), noted as (
       insert into journal (event_id, event_type, resource, version, actor, correlation, occurred_at)
-      select g.event, 'MovementPosted', g.name, 0, g.actor, g.name, now() from given g order by g.n
+      select g.event, 'MovementPosted', g.name, 0, g.actor, g.name, now() from given g
     ), audited as (
       insert into audit (actor, device, on_behalf_of, roles, action, object, version, after, request_id, ip)
       select g.actor, nullif(g.caller_device, ''), nullif(g.on_behalf_of, ''), g.roles, p_action, g.name, 1,
              g.audited::jsonb, g.request, nullif(g.ip, '')
-      from given g order by g.n
-    ), answered as (
+      from given g
+    ), kept as (
       insert into idempotency (principal, method, request_id, request_hash, hash_version, status_code, answer,
                                expires_at)
-      select g.principal, p_method, g.request, g.hash, 1, 0,
-             g.head || '\x520c'::bytea || g.at_bytes || '\x5a0c'::bytea || g.at_bytes || opened || g.out_bytes
-               || varint_bytes(g.sequence - 1) || g.into_bytes || varint_bytes(g.sequence), now() + interval '30 days'
+      select g.principal, p_method, g.request, g.hash, 1, 0, g.answered, now() + interval '30 days'
       from given g order by g.request, g.principal
-      returning request_id, principal, answer
     )
-    select g.n::int, 'POSTED', 0, a.answer, '' from given g
-    join answered a on a.request_id = g.request and a.principal = g.principal;
+    select g.n::int, 'POSTED', 0, g.answered, '' from given g;
 
   if cardinality(apart) > 0 then
     return query
