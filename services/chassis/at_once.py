@@ -47,8 +47,11 @@ class Work(Protocol):
     def fits(self, request: Any) -> bool:
         """Whether the function does calls of this kind at all."""
 
+    def names(self, request: Any) -> Iterable[str]:
+        """Names of facts that a request speaks of."""
+
     def wants(self, request: Any) -> Iterable[str]:
-        """Names of facts that a request speaks of and that are not kept."""
+        """Those of them that are not kept."""
 
     async def load(self, session: AsyncSession, names: Iterable[str]) -> None:
         """Keep facts; a name that stands for nothing stays unknown."""
@@ -132,6 +135,10 @@ class Callers:
         for claims, caller in zip(asked, found, strict=True):
             if isinstance(caller, access.Caller):
                 self._kept[id(claims)] = (claims, marks[claims.subject], caller)
+
+    def drop(self, claims: access.Claims) -> None:
+        """Read a caller anew the next time."""
+        self._kept.pop(id(claims), None)
 
     def forget(self, names: Iterable[str]) -> None:
         """Callers that hold something else by now."""
@@ -259,8 +266,10 @@ class AtOnce:
                 member.hash = request_hash(member.request)
                 member.checked = True
             return work.element(member, caller)
-        except Fault:
-            return None  # judged once more by what holds now
+        except Fault:  # judged once more by what holds now; what was kept may be what is wrong
+            self.callers.drop(member.claims)
+            work.forget(work.names(member.request))
+            return None
 
     def marks(self, members: Sequence["Member"]) -> tuple[list[str], list[str]]:
         """Callers of a batch and their marks."""

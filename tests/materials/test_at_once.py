@@ -83,7 +83,9 @@ async def test_what_a_person_may_is_asked_at_each_movement(store: Plant) -> None
     assert await refusal(client, move(name)) == "PERMISSION_DENIED"
     grant = "insert into principal_grant values ('people/gwen', 'storekeeper', 'hamburg', now(), %s)"
     change(store, grant, None)
+    before = calls_of(process)
     await client(move(name))
+    assert calls_of(process) == before + 1  # what was refused is not kept
     change(store, "delete from principal_grant where principal = 'people/gwen'")
     assert await refusal(client, move(name)) == "PERMISSION_DENIED"
     change(store, grant, datetime.now(UTC) + timedelta(seconds=1.5))

@@ -65,19 +65,15 @@ class Moves:
             and asked.from_status != _STATUS.INSPECTION and not asked.owner
         )  # fmt: skip
 
+    def names(self, request: Any) -> Iterable[str]:
+        """What a movement speaks of."""
+        asked = request.movement
+        return [name for name in (asked.item, asked.lot, asked.from_location, asked.to_location) if name]
+
     def wants(self, request: Any) -> Iterable[str]:
         """Names that are not kept."""
-        asked = request.movement
-        return [
-            name
-            for name, kept in (
-                (asked.item, self._items),
-                (asked.lot, self._lots),
-                (asked.from_location, self._places),
-                (asked.to_location, self._places),
-            )
-            if name and name not in kept
-        ]
+        kept = (self._items, self._lots, self._places)
+        return [name for name in self.names(request) if not any(name in known for known in kept)]
 
     async def load(self, session: AsyncSession, names: Iterable[str]) -> None:
         """Read items, lots and places by name, each kind in one statement."""
