@@ -129,10 +129,11 @@ class ServiceConfig(ProcessConfig):
     max_message_bytes: int = Field(default=1 << 20, ge=1024)
     max_concurrent_calls: int = Field(default=64, ge=1, description="calls at a time; those beyond are refused")
     lanes: int = Field(
-        default=4,
+        default=2,
         ge=0,
         le=64,
-        description="lanes of calls that are done together, at most half the pool; 0 = none",
+        description="lanes of calls that are done together, at most half the pool; 0 = none; fewer spend less CPU, "
+        "more keep who waits for a lock from others",
     )
     reflection: bool = False
     administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
