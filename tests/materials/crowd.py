@@ -12,6 +12,10 @@ import psycopg
 from sqlalchemy import Column
 
 from services.chassis.resource import EnumText
+from services.materials.model.allocation_policy import AllocationPolicy, AllocationRevision
+from services.materials.model.count import CountDocument, CountLine
+from services.materials.model.count_policy import CountPolicy, CountRevision
+from services.materials.model.exchange import Import
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
 from services.materials.model.hold import Hold
@@ -21,6 +25,7 @@ from services.materials.model.item_settings import ItemSettings
 from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Entry, Movement
+from services.materials.model.period import Period
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.production import (
     ProductionComponent,
@@ -40,11 +45,12 @@ from services.materials.model.wave import Wave, WaveLine
 COUNT = 100_000
 FEWER = 25_000
 SITE = "sites/hamburg"
-FLAT = (Item, HandlingUnitType, Policy, Structure)
+FLAT = (Item, HandlingUnitType, Policy, Structure, AllocationPolicy, CountPolicy)
 LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
     ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold,
-    StructureRevision, ProductionOrder, ProductionReport,
+    StructureRevision, ProductionOrder, ProductionReport, AllocationRevision, CountRevision, CountDocument, CountLine,
+    Import, Period,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (
@@ -69,15 +75,26 @@ _UNDER: Mapping[Any, str] = {Lot: "items/item-' || n % 1000 || '", Serial: "item
 _ITEM = "'items/item-' || n % 1000"
 _ORDER = "'sites/hamburg/productionOrders/productionorders-' || n / 2"
 _REVISION = "'structures/structures-' || n / 6 || '/structureRevisions/r' || n / 2 % 3"
+_STATES = "(array['RETIRED', 'ACTIVE', 'DRAFT'])[1 + n % 3]"
+
+
+def _revision_of(kind: str) -> Mapping[str, str]:
+    """Three revisions of each policy."""
+    policy = f"'{kind}/{kind.lower()}-' || n / 3"
+    return {"name": f"{policy} || '/revisions/r' || n % 3", "policy": policy, "state": _STATES}
+
+
 _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     Item: {"gtins": "array['gtin-' || n % 50000]", "tracking": "'NONE'"},
     Lot: {"item": _ITEM}, Serial: {"item": _ITEM, "lot": "'items/item-' || n % 1000 || '/lots/' || n % 20000"},
     Balance: {"item": _ITEM, "virtual": "false", "on_hand": "1 + n % 50", "reserved": "n % 2"},
     Policy: {"item": "'items/item-' || n", "site": "'hamburg'"},
-    Revision: {
-        "name": "'materialsPolicies/materialspolicies-' || n / 3 || '/revisions/r' || n % 3",
-        "policy": "'materialsPolicies/materialspolicies-' || n / 3",
-        "state": "(array['RETIRED', 'ACTIVE', 'DRAFT'])[1 + n % 3]",
+    Revision: _revision_of("materialsPolicies"), AllocationRevision: _revision_of("allocationPolicies"),
+    CountRevision: _revision_of("countPolicies"), CountPolicy: {"at_site": "'sites/site-' || n"},
+    CountLine: {
+        "name": "'sites/hamburg/counts/counts-' || n / 25 || '/lines/line-' || n",
+        "count": "'sites/hamburg/counts/counts-' || n / 25", "state": "(array['OPEN', 'SKIPPED'])[1 + n % 2]",
+        "balance": "'sites/hamburg/balances/balances-' || n",
     },
     SupplyRequest: {"item": "'items/item-' || n"},
     HandlingUnit: {

@@ -7,7 +7,11 @@ from typing import Any
 import asyncpg
 import pytest
 from plantops.materials.v1 import (
+    allocation_policies_pb2,
     balances_pb2,
+    count_policies_pb2,
+    counts_pb2,
+    exchange_pb2,
     genealogy_pb2,
     handling_unit_types_pb2,
     handling_units_pb2,
@@ -18,6 +22,7 @@ from plantops.materials.v1 import (
     locations_pb2,
     lots_pb2,
     movements_pb2,
+    periods_pb2,
     policies_pb2,
     production_pb2,
     receipts_pb2,
@@ -31,6 +36,10 @@ from plantops.materials.v1 import (
 )
 
 from services.chassis.bind import rpc_services
+from services.materials.model.allocation_policy import AllocationPolicy, AllocationRevision
+from services.materials.model.count import CountDocument, CountLine
+from services.materials.model.count_policy import CountPolicy, CountRevision
+from services.materials.model.exchange import Import
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
 from services.materials.model.hold import Hold
 from services.materials.model.inspection import InspectionLot
@@ -39,6 +48,7 @@ from services.materials.model.item_settings import ItemSettings
 from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Movement
+from services.materials.model.period import Period
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.production import ProductionOrder
 from services.materials.model.production_report import ProductionReport
@@ -87,6 +97,18 @@ LISTS: list[tuple[Any, str, Any]] = [
     (transfers_pb2.ListTransfersRequest, SITE, Transfer),
     (transfers_pb2.ListIncomingTransfersRequest, "sites/site-7", Transfer),
     (shipments_pb2.ListShipmentsRequest, SITE, Shipment),
+    (allocation_policies_pb2.ListAllocationPoliciesRequest, "", AllocationPolicy),
+    (
+        allocation_policies_pb2.ListAllocationRevisionsRequest,
+        "allocationPolicies/allocationpolicies-7",
+        AllocationRevision,
+    ),
+    (counts_pb2.ListCountsRequest, SITE, CountDocument),
+    (counts_pb2.ListCountLinesRequest, "sites/hamburg/counts/counts-7", CountLine),
+    (count_policies_pb2.ListCountPoliciesRequest, "", CountPolicy),
+    (count_policies_pb2.ListCountRevisionsRequest, "countPolicies/countpolicies-7", CountRevision),
+    (exchange_pb2.ListMaterialsImportsRequest, SITE, Import),
+    (periods_pb2.ListPeriodsRequest, SITE, Period),
 ]
 _TITLE = "people look for a part of it, which an index in order does not find"
 WITHOUT: dict[tuple[str, str], str] = {
@@ -95,6 +117,8 @@ WITHOUT: dict[tuple[str, str], str] = {
     ("location", "title"): _TITLE,
     ("handling_unit_type", "title"): _TITLE,
     ("materials_policy", "title"): _TITLE,
+    ("allocation_policy", "title"): _TITLE,
+    ("count_policy", "title"): _TITLE,
 }
 """Filters that have no index: (table, field) -> why not."""
 
