@@ -16,6 +16,7 @@ from services.materials.model.allocation_policy import AllocationPolicy, Allocat
 from services.materials.model.count import CountDocument, CountLine
 from services.materials.model.count_policy import CountPolicy, CountRevision
 from services.materials.model.exchange import Import
+from services.materials.model.expected_delivery import ExpectedDelivery, ExpectedDeliveryLine
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
 from services.materials.model.hold import Hold
@@ -50,7 +51,7 @@ LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
     ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold,
     StructureRevision, ProductionOrder, ProductionReport, AllocationRevision, CountRevision, CountDocument, CountLine,
-    Import, Period,
+    Import, Period, ExpectedDelivery,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (
@@ -68,6 +69,7 @@ PARTS: tuple[Any, ...] = (
     ProductionComponent,
     ProductionOutput,
     ProductionConsumption,
+    ExpectedDeliveryLine,
 )
 """What belongs to rows of lists and is read with them."""
 
@@ -104,8 +106,14 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
         "location": "case when n % 2 = 1 then 'location-' || n % 1000 end",
     },
     ExpectedReceipt: {"schedule_line": "n", "received_base": "0", "received": "0"},
+    ExpectedDeliveryLine: {
+        "expected_delivery": "'sites/hamburg/expectedDeliveries/expecteddeliveries-' || n / 4", "line": "1 + n % 4",
+    },
     InspectionLot: {"decided": "0"},
-    Task: {"name": "'sites/hamburg/putAwayTasks/tasks-' || n", "kind": "'PUT_AWAY'"},
+    Task: {
+        "name": "'sites/hamburg/putAwayTasks/tasks-' || n", "kind": "'PUT_AWAY'",
+        "state": "(array['READY', 'COMPLETED', 'CANCELLED'])[1 + n % 3]",
+    },
     WaveLine: {"wave": "'sites/hamburg/waves/waves-' || n / 2", "reservation": "'reservation-' || n"},
     Hold: {"release_time": "case when n % 2 = 1 then now() end", "releaser": "'people/ada'"},
     Reservation: {"requested": "6"},

@@ -12,6 +12,7 @@ from plantops.materials.v1 import (
     count_policies_pb2,
     counts_pb2,
     exchange_pb2,
+    expected_deliveries_pb2,
     genealogy_pb2,
     handling_unit_types_pb2,
     handling_units_pb2,
@@ -40,6 +41,7 @@ from services.materials.model.allocation_policy import AllocationPolicy, Allocat
 from services.materials.model.count import CountDocument, CountLine
 from services.materials.model.count_policy import CountPolicy, CountRevision
 from services.materials.model.exchange import Import
+from services.materials.model.expected_delivery import ExpectedDelivery
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
 from services.materials.model.hold import Hold
 from services.materials.model.inspection import InspectionLot
@@ -109,6 +111,7 @@ LISTS: list[tuple[Any, str, Any]] = [
     (count_policies_pb2.ListCountRevisionsRequest, "countPolicies/countpolicies-7", CountRevision),
     (exchange_pb2.ListMaterialsImportsRequest, SITE, Import),
     (periods_pb2.ListPeriodsRequest, SITE, Period),
+    (expected_deliveries_pb2.ListExpectedDeliveriesRequest, SITE, ExpectedDelivery),
 ]
 _TITLE = "people look for a part of it, which an index in order does not find"
 WITHOUT: dict[tuple[str, str], str] = {
