@@ -1,11 +1,11 @@
 """Stock that has to be worked on is given to reservations."""
 
-from services.materials.model import reservation
+from services.materials.model import allocating
 from tests.planted.planting import replace, without
 
 RULE = "MAT-60"
 
 
 def plant() -> None:
-    statement = without(reservation._CANDIDATES, "b.status = 'UNRESTRICTED'", "b.status in ('UNRESTRICTED', 'REWORK')")
-    replace(reservation, "_CANDIDATES", statement)
+    taken = "replace(b.status, 'REWORK', 'UNRESTRICTED') as status,"
+    replace(allocating, "_CANDIDATES", without(allocating._CANDIDATES, "b.status,", taken))

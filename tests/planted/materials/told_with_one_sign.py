@@ -9,11 +9,11 @@ RULE = "MAT-40"
 
 
 def plant() -> None:
-    original = ledger._told
+    original = ledger.told
 
     def turned(item: Any) -> Any:
         message = original(item)
         message.entries[0].quantity.CopyFrom(message.entries[1].quantity)
         return message
 
-    replace(ledger, "_told", turned)
+    replace(ledger, "told", turned)
