@@ -35,6 +35,7 @@ from services.materials.model.production import (
     ProductionOutput,
 )
 from services.materials.model.production_report import ProductionConsumption, ProductionReport
+from services.materials.model.recall import RecallCase
 from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLine
 from services.materials.model.reservation import Allocation, Reservation
 from services.materials.model.shipment import Shipment, ShipmentLine, ShippedUnit
@@ -49,7 +50,7 @@ SITE = "sites/hamburg"
 FLAT = (Item, HandlingUnitType, Policy, Structure, AllocationPolicy, CountPolicy)
 LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
-    ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold,
+    ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold, RecallCase,
     StructureRevision, ProductionOrder, ProductionReport, AllocationRevision, CountRevision, CountDocument, CountLine,
     Import, Period, ExpectedDelivery,
 )  # fmt: skip

@@ -26,6 +26,7 @@ from plantops.materials.v1 import (
     periods_pb2,
     policies_pb2,
     production_pb2,
+    recalls_pb2,
     receipts_pb2,
     reservations_pb2,
     serials_pb2,
@@ -54,6 +55,7 @@ from services.materials.model.period import Period
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.production import ProductionOrder
 from services.materials.model.production_report import ProductionReport
+from services.materials.model.recall import RecallCase
 from services.materials.model.receipt import ExpectedReceipt, Receipt
 from services.materials.model.reservation import Reservation
 from services.materials.model.shipment import Shipment
@@ -87,6 +89,7 @@ LISTS: list[tuple[Any, str, Any]] = [
     (tasks_pb2.ListTasksRequest, SITE, Task),
     (waves_pb2.ListWavesRequest, SITE, Wave),
     (holds_pb2.ListHoldsRequest, SITE, Hold),
+    (recalls_pb2.ListRecallCasesRequest, SITE, RecallCase),
     (policies_pb2.ListMaterialsPoliciesRequest, "", Policy),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/-", Revision),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/materialspolicies-7", Revision),

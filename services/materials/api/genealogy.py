@@ -33,7 +33,7 @@ class GenealogyService:
     async def get_mass_balance(self, request: Any, unit: Unit) -> Any:
         lot = await unit.get(Lot, request.name)
         item = await unit.get(Item, lot.item)
-        found = await tracing.mass_balance(unit, lot.name)
+        found = (await tracing.mass_balances(unit, [lot.name]))[lot.name]
         answer = genealogy_pb2.GetMassBalanceResponse(lot=lot.name, item=item.name)
         for name in (*FIELDS, "gap"):
             getattr(answer, name).CopyFrom(quantity(getattr(found, name), item.base_unit_code))

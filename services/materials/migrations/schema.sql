@@ -2537,6 +2537,64 @@ CREATE TABLE public.production_report (
 
 ALTER TABLE public.production_report OWNER TO materials_owner;
 
+CREATE TABLE public.recall_case (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    lot text NOT NULL,
+    item text NOT NULL,
+    reason text NOT NULL,
+    mock boolean NOT NULL,
+    hold_receipts boolean NOT NULL,
+    person text NOT NULL,
+    state text NOT NULL,
+    complete boolean NOT NULL,
+    lot_count integer NOT NULL,
+    party_count integer NOT NULL,
+    gap_count integer NOT NULL,
+    hold text NOT NULL,
+    receipt_hold text NOT NULL,
+    locate_duration interval,
+    conclusion text NOT NULL
+);
+
+ALTER TABLE public.recall_case OWNER TO materials_owner;
+
+CREATE TABLE public.recall_lot (
+    recall_case text NOT NULL,
+    lot text NOT NULL,
+    line integer NOT NULL,
+    certain boolean NOT NULL,
+    unit_code text NOT NULL,
+    came numeric(20,6) NOT NULL,
+    found numeric(20,6) NOT NULL,
+    shipped numeric(20,6) NOT NULL,
+    consumed numeric(20,6) NOT NULL,
+    scrapped numeric(20,6) NOT NULL,
+    returned numeric(20,6) NOT NULL,
+    gap numeric(20,6) NOT NULL
+);
+
+ALTER TABLE public.recall_lot OWNER TO materials_owner;
+
+CREATE TABLE public.recall_party (
+    recall_case text NOT NULL,
+    document text NOT NULL,
+    lot text NOT NULL,
+    serial text NOT NULL,
+    party text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    certain boolean NOT NULL,
+    notify_time timestamp with time zone
+);
+
+ALTER TABLE public.recall_party OWNER TO materials_owner;
+
 CREATE TABLE public.receipt (
     name text NOT NULL,
     site text,
@@ -3275,6 +3333,15 @@ ALTER TABLE ONLY public.production_report
 ALTER TABLE ONLY public.put_away_task
     ADD CONSTRAINT pk_put_away_task PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.recall_case
+    ADD CONSTRAINT pk_recall_case PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.recall_lot
+    ADD CONSTRAINT pk_recall_lot PRIMARY KEY (recall_case, lot);
+
+ALTER TABLE ONLY public.recall_party
+    ADD CONSTRAINT pk_recall_party PRIMARY KEY (recall_case, document, lot, serial);
+
 ALTER TABLE ONLY public.receipt
     ADD CONSTRAINT pk_receipt PRIMARY KEY (name);
 
@@ -3624,6 +3691,12 @@ CREATE INDEX ix_put_away_task_site ON public.put_away_task USING btree (site, na
 
 CREATE INDEX ix_put_away_task_state ON public.put_away_task USING btree (site, state, name);
 
+CREATE INDEX ix_recall_case_lot ON public.recall_case USING btree (site, lot, name);
+
+CREATE INDEX ix_recall_case_site ON public.recall_case USING btree (site, name);
+
+CREATE INDEX ix_recall_case_state ON public.recall_case USING btree (site, state, name);
+
 CREATE INDEX ix_receipt_arrive_time ON public.receipt USING btree (site, arrive_time, name);
 
 CREATE INDEX ix_receipt_delivery_note ON public.receipt USING btree (site, delivery_note, name);
@@ -3834,6 +3907,8 @@ CREATE TRIGGER production_report_states BEFORE UPDATE OF state ON public.product
 
 CREATE TRIGGER put_away_task_states BEFORE UPDATE OF state ON public.put_away_task FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
+CREATE TRIGGER recall_case_states BEFORE UPDATE OF state ON public.recall_case FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
 CREATE TRIGGER receipt_states BEFORE UPDATE OF state ON public.receipt FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER reservation_as_before BEFORE UPDATE ON public.reservation FOR EACH ROW EXECUTE FUNCTION public.reservation_as_before();
@@ -3971,6 +4046,15 @@ ALTER TABLE ONLY public.production_output
 
 ALTER TABLE ONLY public.production_report
     ADD CONSTRAINT fk_production_report_production_order FOREIGN KEY (production_order) REFERENCES public.production_order(name);
+
+ALTER TABLE ONLY public.recall_case
+    ADD CONSTRAINT fk_recall_case_lot FOREIGN KEY (lot) REFERENCES public.lot(name);
+
+ALTER TABLE ONLY public.recall_lot
+    ADD CONSTRAINT fk_recall_lot_recall_case FOREIGN KEY (recall_case) REFERENCES public.recall_case(name);
+
+ALTER TABLE ONLY public.recall_party
+    ADD CONSTRAINT fk_recall_party_recall_case FOREIGN KEY (recall_case) REFERENCES public.recall_case(name);
 
 ALTER TABLE ONLY public.receipt_line
     ADD CONSTRAINT fk_receipt_line_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
@@ -4215,6 +4299,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.production_order TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.production_output TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.production_report TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.recall_case TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.recall_lot TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.recall_party TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO materials_app;
 

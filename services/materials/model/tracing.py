@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from services.chassis.unit import Unit
-from services.materials.rules.mass_balance import MassBalance, balanced
+from services.materials.rules.mass_balance import MassBalance, Row, balanced
 
 PAGE = 500
 DEPTH, NODES = 50, 100_000
@@ -111,18 +111,31 @@ _CAME = text(
 # what is left by the balances, what came and went by the entries at places that stand for the world outside
 _MASS = text("""
     with there as (
-      select b.name, b.virtual, b.on_hand, l.kind as place
-      from site_fact f join balance b on b.site = split_part(f.name, '/', 2) and b.lot = :lot
+      select b.lot as node, b.name, b.virtual, b.on_hand, l.kind as place
+      from site_fact f join balance b on b.site = split_part(f.name, '/', 2) and b.lot = any(cast(:lots as text[]))
         join location l on l.name = b.location
       where cast(:sites as text[]) is null or b.site = any(cast(:sites as text[]))
+    ), crossed as (
+      select t.node, t.place, e.movement, e.quantity from there t join movement_entry e on e.balance = t.name
+      where t.virtual
+      union all
+      select e.serial, l.kind, e.movement, e.quantity
+      from movement_entry e join balance b on b.name = e.balance and b.virtual join location l on l.name = e.location
+      where e.serial = any(cast(:serials as text[]))
+        and (cast(:sites as text[]) is null or e.site = any(cast(:sites as text[])))
     )
-    select t.place, '' as kind, false as out, sum(t.on_hand) as quantity
-    from there t where not t.virtual group by t.place
+    select t.node, t.place, '' as kind, false as out, sum(t.on_hand) as quantity
+    from there t where not t.virtual group by t.node, t.place
     union all
-    select t.place, coalesce(o.kind, m.kind), (e.quantity > 0) = (o.name is null), sum(e.quantity)
-    from there t join movement_entry e on e.balance = t.name join movement m on m.name = e.movement
+    select s.name, l.kind, '', false, b.on_hand
+    from serial s join balance b on b.name = s.balance join location l on l.name = b.location
+    where s.name = any(cast(:serials as text[]))
+      and (cast(:sites as text[]) is null or b.site = any(cast(:sites as text[])))
+    union all
+    select c.node, c.place, coalesce(o.kind, m.kind), (c.quantity > 0) = (o.name is null), sum(c.quantity)
+    from crossed c join movement m on m.name = c.movement
       left join movement o on o.name = m.reverses and m.reverses <> ''
-    where t.virtual group by 1, 2, 3
+    group by 1, 2, 3, 4
 """)
 
 
@@ -201,10 +214,16 @@ class Trace:
         return (await self.unit.execute(_WENT if self.forward else _CAME, where)).all()
 
 
-async def mass_balance(unit: Unit, lot: str) -> MassBalance:
-    """Where all of a lot is; one statement."""
-    rows = await unit.execute(_MASS, {"lot": lot, "sites": seen(unit)})
-    return balanced((row.place, row.kind, row.out, row.quantity) for row in rows)
+async def mass_balances(unit: Unit, names: Sequence[str]) -> dict[str, MassBalance]:
+    """Where all of each lot or serial is; one statement."""
+    where = {
+        "lots": [name for name in names if "/lots/" in name], "sites": seen(unit),
+        "serials": [name for name in names if "/serials/" in name],
+    }  # fmt: skip
+    rows: dict[str, list[Row]] = {name: [] for name in names}
+    for row in await unit.execute(_MASS, where):
+        rows[row.node].append((row.place, row.kind, row.out, row.quantity))
+    return {name: balanced(found) for name, found in rows.items()}
 
 
 def seen(unit: Unit) -> list[str] | None:
