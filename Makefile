@@ -96,6 +96,10 @@ bench-posting: setup ## Compare posting a movement with the least that a databas
 bench-growth: setup ## Compare a document of ten times the lines, and posts into a ledger ten times as big (G15)
 	@$(BIN)/python -m tests.load growth
 
+.PHONY: bench-genealogy
+bench-genealogy: setup ## Compare a trace among 900,000 edges with the bare recursive query (G13)
+	@$(BIN)/python -m tests.load genealogy
+
 .PHONY: bench-check
 bench-check: setup ## Check a ledger of a million movements: time and memory, against a hundred thousand
 	@$(BIN)/python -m tests.load check

@@ -20,8 +20,8 @@ from tests.load.measure import Report, ResultsDiffer
 from tests.load.stage import stage
 
 NAMES = ("relay", "events", "command", "import", "watching", "posting", "growth")
-ALONE = ("overload", "rolling", "check")
-"""Run only when named: `make overload`, `make rolling`, `make bench-check`."""
+ALONE = ("overload", "rolling", "check", "genealogy")
+"""Run only when named: `make overload`, `make rolling`, `make bench-check`, `make bench-genealogy`."""
 
 
 def main() -> int:
