@@ -74,7 +74,8 @@ async def test_a_site_of_maintenance_brings_its_virtual_places_once(store: Plant
     await store.settle()
     listed = await store("vic", locations_pb2.ListLocationsRequest(parent="sites/bremen"))
     assert [row.name.rsplit("/", 1)[-1] for row in listed.locations] == [
-        "v-adjustment", "v-consumed", "v-opening", "v-production", "v-scrap", "v-supplier",
+        "v-adjustment", "v-consumed", "v-customer", "v-inter-site", "v-opening", "v-production", "v-scrap",
+        "v-supplier",
     ]  # fmt: skip
 
 

@@ -36,12 +36,12 @@ class PeriodService:
         return row
 
     async def prove_period(self, request: Any, unit: Unit) -> Any:
+        bound, after = operations.bound_to(unit, request.name), ""
+        if request.page_token:
+            (after,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
         row = await unit.get(Period, request.name)
         if row.state is not PeriodState.CLOSED:
             row.move(PeriodState.CLOSED)
-        bound, after = operations.bound_to(unit, row.name), ""
-        if request.page_token:
-            (after,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
         findings, until = await period.differences(unit, row, after, request.entry_count)
         answer = periods_pb2.ProvePeriodResponse(findings=findings)
         if until:

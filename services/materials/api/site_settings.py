@@ -19,7 +19,7 @@ class MaterialsSettingsService:
         return await settings.site_settings(unit, site)
 
     async def update_materials_settings(self, request: Any, unit: Unit) -> Any:
-        site = request.materials_settings.name.split("/")[1]
+        site = request.materials_settings.name.removeprefix("sites/").partition("/")[0]
         await _known(unit, site)
         found = await settings.site_settings(unit, site)
         if request.materials_settings.etag not in ("", found.etag):

@@ -136,13 +136,13 @@ _VALUES = text("""
 
 _LAST = text("""
     select coalesce(max(ledger_number), :after) from ledger_seal
-    where site = :site and ledger_number > :after and ledger_number <= :after + :size
+    where site = :site and ledger_number > :after and ledger_number - :after <= :size
 """)
 _BOOKS = text("""
     with sealed as (
       select s.ledger_number, m.name, m.kind, m.effective_time, m.source, m.reverses
       from ledger_seal s join movement m on m.name = s.movement
-      where s.site = :site and s.ledger_number > :after and s.ledger_number <= :after + :size
+      where s.site = :site and s.ledger_number > :after and s.ledger_number - :after <= :size
     ), amounts as (
       select s.name, e.item, e.value as amount,
              case l.kind when 'SUPPLIER' then 'RECEIPT_CLEARING' when 'CONSUMED' then 'CONSUMPTION'
