@@ -120,7 +120,7 @@ class Upstream:
         self.tracing = tracing or Tracing("gateway")
         names = [
             {"service": rpc.containing_service.full_name, "method": rpc.name}
-            for rpc in methods
+            for rpc in {method.full_name: method for method in methods}.values()  # one may have several routes
             if safe(rpc) and not rpc.client_streaming
         ]
         rules = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from plantops.maintenance.v1 import assets_pb2, calendars_pb2, events_pb2, people_pb2, sites_pb2
+from plantops.maintenance.v1 import assets_pb2, calendars_pb2, changes_pb2, events_pb2, people_pb2, sites_pb2
 
 from tests.maintenance import builders as make
 from tests.plant import Refused
@@ -39,6 +39,13 @@ async def test_a_site_is_told_whole_and_known_by_the_other_services(plant: Plant
     await plant.settle()
     assert plant.value("materials", "select currency_code from site_fact where name = %s", make.HAMBURG) == "EUR"
     assert plant.parked() == []
+
+
+@pytest.mark.rule("REL-91")
+async def test_what_changed_is_told_by_calls_too(plant: Plant) -> None:
+    told = await plant("vic", changes_pb2.StreamMaintenanceChangesRequest(parent=make.HAMBURG))
+    assert "SiteChanged" in [row.event_type for row in told if row.resource == make.HAMBURG]
+    assert told[-1].resume_token
 
 
 @pytest.mark.rule("MNT-207")
