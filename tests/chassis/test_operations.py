@@ -256,15 +256,16 @@ async def test_operations_need_the_role_for_all_sites(busy: Plant, service: str)
         await busy("opal", request)
 
 
-async def test_the_app_role_reads_what_was_told_but_not_what_it_says(busy: Plant) -> None:
+async def test_the_app_role_reads_what_was_told_and_changes_none_of_it(busy: Plant) -> None:
     import asyncpg
 
     url = busy.processes["materials"].config.database_url.get_secret_value()
     connection = await asyncpg.connect(url)
     try:
         assert await connection.fetchval("select count(event_id) from outbox") >= 3
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.fetchval("select payload from outbox limit 1")
+        for change in ("update outbox set payload = ''", "delete from outbox"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(change)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("update relay_position set stored = '0'")
     finally:
