@@ -121,9 +121,13 @@ def describe(table: Table, *, development: bool = False) -> dict[str, Any]:
     schemas = Schemas()
     paths: dict[str, Any] = {}
     tags: dict[str, str] = {}
+    found: dict[str, int] = {}
     for route in table.routes:
         path, parameters = _path(route)
         operation = _operation(route, parameters, schemas)
+        ways = found[route.rpc.full_name] = found.get(route.rpc.full_name, 0) + 1
+        if ways > 1:  # another route of the same rpc
+            operation["operationId"] += f"_{ways}"
         paths.setdefault(path, {})[route.verb.lower()] = operation
         service = route.rpc.containing_service
         tags[service.name] = comments().get(service.full_name, "")
