@@ -7,6 +7,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from plantops.materials.v1 import (
     balances_pb2,
@@ -279,9 +280,11 @@ async def test_a_loss_that_cannot_be_posted_breaks_no_claim(store: Plant) -> Non
     count = await counted_places(store, where)
     (line,) = await twice(store, count.name, entry(7, item=name, location=at(where)))
     done(await approve(store, count.name, line.name))
-    lock = locations_pb2.LockLocationRequest(name=at(where), direction="OUTBOUND", reason="leaking roof")
-    await store("mara", lock)
+    out_of_reach = locations_pb2.Location(name=at(where), blocked=True)
+    mask = FieldMask(paths=["blocked"])
+    await store("mara", locations_pb2.UpdateLocationRequest(location=out_of_reach, update_mask=mask))
     before = await claim_of(store, claim.work_order)
+    assert before.state == before.ALLOCATED
     (outcome,) = await post_lines(store, count.name, line.name)
     assert reason(outcome) == "LOCATION_LOCKED"
     assert await claim_of(store, claim.work_order) == before
