@@ -51,7 +51,7 @@ async def refusal(client: Client, sent: Any) -> str:
 
 def change(store: Plant, statement: str, *values: Any) -> None:
     with store.look("materials") as connection:
-        connection.execute(statement, values)  # type: ignore[arg-type]
+        connection.execute(statement.encode(), values)
 
 
 @pytest.mark.rule("PERF-1")

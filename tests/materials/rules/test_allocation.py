@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,8 +41,9 @@ candidates = st.lists(
 )  # fmt: skip
 
 
-def demand(needed: Decimal = ONE, **given: object) -> Demand:
-    return Demand(**{"reservation": "r", "needed": needed, "unit_code": "", "day": TODAY, **given})  # type: ignore[arg-type]
+def demand(needed: Decimal = ONE, **given: Any) -> Demand:
+    known: dict[str, Any] = {"reservation": "r", "needed": needed, "unit_code": "", "day": TODAY}
+    return Demand(**(known | given))
 
 
 def stock(balance: str, free: int = 5, **given: object) -> Candidate:
@@ -145,12 +147,12 @@ def test_what_has_no_expiry_comes_last_either_way() -> None:
         ({"free": D(0)}, {}, Why.CLAIMED),
     ],
 )
-def test_what_is_never_taken_says_why(given_: dict[str, object], asked: dict[str, object], why: Why | None) -> None:
+def test_what_is_never_taken_says_why(given_: dict[str, Any], asked: dict[str, Any], why: Why | None) -> None:
     row = stock("b")
     for name, value in given_.items():
         setattr(row, name, value)
-    assert refusal(row, demand(**asked)) is why  # type: ignore[arg-type]
-    assert [reason for _, reason in plan([row], demand(**asked)).passed] == ([] if why is None else [why])  # type: ignore[arg-type]
+    assert refusal(row, demand(**asked)) is why
+    assert [reason for _, reason in plan([row], demand(**asked)).passed] == ([] if why is None else [why])
 
 
 @pytest.mark.rule("MAT-88")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -172,11 +173,11 @@ def test_gains_and_losses_do_not_cancel_in_accuracy() -> None:
 TODAY = date(2026, 3, 2)
 
 
-def stock(location: str = "a", **values: object) -> planning.Stock:
-    known: dict[str, object] = {
+def stock(location: str = "a", **values: Any) -> planning.Stock:
+    known: dict[str, Any] = {
         "count_class": "A", "counted": TODAY, "since": TODAY, "on_hand": D(10), "issued": D(0), "value_moved": D(0),
     }  # fmt: skip
-    return planning.Stock(location, **(known | values))  # type: ignore[arg-type]
+    return planning.Stock(location, **(known | values))
 
 
 @pytest.mark.rule("MAT-151")

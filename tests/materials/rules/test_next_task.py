@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ NOW = datetime(2026, 3, 2, 8, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def task(name: str, **given: object) -> Candidate:
-    return Candidate(**{"name": name, "kind": "PICK", "priority": 3, "created": NOW, **given})  # type: ignore[arg-type]
+def task(name: str, **given: Any) -> Candidate:
+    known: dict[str, Any] = {"name": name, "kind": "PICK", "priority": 3, "created": NOW}
+    return Candidate(**(known | given))
 
 
 @pytest.mark.rule("MAT-109")

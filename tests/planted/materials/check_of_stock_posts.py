@@ -1,5 +1,7 @@
 """The dry run of stock is not undone."""
 
+from typing import Any
+
 from services.materials.api import sheets_stock
 from tests.planted.planting import replace
 
@@ -9,7 +11,7 @@ RULE = "MAT-320"
 def plant() -> None:
     judge = sheets_stock.StockSheet.judge
 
-    async def for_good(self: object, unit: object, site: object, rows: object, *, dry: bool, earlier: object) -> None:
-        await judge(self, unit, site, rows, dry=False, earlier=earlier)  # type: ignore[arg-type]
+    async def for_good(self: Any, unit: Any, site: Any, rows: Any, *, dry: bool, earlier: Any) -> None:
+        await judge(self, unit, site, rows, dry=False, earlier=earlier)
 
     replace(sheets_stock.StockSheet, "judge", for_good)
