@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import text
 
 from services.chassis.jobs import job
-from services.materials.model import breaking, holding, ledger, period, proof, sealing, softness, stock
+from services.materials.model import breaking, holding, ledger, need_cover, period, proof, sealing, softness, stock
 from services.materials.model import task as tasks
 
 log = structlog.get_logger("ledger")
@@ -114,3 +114,10 @@ async def harden_claims(open_unit: Any) -> None:
     for site, item in places:
         async with open_unit() as unit:
             await softness.harden(unit, site, item)
+
+
+@job(every=timedelta(seconds=20))
+async def note_needs(open_unit: Any) -> None:
+    """What covers a demand when it is needed is noted at that moment, for the figures (MAT-331)."""
+    async with open_unit() as unit:
+        await need_cover.note(unit)

@@ -12,7 +12,7 @@ from sqlalchemy import TextClause
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, date_message
-from services.materials.model import measured
+from services.materials.model import measured, measured_flows
 from services.materials.model.item import site_fact
 from services.materials.rules import measures as rule
 
@@ -235,6 +235,104 @@ DEFINITIONS = {
                 "P1",
                 _MADE,
                 measured.YIELD.bindparams(scrap=True, rework=False),
+            ),
+            Definition(
+                "coverage_at_need",
+                "demands covered by stock a day before their need time ÷ demands needed",
+                "P1",
+                ("ReservationAllocated", "ReservationShort"),
+                measured_flows.COVERAGE,
+            ),
+            Definition(
+                "fill_rate_units",
+                "units issued or allocated at their need time ÷ units needed",
+                "P1",
+                ("ReservationAllocated", "ReservationShort"),
+                measured_flows.FILL_UNITS,
+            ),
+            Definition(
+                "stock_out",
+                "item-days that end without usable stock, a demand being due ÷ item-days with a demand due or a policy",
+                "P1",
+                ("ReservationShort", "MovementPosted"),
+                measured_flows.STOCK_OUT,
+            ),
+            Definition(
+                "lines_per_hour",
+                "task lines confirmed ÷ hours they were leased",
+                "C62",
+                _MOVED,
+                measured_flows.LINES_PER_HOUR,
+            ),
+            Definition(
+                "wip_units",
+                "units in process now ÷ operations with something in process",
+                "C62",
+                _MADE,
+                measured_flows.WIP.bindparams(part="UNITS"),
+            ),
+            Definition(
+                "wip_value",
+                "value in process now ÷ operations with something in process",
+                "C62",
+                _MADE,
+                measured_flows.WIP.bindparams(part="VALUE"),
+            ),
+            Definition(
+                "wip_age",
+                "Σ units in process × hours since something is in process at the operation ÷ Σ units in process",
+                "HUR",
+                _MADE,
+                measured_flows.WIP.bindparams(part="AGE"),
+            ),
+            Definition(
+                "cycle_time",
+                "Σ units out × hours since the order began ÷ Σ units out",
+                "HUR",
+                _MADE,
+                measured_flows.CYCLE.bindparams(little=False),
+            ),
+            Definition(
+                "cycle_time_little",
+                "mean units in process ÷ units out per hour (Little): Σ unit-hours in process ÷ Σ units out",
+                "HUR",
+                _MADE,
+                measured_flows.CYCLE.bindparams(little=True),
+            ),
+            Definition(
+                "broken_reservations",
+                "reservations broken as holds were placed ÷ holds placed",
+                "C62",
+                ("LotHeld",),
+                measured_flows.BROKEN,
+            ),
+            Definition(
+                "mock_recall_time",
+                "median of the time to find all, mock recalls of the window",
+                "SEC",
+                ("MovementPosted",),
+                measured_flows.RECALL_TIME,
+            ),
+            Definition(
+                "mock_recall_gap",
+                "Σ |gap of the mass balance| ÷ Σ quantity that came, mock recalls",
+                "P1",
+                ("MovementPosted",),
+                measured_flows.RECALL_GAP,
+            ),
+            Definition(
+                "ledger_unsealed_age",
+                "now − record time of the oldest movement without seal",
+                "SEC",
+                _MOVED,
+                measured_flows.UNSEALED,
+            ),
+            Definition(
+                "overrides",
+                "tasks with a skipped scan and reports that used more than was staged ÷ tasks ended and reports",
+                "P1",
+                ("MovementPosted", "ProductionReported"),
+                measured_flows.OVERRIDES,
             ),
         ),
         key=lambda row: row.name,

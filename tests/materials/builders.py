@@ -170,7 +170,7 @@ async def balances(plant: Plant, item_name: str) -> dict[tuple[str, str], tuple[
 
 _BY_OTHERS = {
     "idempotency", "inbox", "applied", "audit", "consumer_position", "waiting_event", "job_run", "ledger_seal",
-    "ledger_head",
+    "ledger_head", "need_cover",
 }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ class HoldService:
         )  # fmt: skip
         await _check(unit, request.parent, row)
         broken = await holding.place(unit, unit.add(row))
+        row.broken_count = len({reservation for reservation, _ in broken})
         answer = await _shown(unit, row)
         for reservation, lost in broken:
             answer.broken_reservations.add(reservation=reservation, quantity=lost)

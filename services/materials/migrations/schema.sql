@@ -182,7 +182,9 @@ CREATE TABLE public.put_away_task (
     short_reason text DEFAULT ''::text NOT NULL,
     skipped_scans text[] DEFAULT '{}'::text[] NOT NULL,
     note text DEFAULT ''::text NOT NULL,
-    owner text DEFAULT ''::text NOT NULL
+    owner text DEFAULT ''::text NOT NULL,
+    lease_time timestamp with time zone,
+    leased_seconds numeric(20,6) DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE public.put_away_task OWNER TO materials_owner;
@@ -559,6 +561,25 @@ begin
 end $$;
 
 ALTER FUNCTION public.movement_sums_to_zero() OWNER TO materials_owner;
+
+CREATE FUNCTION public.note_lease() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  had boolean := old.state in ('LEASED', 'STARTED');
+  has boolean := new.state in ('LEASED', 'STARTED');
+begin
+  if has and not had then
+    new.lease_time := now();
+  elsif had and not has and old.lease_time is not null then
+    new.leased_seconds := old.leased_seconds + greatest(extract(epoch from
+      case when old.state = 'LEASED' then least(now(), old.lease_expire_time) else now() end - old.lease_time), 0);
+    new.lease_time := null;
+  end if;
+  return new;
+end $$;
+
+ALTER FUNCTION public.note_lease() OWNER TO materials_owner;
 
 CREATE FUNCTION public.note_variance() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1884,6 +1905,7 @@ CREATE TABLE public.hold (
     releaser text NOT NULL,
     release_reason text NOT NULL,
     release_time timestamp with time zone,
+    broken_count integer DEFAULT 0 NOT NULL,
     CONSTRAINT ck_hold_released CHECK ((((state = 'RELEASED'::text) = (release_time IS NOT NULL)) AND (releaser <> person))),
     CONSTRAINT ck_hold_scope CHECK ((
 CASE scope
@@ -2313,6 +2335,16 @@ CREATE TABLE public.movement_entry (
 );
 
 ALTER TABLE public.movement_entry OWNER TO materials_owner;
+
+CREATE TABLE public.need_cover (
+    reservation text NOT NULL,
+    need_time timestamp with time zone NOT NULL,
+    needed numeric(20,6) NOT NULL,
+    covered numeric(20,6) NOT NULL,
+    CONSTRAINT ck_need_cover_parts CHECK (((covered >= (0)::numeric) AND (covered <= needed)))
+);
+
+ALTER TABLE public.need_cover OWNER TO materials_owner;
 
 CREATE TABLE public.outbox (
     pos bigint NOT NULL,
@@ -3297,6 +3329,9 @@ ALTER TABLE ONLY public.movement
 ALTER TABLE ONLY public.movement_entry
     ADD CONSTRAINT pk_movement_entry PRIMARY KEY (movement, side);
 
+ALTER TABLE ONLY public.need_cover
+    ADD CONSTRAINT pk_need_cover PRIMARY KEY (reservation, need_time);
+
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT pk_outbox PRIMARY KEY (pos, recorded_at);
 
@@ -3897,6 +3932,8 @@ CREATE TRIGGER movement_entry_sums AFTER INSERT ON public.movement_entry REFEREN
 
 CREATE TRIGGER movement_no_truncate BEFORE TRUNCATE ON public.movement FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER note_lease BEFORE UPDATE OF state ON public.put_away_task FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.note_lease();
+
 CREATE TRIGGER outbox_append_only BEFORE DELETE OR UPDATE ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER outbox_no_truncate BEFORE TRUNCATE ON public.outbox FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -4010,6 +4047,9 @@ ALTER TABLE ONLY public.materials_policy
 
 ALTER TABLE ONLY public.movement_entry
     ADD CONSTRAINT fk_movement_entry_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
+
+ALTER TABLE ONLY public.need_cover
+    ADD CONSTRAINT fk_need_cover_reservation FOREIGN KEY (reservation) REFERENCES public.reservation(name);
 
 ALTER TABLE ONLY public.period_balance
     ADD CONSTRAINT fk_period_balance_period FOREIGN KEY (period) REFERENCES public.ledger_period(name);
@@ -4252,6 +4292,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_revision TO materials_app;
 GRANT SELECT ON TABLE public.movement TO materials_app;
 
 GRANT SELECT ON TABLE public.movement_entry TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.need_cover TO materials_app;
 
 GRANT INSERT ON TABLE public.outbox TO materials_app;
 GRANT SELECT ON TABLE public.outbox TO materials_relay;

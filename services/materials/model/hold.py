@@ -85,6 +85,7 @@ class Hold(Resource, table=True):
     releaser: str = Field(default="", sa_type=Text, nullable=False)
     release_reason: str = Field(default="", sa_type=Text, nullable=False)
     release_time: datetime | None = Field(default=None, sa_type=instant())
+    broken_count: int = Field(default=0, nullable=False)
 
     def release(self, by: Caller, reason: str, at: datetime, finders: Iterable[str]) -> None:
         """Lift it: by who has the authority, and neither placed it nor recorded the failure (MAT-66)."""

@@ -121,6 +121,8 @@ class Task(Resource, table=True):
     lease_person: str = Field(default="", sa_type=Text, nullable=False)
     lease_device: str = Field(default="", sa_type=Text, nullable=False)
     lease_expire_time: datetime | None = Field(default=None, sa_type=instant())
+    lease_time: datetime | None = Field(default=None, sa_type=instant())  # the database notes both, whatever ends it
+    leased_seconds: Decimal = Field(default=Decimal(0), sa_type=Numeric(20, 6), nullable=False)
     done_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     short_reason: str = Field(default="", sa_type=Text, nullable=False)
     skipped_scans: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
