@@ -35,6 +35,7 @@ from services.materials.model.production import (
     ProductionOutput,
 )
 from services.materials.model.production_report import ProductionConsumption, ProductionReport
+from services.materials.model.put_away_policy import PutAwayPolicy, PutAwayRevision
 from services.materials.model.recall import RecallCase
 from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLine
 from services.materials.model.reservation import Allocation, Reservation
@@ -47,12 +48,12 @@ from services.materials.model.wave import Wave, WaveLine
 COUNT = 100_000
 FEWER = 25_000
 SITE = "sites/hamburg"
-FLAT = (Item, HandlingUnitType, Policy, Structure, AllocationPolicy, CountPolicy)
+FLAT = (Item, HandlingUnitType, Policy, Structure, AllocationPolicy, CountPolicy, PutAwayPolicy)
 LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
     ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold, RecallCase,
     StructureRevision, ProductionOrder, ProductionReport, AllocationRevision, CountRevision, CountDocument, CountLine,
-    Import, Period, ExpectedDelivery,
+    Import, Period, ExpectedDelivery, PutAwayRevision,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (
@@ -93,7 +94,8 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     Balance: {"item": _ITEM, "virtual": "false", "on_hand": "1 + n % 50", "reserved": "n % 2"},
     Policy: {"item": "'items/item-' || n", "site": "'hamburg'"},
     Revision: _revision_of("materialsPolicies"), AllocationRevision: _revision_of("allocationPolicies"),
-    CountRevision: _revision_of("countPolicies"), CountPolicy: {"at_site": "'sites/site-' || n"},
+    CountRevision: _revision_of("countPolicies"), PutAwayRevision: _revision_of("putAwayPolicies"),
+    CountPolicy: {"at_site": "'sites/site-' || n"},
     CountLine: {
         "name": "'sites/hamburg/counts/counts-' || n / 25 || '/lines/line-' || n",
         "count": "'sites/hamburg/counts/counts-' || n / 25", "state": "(array['OPEN', 'SKIPPED'])[1 + n % 2]",

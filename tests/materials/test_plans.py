@@ -26,6 +26,7 @@ from plantops.materials.v1 import (
     periods_pb2,
     policies_pb2,
     production_pb2,
+    put_away_policies_pb2,
     recalls_pb2,
     receipts_pb2,
     reservations_pb2,
@@ -55,6 +56,7 @@ from services.materials.model.period import Period
 from services.materials.model.policy import Policy, Revision, SupplyRequest
 from services.materials.model.production import ProductionOrder
 from services.materials.model.production_report import ProductionReport
+from services.materials.model.put_away_policy import PutAwayPolicy, PutAwayRevision
 from services.materials.model.recall import RecallCase
 from services.materials.model.receipt import ExpectedReceipt, Receipt
 from services.materials.model.reservation import Reservation
@@ -108,6 +110,8 @@ LISTS: list[tuple[Any, str, Any]] = [
         "allocationPolicies/allocationpolicies-7",
         AllocationRevision,
     ),
+    (put_away_policies_pb2.ListPutAwayPoliciesRequest, "", PutAwayPolicy),
+    (put_away_policies_pb2.ListPutAwayRevisionsRequest, "putAwayPolicies/putawaypolicies-7", PutAwayRevision),
     (counts_pb2.ListCountsRequest, SITE, CountDocument),
     (counts_pb2.ListCountLinesRequest, "sites/hamburg/counts/counts-7", CountLine),
     (count_policies_pb2.ListCountPoliciesRequest, "", CountPolicy),
@@ -125,6 +129,7 @@ WITHOUT: dict[tuple[str, str], str] = {
     ("materials_policy", "title"): _TITLE,
     ("allocation_policy", "title"): _TITLE,
     ("count_policy", "title"): _TITLE,
+    ("put_away_policy", "title"): _TITLE,
 }
 """Filters that have no index: (table, field) -> why not."""
 

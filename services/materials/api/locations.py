@@ -17,6 +17,9 @@ from services.materials.model.lot import Lot
 from services.materials.model.movement import Balance, Status
 from services.materials.model.placing import Wanted
 from services.materials.rules import check_codes
+from services.materials.rules.put_away import Fit
+
+_FITS: dict[Fit, str] = {fit: fit.value for fit in Fit if fit is not Fit.OTHER}
 
 
 class LocationService:
@@ -119,12 +122,13 @@ class LocationService:
         )  # fmt: skip
         (found,) = await placing.find(unit, site, [wanted])
         answer = locations_pb2.FindPlaceResponse(
-            weight_unknown=item.gross_weight is None, volume_unknown=item.volume is None
+            weight_unknown=item.gross_weight is None, volume_unknown=item.volume is None, revision=found.revision
         )
         for name, fit in found.candidates[: placing.MOST]:
-            answer.candidates.add(location=name, fit=fit.value)
+            answer.candidates.add(location=name, fit=_FITS.get(fit), step=found.steps[name].value)
         for name, fit, fault in found.passed_over[: placing.MOST]:
-            answer.passed_over.add(location=name, fit=fit.value, refusal=fault.status(unit.context.domain))
+            refused = fault.status(unit.context.domain)
+            answer.passed_over.add(location=name, fit=_FITS.get(fit), step=found.steps[name].value, refusal=refused)
         return answer
 
     async def get_location_tree(self, request: Any, unit: Unit) -> Any:

@@ -18,7 +18,6 @@ from services.materials.model import (
     expected_delivery,
     handling_unit,
     holding,
-    item_settings,
     ledger,
     placing,
     stock,
@@ -245,37 +244,28 @@ def _state(expected: dict[str, ExpectedReceipt], row: ReceiptLine) -> ExpectedSt
 
 
 async def _propose(unit: Unit, site: str, items: dict[str, Item], tasks: Sequence[Task]) -> None:
-    """Where goods should go that no order names a place for; no place is said, never a limit passed (MAT-100)."""
+    """Where goods should go that no order names a place for; no place is said, never a limit passed (MAT-100).
+
+    Tasks are written with what was found: those with a place before, since they count there.
+    """
     open_ones = [task for task in tasks if not task.proposed_location]
+    for task in tasks:
+        if task.proposed_location:
+            unit.add(task)
     if not open_ones:
         return
     around = await handling_unit.paths(unit, (task.handling_unit for task in open_ones))
-    await _propose_fixed(unit, site, open_ones, {task.name: _wanted(items, around, task) for task in open_ones})
-    open_ones = [task for task in open_ones if not task.proposed_location]
-    if not open_ones:
-        return
     if len(open_ones) < len(tasks):
-        await unit.flush()  # those with a place count there
+        await unit.flush()
     wanted = [_wanted(items, around, task) for task in open_ones]
-    found = await placing.find(unit, site, wanted, bound_for=[task.from_location for task in open_ones])
+    bound_for = [task.from_location for task in open_ones]
+    found = await placing.find(unit, site, wanted, bound_for=bound_for, decide=True)
     for task, places in zip(open_ones, found, strict=True):
-        task.no_place_reason = places.why_none
+        task.no_place_reason, task.decision = places.why_none, places.decision
         task.proposed_location = places.candidates[0][0] if places.candidates else ""
+        unit.add(task)
         if places.why_none:
             exceptions.raise_for(unit, task, f"no place was found: {places.why_none}")
-
-
-async def _propose_fixed(unit: Unit, site: str, tasks: Sequence[Task], wanted: dict[str, Wanted]) -> None:
-    """The item's own place first, while it has room; what is in one handling unit stays together."""
-    fixed = await item_settings.fixed_locations(unit, site, {task.item for task in tasks})
-    loose = [task for task in tasks if task.item in fixed and not task.handling_unit]
-    if not loose:
-        return
-    await unit.flush()  # those with a place count there
-    refusals = await placing.room(unit, site, [(wanted[task.name], fixed[task.item]) for task in loose])
-    for task, refusal in zip(loose, refusals, strict=True):
-        if refusal is None and fixed[task.item] != task.from_location:
-            task.proposed_location = fixed[task.item]
 
 
 def _wanted(items: dict[str, Item], around: dict[str, Path], task: Task) -> Wanted:
@@ -286,7 +276,7 @@ def _wanted(items: dict[str, Item], around: dict[str, Path], task: Task) -> Want
 
 
 def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedReceipt | None) -> Task:
-    """An inspection lot where goods wait for a decision, and a put-away task (MAT-98)."""
+    """An inspection lot where goods wait for a decision, and a put-away task, not yet written (MAT-98)."""
     site = f"sites/{receipt.site}"
     chain = order.chain if order is not None else receipt.chain
     if row.status is Status.INSPECTION:
@@ -314,27 +304,25 @@ def _follow_up(unit: Unit, receipt: Receipt, row: ReceiptLine, order: ExpectedRe
             )
         )
         row.inspection_lot = lot.name
-    task = unit.add(
-        directed.new(
-            unit,
-            receipt.site or "",
-            TaskKind.PUT_AWAY,
-            item=row.item,
-            lot=row.lot,
-            from_location=row.location,
-            handling_unit=row.handling_unit,
-            owner=row.owner,
-            proposed_location=order.location if order is not None else "",
-            quantity=row.quantity,
-            unit_code=row.unit_code,
-            second_quantity=row.second_quantity,
-            second_quantity_unit_code=row.second_quantity_unit_code,
-            status=row.status,
-            receipt=receipt.name,
-            receipt_line=row.line,
-            serials=row.serials,
-            correlation=chain,
-        )
+    task = directed.new(
+        unit,
+        receipt.site or "",
+        TaskKind.PUT_AWAY,
+        item=row.item,
+        lot=row.lot,
+        from_location=row.location,
+        handling_unit=row.handling_unit,
+        owner=row.owner,
+        proposed_location=order.location if order is not None else "",
+        quantity=row.quantity,
+        unit_code=row.unit_code,
+        second_quantity=row.second_quantity,
+        second_quantity_unit_code=row.second_quantity_unit_code,
+        status=row.status,
+        receipt=receipt.name,
+        receipt_line=row.line,
+        serials=row.serials,
+        correlation=chain,
     )
     row.put_away_task = task.name
     return task

@@ -183,6 +183,7 @@ CREATE TABLE public.put_away_task (
     skipped_scans text[] DEFAULT '{}'::text[] NOT NULL,
     note text DEFAULT ''::text NOT NULL,
     owner text DEFAULT ''::text NOT NULL,
+    decision text DEFAULT ''::text NOT NULL,
     lease_time timestamp with time zone,
     leased_seconds numeric(20,6) DEFAULT 0 NOT NULL
 );
@@ -2038,7 +2039,8 @@ CREATE TABLE public.item_settings (
     over_issue_percent numeric(20,6),
     shortage text DEFAULT 'FORBID'::text NOT NULL,
     count_class text DEFAULT ''::text NOT NULL,
-    fixed_location text DEFAULT ''::text NOT NULL
+    fixed_location text DEFAULT ''::text NOT NULL,
+    storage_class text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.item_settings OWNER TO materials_owner;
@@ -2568,6 +2570,43 @@ CREATE TABLE public.production_report (
 );
 
 ALTER TABLE public.production_report OWNER TO materials_owner;
+
+CREATE TABLE public.put_away_policy (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    title text NOT NULL,
+    item text NOT NULL,
+    item_class text NOT NULL,
+    at_site text NOT NULL,
+    active_revision text NOT NULL
+);
+
+ALTER TABLE public.put_away_policy OWNER TO materials_owner;
+
+CREATE TABLE public.put_away_revision (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    content_hash text NOT NULL,
+    author text NOT NULL,
+    approver text NOT NULL,
+    approve_time timestamp with time zone,
+    effective_time timestamp with time zone,
+    policy text NOT NULL,
+    steps jsonb NOT NULL
+);
+
+ALTER TABLE public.put_away_revision OWNER TO materials_owner;
 
 CREATE TABLE public.recall_case (
     name text NOT NULL,
@@ -3365,6 +3404,12 @@ ALTER TABLE ONLY public.production_output
 ALTER TABLE ONLY public.production_report
     ADD CONSTRAINT pk_production_report PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.put_away_policy
+    ADD CONSTRAINT pk_put_away_policy PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.put_away_revision
+    ADD CONSTRAINT pk_put_away_revision PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.put_away_task
     ADD CONSTRAINT pk_put_away_task PRIMARY KEY (name);
 
@@ -3714,6 +3759,12 @@ CREATE INDEX ix_production_report_site ON public.production_report USING btree (
 
 CREATE INDEX ix_production_report_state ON public.production_report USING btree (site, state, name);
 
+CREATE INDEX ix_put_away_policy_item ON public.put_away_policy USING btree (item, name);
+
+CREATE INDEX ix_put_away_policy_item_class ON public.put_away_policy USING btree (item_class, name);
+
+CREATE INDEX ix_put_away_revision_state ON public.put_away_revision USING btree (policy, state, name);
+
 CREATE INDEX ix_put_away_task_from_location ON public.put_away_task USING btree (site, from_location, name);
 
 CREATE INDEX ix_put_away_task_item ON public.put_away_task USING btree (site, item, name);
@@ -3852,6 +3903,8 @@ CREATE UNIQUE INDEX uq_movement_reverses ON public.movement USING btree (reverse
 
 CREATE UNIQUE INDEX uq_production_order_external_id ON public.production_order USING btree (site, source_system, external_id) WHERE (external_id <> ''::text);
 
+CREATE UNIQUE INDEX uq_put_away_revision_active ON public.put_away_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
+
 CREATE UNIQUE INDEX uq_receipt_number ON public.receipt USING btree (number);
 
 CREATE UNIQUE INDEX uq_reservation_demand ON public.reservation USING btree (work_order, demand);
@@ -3941,6 +3994,8 @@ CREATE TRIGGER outbox_no_truncate BEFORE TRUNCATE ON public.outbox FOR EACH STAT
 CREATE TRIGGER production_order_states BEFORE UPDATE OF state ON public.production_order FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER production_report_states BEFORE UPDATE OF state ON public.production_report FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
+
+CREATE TRIGGER put_away_revision_states BEFORE UPDATE OF state ON public.put_away_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER put_away_task_states BEFORE UPDATE OF state ON public.put_away_task FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -4086,6 +4141,9 @@ ALTER TABLE ONLY public.production_output
 
 ALTER TABLE ONLY public.production_report
     ADD CONSTRAINT fk_production_report_production_order FOREIGN KEY (production_order) REFERENCES public.production_order(name);
+
+ALTER TABLE ONLY public.put_away_revision
+    ADD CONSTRAINT fk_put_away_revision_policy FOREIGN KEY (policy) REFERENCES public.put_away_policy(name);
 
 ALTER TABLE ONLY public.recall_case
     ADD CONSTRAINT fk_recall_case_lot FOREIGN KEY (lot) REFERENCES public.lot(name);
@@ -4341,6 +4399,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.production_order TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.production_output TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.production_report TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_policy TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_revision TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.recall_case TO materials_app;
 

@@ -14,7 +14,9 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
 from services.materials.model.base import Resource, listed
+from services.materials.rules.capacity import Goods
 from services.materials.rules.number_rules import NumberRule
+from services.materials.rules.put_away import Asked
 
 MOST_PERCENT = 100
 
@@ -41,6 +43,7 @@ class ItemSettings(Resource, table=True):
     serial_number_rule: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # type: ignore[call-overload]
     count_class: str = Field(default="", sa_type=Text, nullable=False)
     fixed_location: str = Field(default="", sa_type=Text, nullable=False)
+    storage_class: str = Field(default="", sa_type=Text, nullable=False)
 
     over_issue_percent: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
 
@@ -94,13 +97,12 @@ async def shortages(unit: Unit, site: str, items: Iterable[str]) -> dict[str, Sh
     return {row.item: row.shortage for row in rows}
 
 
-async def fixed_locations(unit: Unit, site: str, items: Iterable[str]) -> dict[str, str]:
-    """Places of their own, of items that have one at a site; one statement."""
+async def put_away_of(unit: Unit, site: str, items: Iterable[str]) -> dict[str, Asked]:
+    """What put-away asks of items that have settings at a site, without goods yet; one statement (MAT-100)."""
     rows = await unit.execute(
-        select(ItemSettings.item, ItemSettings.fixed_location).where(  # type: ignore[call-overload]
-            ItemSettings.site == site,
-            ItemSettings.item.in_(sorted(items)),  # type: ignore[attr-defined]
-            ItemSettings.fixed_location != "",
-        )
+        select(  # type: ignore[call-overload]
+            ItemSettings.item, ItemSettings.fixed_location, ItemSettings.storage_class, ItemSettings.count_class
+        ).where(ItemSettings.site == site, ItemSettings.item.in_(sorted(items)))  # type: ignore[attr-defined]
     )
-    return {row.item: row.fixed_location for row in rows}
+    nothing = Goods(item="", quantity=Decimal(0))
+    return {row.item: Asked(nothing, row.fixed_location, row.storage_class, row.count_class or "C") for row in rows}

@@ -38,14 +38,14 @@ async def bring_back(unit: Unit, row: Reservation, held: Mapping[str, Decimal], 
         key = (free.location, free.lot, free.handling_unit)
         goods[key] = (amount + min(free.free, held[free.name]), serials)
     wanted = [Wanted.of(item, amount, lot=lot, from_location=place) for (place, lot, _), (amount, _) in goods.items()]
-    places = await placing.find(unit, site, wanted)
+    places = await placing.find(unit, site, wanted, decide=True)
     for ((place, lot, around), (amount, serials)), to in zip(goods.items(), places, strict=True):
         unit.add(
             tasks.new(
                 unit, site, Kind.RETURN, item=row.item, lot=lot, serials=serials, from_location=place,
                 handling_unit=around, quantity=amount, unit_code=row.unit_code, note=cause,
                 proposed_location=to.candidates[0][0] if to.candidates else "", no_place_reason=to.why_none,
-                correlation=row.correlation,
+                decision=to.decision, correlation=row.correlation,
             )
         )  # fmt: skip
 
@@ -80,12 +80,13 @@ async def bring_back_surplus(unit: Unit, site: str, lines: Sequence[Line], cause
         Wanted.of(items[item], amount, lot=lot, from_location=place)
         for (place, item, lot), (amount, _) in goods.items()
     ]
-    places = await placing.find(unit, site, wanted)
+    places = await placing.find(unit, site, wanted, decide=True)
     for ((place, item, lot), (amount, serials)), to in zip(goods.items(), places, strict=True):
         unit.add(
             tasks.new(
                 unit, site, Kind.RETURN, item=item, lot=lot, serials=serials, from_location=place, quantity=amount,
                 unit_code=items[item].base_unit_code, note=cause, no_place_reason=to.why_none,
-                proposed_location=to.candidates[0][0] if to.candidates else "", correlation=correlation,
+                proposed_location=to.candidates[0][0] if to.candidates else "", decision=to.decision,
+                correlation=correlation,
             )
         )  # fmt: skip
