@@ -1,13 +1,25 @@
 """What materials does by itself, on time."""
 
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import structlog
 from sqlalchemy import text
 
 from services.chassis.jobs import job
-from services.materials.model import breaking, holding, ledger, need_cover, period, proof, sealing, softness, stock
+from services.materials.model import (
+    breaking,
+    holding,
+    ledger,
+    need_cover,
+    period,
+    proof,
+    replenishing,
+    sealing,
+    softness,
+)
 from services.materials.model import task as tasks
 
 log = structlog.get_logger("ledger")
@@ -65,17 +77,26 @@ async def open_expired_leases(open_unit: Any) -> None:
         await tasks.open_expired(unit)
 
 
-_POLICIES = text("select site, item from materials_policy where active_revision <> '' order by name")
+PLACES, PART = 500, 50
+"""Items of policies that are looked at together, and of those that need something, asked in one unit."""
 
 
 @job(every=timedelta(seconds=30))
 async def ask_policies(open_unit: Any) -> None:
-    """Every policy in force looks at its position; each in a unit of its own (MAT-164)."""
-    async with open_unit() as unit:
-        places = list(await unit.execute(_POLICIES))
-    for site, item in places:
+    """Policies in force look at their positions, many at a time without locks; those in need are asked (MAT-164)."""
+    places, after = [("", "")], ("", "")
+    while places:
         async with open_unit() as unit:
-            await stock.ask(unit, site, item)
+            places = await replenishing.places(unit, after, PLACES)
+            needy = {
+                site: await replenishing.needy(unit, site, (item for _, item in found))
+                for site, found in groupby(places, key=itemgetter(0))
+            }
+        for site, items in needy.items():
+            for first in range(0, len(items), PART):
+                async with open_unit() as unit:
+                    await replenishing.ask(unit, site, *items[first : first + PART])
+        after = places[-1] if places else after
 
 
 @job(every=timedelta(seconds=30))

@@ -44,10 +44,10 @@ from services.materials.model import (
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.lot import Lot
-from services.materials.model.policy import RequestState, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction
 from services.materials.model.reservation import Cover, Reservation, State
 from services.materials.model.supplier import SupplierFact
+from services.materials.model.supply_request import RequestState, SupplyRequest
 
 
 async def know_site(event: SiteChanged, unit: Unit) -> None:
@@ -269,9 +269,8 @@ async def reopen_request(event: RequisitionRejected, unit: Unit) -> None:
     await ledger.hold(unit, event.requisition.split("/")[1], [event.item])
     if event.supply_request:
         request = await unit.find(SupplyRequest, event.supply_request)
-        if request is not None and request.state is RequestState.CARRIED:
-            request.move(RequestState.OPEN)
-            request.carried_by = ""
+        if request is not None:
+            request.reopen()
     if event.reservation:
         row = await unit.find(Reservation, event.reservation)
         if row is not None and row.state is State.SHORT:
@@ -333,7 +332,7 @@ async def _known(unit: Unit, order: str) -> dict[tuple[int, int], ExpectedReceip
 
 
 def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> bool:
-    """Take over what the order says; whether it ends a row that was awaited."""
+    """Take over what the order says; whether a row that was counted on is so no more."""
     awaited = row.state is ExpectedState.OPEN
     row.quantity = decimal_of(schedule.quantity.value)
     row.open_quantity = decimal_of(schedule.open_quantity.value)
@@ -346,12 +345,14 @@ def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> bool:
         base = decimal_of(line.price_base_quantity.value) if line.HasField("price_base_quantity") else Decimal(1)
         row.unit_price = round(amount_of(line.unit_price) / base, 9)
         row.unit_price_currency_code = line.unit_price.currency_code
+    counted = awaited and not row.set_aside
+    row.set_aside = schedule.set_aside
     if row.open_quantity <= 0 and not row.complete:
         return row.close() and awaited
     if row.open_quantity > 0 and row.state is ExpectedState.CLOSED:
         row.move(ExpectedState.OPEN)
     row.judge()
-    return False
+    return counted and row.set_aside
 
 
 async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:

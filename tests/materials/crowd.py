@@ -27,7 +27,7 @@ from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Entry, Movement
 from services.materials.model.period import Period
-from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.policy import Policy, Revision
 from services.materials.model.production import (
     ProductionComponent,
     ProductionOperation,
@@ -41,6 +41,7 @@ from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLi
 from services.materials.model.reservation import Allocation, Reservation
 from services.materials.model.shipment import Shipment, ShipmentLine, ShippedUnit
 from services.materials.model.structure import Structure, StructureComponent, StructureOutput, StructureRevision
+from services.materials.model.supply_request import SupplyRequest
 from services.materials.model.task import Task
 from services.materials.model.transfer import Transfer, TransferLine
 from services.materials.model.wave import Wave, WaveLine

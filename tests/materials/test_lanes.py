@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from services.chassis.serve import Process, process_of
-from tests.materials.api.test_policies import in_force, number
 from tests.materials.builders import (
     at,
     balances,
@@ -22,6 +21,7 @@ from tests.materials.builders import (
     told,
 )
 from tests.materials.lanes import BIN, SHELF, blocked, client_of, held, opened, queued, request, sure
+from tests.materials.policies import in_force, number
 from tests.materials.test_invariants import broken
 from tests.plant import Refused
 from tests.statements import statements_of

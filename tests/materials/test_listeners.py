@@ -11,7 +11,6 @@ from plantops.materials.v1 import items_pb2, locations_pb2, receipts_pb2, reserv
 from plantops.procurement.v1 import events_pb2 as procurement
 from plantops.procurement.v1 import requisitions_pb2
 
-from tests.materials.api.test_policies import in_force, number, requests_of
 from tests.materials.builders import (
     SITE,
     approve,
@@ -38,6 +37,7 @@ from tests.materials.builders import (
     told,
     work_order,
 )
+from tests.materials.policies import in_force, number, requests_of
 from tests.plant import Refused
 from tests.world import Plant, site_today
 

@@ -53,7 +53,7 @@ from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Movement
 from services.materials.model.period import Period
-from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.policy import Policy, Revision
 from services.materials.model.production import ProductionOrder
 from services.materials.model.production_report import ProductionReport
 from services.materials.model.put_away_policy import PutAwayPolicy, PutAwayRevision
@@ -62,6 +62,7 @@ from services.materials.model.receipt import ExpectedReceipt, Receipt
 from services.materials.model.reservation import Reservation
 from services.materials.model.shipment import Shipment
 from services.materials.model.structure import Structure, StructureRevision
+from services.materials.model.supply_request import SupplyRequest
 from services.materials.model.task import Task
 from services.materials.model.transfer import Transfer
 from services.materials.model.wave import Wave

@@ -50,6 +50,11 @@ class AllocationPolicyService:
         values = values_for(AllocationRevision, request.allocation_revision)
         return unit.add(AllocationRevision(name=name, policy=policy.name, author=unit.caller.name, **values).checked())
 
+    async def update_allocation_revision(self, request: Any, unit: Unit) -> Any:
+        given = request.allocation_revision
+        revision = (await unit.get(AllocationRevision, given.name, etag=given.etag)).edited(unit.caller.name)
+        return unit.update(revision, given, request.update_mask).checked()
+
     async def submit_allocation_revision(self, request: Any, unit: Unit) -> Any:
         policy = await unit.get(AllocationPolicy, _policy(request.name), lock=False)
         await allocation_policy.refuse_twin(unit, policy)

@@ -8,7 +8,6 @@ from services.chassis import revisions
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
-from services.materials.model.count import Mode
 from services.materials.model.count_policy import CountPolicy, CountRevision
 from services.materials.model.item import SiteFact
 
@@ -42,8 +41,12 @@ class CountPolicyService:
         known = await unit.all(select(CountRevision.name).where(CountRevision.policy == policy.name))  # type: ignore[call-overload]
         name = unit.new_name(policy.name, CountRevision.COLLECTION, revisions.next_id(known))
         values = values_for(CountRevision, request.count_revision)
-        values["mode"] = values["mode"] if request.count_revision.mode else Mode.FROZEN
         return unit.add(CountRevision(name=name, policy=policy.name, author=unit.caller.name, **values).checked())
+
+    async def update_count_revision(self, request: Any, unit: Unit) -> Any:
+        given = request.count_revision
+        revision = (await unit.get(CountRevision, given.name, etag=given.etag)).edited(unit.caller.name)
+        return unit.update(revision, given, request.update_mask).checked()
 
     async def submit_count_revision(self, request: Any, unit: Unit) -> Any:
         return (await unit.get(CountRevision, request.name, etag=request.etag)).submit()

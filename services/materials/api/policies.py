@@ -9,13 +9,15 @@ from services.chassis import chain, revisions
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
+from services.materials.api import proposals
 from services.materials.api.handling_unit_codes import handling_units_of, taken_out_of
-from services.materials.model import stock
+from services.materials.model import replenishing, revising, stock
 from services.materials.model.item import Item, SiteFact
 from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
-from services.materials.model.policy import Policy, Revision, SupplyRequest
+from services.materials.model.policy import SELECTOR, Policy, Revision
 from services.materials.model.receipt import Receipt, ReceiptState
+from services.materials.model.supply_request import SupplyRequest
 from services.materials.rules import gtin, lot_numbers
 
 
@@ -30,13 +32,15 @@ class MaterialsPolicyService:
 
     async def create_materials_policy(self, request: Any, unit: Unit) -> Any:
         values = values_for(Policy, request.materials_policy)
-        if await unit.find(Item, values["item"], lock=False) is None:
-            raise FieldInvalid(field="materials_policy.item", rule="must be an item", value=values["item"])
-        if await unit.first(select(SiteFact.name).where(SiteFact.name == f"sites/{values['site']}")) is None:  # type: ignore[call-overload]
-            rule = "must be the id of a site that is known here"
-            raise FieldInvalid(field="materials_policy.site", rule=rule, value=values["site"])
         name = unit.new_name("", Policy.COLLECTION, request.materials_policy_id)
-        return unit.add(Policy(name=name, **values))
+        policy = Policy(name=name, **values).checked()
+        if policy.item and await unit.find(Item, policy.item, lock=False) is None:
+            raise FieldInvalid(field="materials_policy.item", rule="must be an item", value=policy.item)
+        known = select(SiteFact.name).where(SiteFact.name == f"sites/{policy.site}")  # type: ignore[call-overload]
+        if policy.site and await unit.first(known) is None:
+            rule = "must be the id of a site that is known here"
+            raise FieldInvalid(field="materials_policy.site", rule=rule, value=policy.site)
+        return unit.add(policy)
 
     async def get_materials_revision(self, request: Any, unit: Unit) -> Any:
         return await unit.get(Revision, request.name)
@@ -49,14 +53,18 @@ class MaterialsPolicyService:
         known = await unit.all(select(Revision.name).where(Revision.policy == policy.name))  # type: ignore[call-overload]
         name = unit.new_name(policy.name, Revision.COLLECTION, revisions.next_id(known))
         values = values_for(Revision, request.materials_revision)
-        revision = Revision(name=name, policy=policy.name, author=unit.caller.name, **values).checked()
-        item = await unit.get(Item, policy.item, lock=False)
-        for field in ("order_quantity", "maximum"):
-            if (amount := getattr(revision, field)) is not None:
-                item.exactly(amount, f"materials_revision.{field}")
-        return unit.add(revision)
+        revision = Revision(name=name, policy=policy.name, author=unit.caller.name, **values)
+        return unit.add(await _fitting(unit, policy, revision))
+
+    async def update_materials_revision(self, request: Any, unit: Unit) -> Any:
+        given = request.materials_revision
+        revision = (await unit.get(Revision, given.name, etag=given.etag)).edited(unit.caller.name)
+        policy = await unit.get(Policy, revision.policy, lock=False)
+        return await _fitting(unit, policy, unit.update(revision, given, request.update_mask))
 
     async def submit_materials_revision(self, request: Any, unit: Unit) -> Any:
+        policy = await unit.get(Policy, _policy(request.name), lock=False)
+        await revising.refuse_twin(unit, policy, Revision, SELECTOR)
         return (await unit.get(Revision, request.name, etag=request.etag)).submit()
 
     async def return_materials_revision(self, request: Any, unit: Unit) -> Any:
@@ -67,13 +75,13 @@ class MaterialsPolicyService:
         return revision.approve(unit.caller.name, request.content_hash, unit.now)
 
     async def activate_materials_revision(self, request: Any, unit: Unit) -> Any:
-        name = request.name.rpartition(f"/{Revision.COLLECTION}/")[0]
-        policy = await stock.take_up(unit, Policy, name)
+        policy = await _taken_up(unit, _policy(request.name))
         revision = await unit.get(Revision, request.name, etag=request.etag)
         replaced = await revisions.activate(unit, revision, policy)
-        unit.emit(policy.event(revision.told(replaced, f"{policy.item} at sites/{policy.site}")))
+        unit.emit(policy.event(revision.told(replaced, str(policy.selector))))
         await unit.flush()
-        await stock.ask(unit, policy.site or "", policy.item)
+        if policy.item and policy.site:  # the others are asked by the job
+            await replenishing.ask(unit, policy.site, policy.item)
         return revision
 
     async def retire_materials_revision(self, request: Any, unit: Unit) -> Any:
@@ -83,11 +91,39 @@ class MaterialsPolicyService:
             policy.active_revision = ""
         return revision.retire()
 
+    async def propose_reorder_point(self, request: Any, unit: Unit) -> Any:
+        return await proposals.reorder_point(request, unit)
+
     async def get_supply_request(self, request: Any, unit: Unit) -> Any:
         return await unit.get(SupplyRequest, request.name)
 
     async def list_supply_requests(self, request: Any, unit: Unit) -> Any:
         return await unit.list(SupplyRequest, request)
+
+
+def _policy(name: str) -> str:
+    return name.rpartition(f"/{Revision.COLLECTION}/")[0]
+
+
+async def _taken_up(unit: Unit, name: str) -> Policy:
+    """A policy, locked behind the stock of its item where it has one."""
+    found = await unit.find(Policy, name, lock=False)
+    if found is not None and found.item and found.site:
+        return await stock.take_up(unit, Policy, name)
+    return await unit.get(Policy, name)
+
+
+async def _fitting(unit: Unit, policy: Policy, revision: Revision) -> Revision:
+    """FieldInvalid or QuantityNotOnGrid for parameters that do not fit each other, the item or the sites."""
+    revision.checked()
+    if policy.item:
+        revision.on_grid(await unit.get(Item, policy.item, lock=False))
+    if revision.source_site:
+        known = select(SiteFact.name).where(SiteFact.name == revision.source_site)  # type: ignore[call-overload]
+        if revision.source_site == f"sites/{policy.site}" or await unit.first(known) is None:
+            rule = "must be another site that is known here"
+            raise FieldInvalid(field="materials_revision.source_site", rule=rule, value=revision.source_site)
+    return revision
 
 
 class MaterialsChainService:

@@ -12,7 +12,7 @@ from services.chassis.wire import enum_name, values_for
 from services.materials.api import goods
 from services.materials.api.arrivals import chosen
 from services.materials.model import goods as going
-from services.materials.model import ledger, loading, stock
+from services.materials.model import ledger, loading, replenishing, stock
 from services.materials.model import location as locations
 from services.materials.model.item import site_fact
 from services.materials.model.ledger import Line, Posting
@@ -96,7 +96,7 @@ class TransferService:
         await stock.move(unit, site, [posting])
         if row.between_sites:
             await unit.flush()
-            await stock.ask(unit, site, *{line.item for line in row.lines})
+            await replenishing.ask(unit, site, *{line.item for line in row.lines})
         return row
 
     async def receive_transfer(self, request: Any, unit: Unit) -> Any:

@@ -1469,7 +1469,8 @@ CREATE TABLE public.allocation_revision (
     order_keys jsonb NOT NULL,
     minimum_lives jsonb NOT NULL,
     keep_units_whole boolean NOT NULL,
-    honour_pegging boolean NOT NULL
+    honour_pegging boolean NOT NULL,
+    editors text[] DEFAULT '{}'::text[] NOT NULL
 );
 
 ALTER TABLE public.allocation_revision OWNER TO materials_owner;
@@ -1665,6 +1666,7 @@ CREATE TABLE public.count_revision (
     tolerance_value numeric(24,9),
     approval_limits jsonb NOT NULL,
     ambiguity_minutes integer NOT NULL,
+    editors text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT ck_count_revision_daily_line_count CHECK ((daily_line_count > 0))
 );
 
@@ -1779,6 +1781,7 @@ CREATE TABLE public.expected_receipt (
     unit_price_currency_code text NOT NULL,
     state text NOT NULL,
     over_receipt_action text DEFAULT 'REJECT'::text NOT NULL,
+    set_aside boolean DEFAULT false NOT NULL,
     CONSTRAINT ck_expected_receipt_received CHECK (((received >= (0)::numeric) AND (received <= accept_limit))),
     CONSTRAINT ck_expected_receipt_received_base CHECK (((received_base >= (0)::numeric) AND ((received_base * (base_denominator)::numeric) <= (accept_limit * (base_numerator)::numeric))))
 );
@@ -2246,8 +2249,10 @@ CREATE TABLE public.materials_policy (
     create_time timestamp with time zone NOT NULL,
     update_time timestamp with time zone NOT NULL,
     title text NOT NULL,
-    item text NOT NULL,
-    active_revision text NOT NULL
+    item text,
+    active_revision text NOT NULL,
+    item_class text DEFAULT ''::text NOT NULL,
+    location text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.materials_policy OWNER TO materials_owner;
@@ -2271,7 +2276,16 @@ CREATE TABLE public.materials_revision (
     reorder_point numeric(20,6) NOT NULL,
     order_quantity numeric(20,6),
     maximum numeric(20,6),
-    lead_days integer NOT NULL
+    lead_days integer NOT NULL,
+    editors text[] DEFAULT '{}'::text[] NOT NULL,
+    multiple numeric(20,6),
+    cap_at_max boolean DEFAULT false NOT NULL,
+    horizon_days integer,
+    overdue text DEFAULT 'COUNT'::text NOT NULL,
+    delay_days integer DEFAULT 0 NOT NULL,
+    review_days integer DEFAULT 0 NOT NULL,
+    outcome text DEFAULT 'BUY'::text NOT NULL,
+    source_site text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.materials_revision OWNER TO materials_owner;
@@ -2395,6 +2409,15 @@ CREATE TABLE public.period_value (
 );
 
 ALTER TABLE public.period_value OWNER TO materials_owner;
+
+CREATE TABLE public.policy_review (
+    revision text NOT NULL,
+    site text NOT NULL,
+    item text NOT NULL,
+    review_date date NOT NULL
+);
+
+ALTER TABLE public.policy_review OWNER TO materials_owner;
 
 CREATE TABLE public.principal_grant (
     principal text NOT NULL,
@@ -3048,6 +3071,10 @@ CREATE TABLE public.supply_request (
     explanation text[] NOT NULL,
     carried_by text NOT NULL,
     state text NOT NULL,
+    outcome text DEFAULT 'BUY'::text NOT NULL,
+    source_site text DEFAULT ''::text NOT NULL,
+    decision text DEFAULT ''::text NOT NULL,
+    supplies jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT ck_supply_request_quantity CHECK ((quantity > (0)::numeric))
 );
 
@@ -3379,6 +3406,9 @@ ALTER TABLE ONLY public.period_balance
 
 ALTER TABLE ONLY public.period_value
     ADD CONSTRAINT pk_period_value PRIMARY KEY (period, item);
+
+ALTER TABLE ONLY public.policy_review
+    ADD CONSTRAINT pk_policy_review PRIMARY KEY (revision, site, item);
 
 ALTER TABLE ONLY public.principal_grant
     ADD CONSTRAINT pk_principal_grant PRIMARY KEY (principal, role, site, from_time);
@@ -4112,6 +4142,9 @@ ALTER TABLE ONLY public.period_balance
 ALTER TABLE ONLY public.period_value
     ADD CONSTRAINT fk_period_value_period FOREIGN KEY (period) REFERENCES public.ledger_period(name);
 
+ALTER TABLE ONLY public.policy_review
+    ADD CONSTRAINT fk_policy_review_revision FOREIGN KEY (revision) REFERENCES public.materials_revision(name);
+
 ALTER TABLE ONLY public.production_component
     ADD CONSTRAINT fk_production_component_item FOREIGN KEY (item) REFERENCES public.item(name);
 
@@ -4383,6 +4416,8 @@ GRANT SELECT(recorded_at) ON TABLE public.outbox TO materials_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.period_balance TO materials_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.period_value TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.policy_review TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.principal_grant TO materials_app;
 

@@ -8,21 +8,14 @@ from sqlalchemy import ForeignKey, Index, Text, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.chassis.faults import FailedPrecondition, FieldInvalid
-from services.chassis.revisions import RevisionColumns, State
+from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
+from services.materials.model import revising
 from services.materials.model.base import Resource, Table, listed
+from services.materials.model.revising import EditedRevision
 from services.materials.rules import selectors
 from services.materials.rules.allocation import FEFO, Key, OrderKey, Rules
 from services.materials.rules.selectors import Selector
-
-COMING = (State.SUBMITTED, State.APPROVED, State.ACTIVE)
-
-
-class AmbiguousScope(FailedPrecondition):
-    """Two policies would hold for the same (MAT-160)."""
-
-    text = "{policy} holds for {selector} already; {other} cannot hold for the same."
 
 
 class AllocationPolicy(Resource, table=True):
@@ -55,7 +48,7 @@ class AllocationPolicy(Resource, table=True):
         return self
 
 
-class AllocationRevision(RevisionColumns, Table, table=True):
+class AllocationRevision(EditedRevision, Table, table=True):
     """One version of an allocation policy."""
 
     __tablename__ = "allocation_revision"
@@ -106,24 +99,7 @@ class AllocationRevision(RevisionColumns, Table, table=True):
 
 async def refuse_twin(unit: Unit, policy: AllocationPolicy) -> None:
     """AmbiguousScope when another policy holds for the same, or is on its way to."""
-    same = (
-        select(AllocationPolicy)
-        .where(
-            AllocationPolicy.item == policy.item,  # type: ignore[arg-type]
-            AllocationPolicy.item_class == policy.item_class,  # type: ignore[arg-type]
-            AllocationPolicy.at_site == policy.at_site,  # type: ignore[arg-type]
-        )
-        .order_by(AllocationPolicy.name)
-        .with_for_update()
-    )
-    others = [row.name for row in await unit.all(same) if row.name != policy.name]
-    taken = await unit.first(
-        select(AllocationRevision.policy)  # type: ignore[call-overload]
-        .where(AllocationRevision.policy.in_(others), AllocationRevision.state.in_(COMING))  # type: ignore[attr-defined]
-        .order_by(AllocationRevision.policy)
-    )
-    if taken is not None:
-        raise AmbiguousScope(policy=taken, selector=str(policy.selector), other=policy.name)
+    await revising.refuse_twin(unit, policy, AllocationRevision, ("item", "item_class", "at_site"))
 
 
 _CLASSES = text("select name, item_class from item where name = any(cast(:items as text[]))")

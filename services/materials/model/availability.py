@@ -32,6 +32,7 @@ _OUTLOOK = text("""
            e.expected_date, null, null, null, e.name
     from wanted w
     join expected_receipt e on e.site = w.site and e.item = w.item and e.state = 'OPEN' and e.expected_date >= w.today
+      and not e.set_aside
     union all
     select w.site, w.item, 'COMING', l.quantity - l.received - l.disposed, t.expected_date, null, null, null, t.name
     from wanted w

@@ -12,11 +12,11 @@ from sqlmodel import Field
 from services.chassis.access import roles
 from services.chassis.faults import FieldInvalid
 from services.chassis.resource import enum_text
-from services.chassis.revisions import RevisionColumns
 from services.chassis.unit import Unit
 from services.chassis.wire import decimal_of
 from services.materials.model.base import Resource, Table, listed
 from services.materials.model.count import Mode
+from services.materials.model.revising import EditedRevision
 from services.materials.rules.count_planning import Triggers
 
 DAILY_LINES = 200
@@ -36,7 +36,7 @@ class CountPolicy(Resource, table=True):
     active_revision: str = Field(default="", sa_type=Text, nullable=False)
 
 
-class CountRevision(RevisionColumns, Table, table=True):
+class CountRevision(EditedRevision, Table, table=True):
     """One version of a count policy."""
 
     __tablename__ = "count_revision"
@@ -68,6 +68,8 @@ class CountRevision(RevisionColumns, Table, table=True):
     def checked(self) -> "CountRevision":
         """FieldInvalid for what is named twice, negative, or no role."""
         where = "count_revision."
+        if not isinstance(self.mode, Mode):  # unset
+            self.mode = Mode.FROZEN
         for name, key in (("class_rules", "count_class"), ("approval_limits", "role")):
             named = [row[key] for row in getattr(self, name)]
             if len(set(named)) < len(named):

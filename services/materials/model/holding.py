@@ -12,7 +12,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis.unit import Unit
 from services.chassis.wire import quantity
-from services.materials.model import handling_unit, ledger, stock
+from services.materials.model import handling_unit, ledger, replenishing, stock
 from services.materials.model import location as locations
 from services.materials.model.breaking import Broken, break_claims
 from services.materials.model.hold import HeldLot, Hold, HoldTarget, LotOnHold, Scope
@@ -109,7 +109,7 @@ async def place(unit: Unit, hold: Hold) -> list[tuple[str, Quantity]]:
     claimed = {row.name: row.unit_code for row in await unit.execute(_CLAIMED, {"hold": hold.name})}
     broken = await break_claims(unit, site, dict.fromkeys(claimed), f"on hold by {hold.name}")
     await judge(unit, site, groups, broken=broken)
-    await stock.ask(unit, site, *sorted({item for item, _ in groups}))
+    await replenishing.ask(unit, site, *sorted({item for item, _ in groups}))
     return _lost(broken, claimed)
 
 

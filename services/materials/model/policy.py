@@ -1,28 +1,45 @@
-"""Replenishment policies and what they asked for (MAT-160 .. MAT-169)."""
+"""Replenishment policies: where they hold and what their revisions say (MAT-160, MAT-161, MAT-165)."""
 
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from plantops.materials.v1.events_pb2 import PolicyActivated, ReplenishmentNeeded
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from plantops.materials.v1.events_pb2 import PolicyActivated
+from sqlalchemy import ForeignKey, Index, Numeric, Text, text
 from sqlmodel import Field
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.resource import enum_text
-from services.chassis.revisions import RevisionColumns
-from services.chassis.wire import date_message, quantity
 from services.materials.model.base import Resource, Table, listed
+from services.materials.model.item import Item
+from services.materials.model.revising import EditedRevision
+from services.materials.rules.replenishment import Method, Parameters
+from services.materials.rules.selectors import Selector
+
+ZERO = Decimal(0)
+SELECTOR = ("item", "item_class", "site", "location")
+WHERE = "materials_revision."
+Kind = Method
 
 
-class Kind(StrEnum):
-    REORDER_POINT = "REORDER_POINT"
-    MIN_MAX = "MIN_MAX"
+class Outcome(StrEnum):
+    """Who supplies what is asked for."""
+
+    BUY = "BUY"
+    TRANSFER = "TRANSFER"
+    PRODUCE = "PRODUCE"
+
+
+class Overdue(StrEnum):
+    """How supply counts that is late."""
+
+    COUNT = "COUNT"
+    EXCLUDE = "EXCLUDE"
 
 
 class Policy(Resource, table=True):
-    """A rule set for one item at one site."""
+    """When stock is asked for: of one item, a class or all; at a place, a site or everywhere."""
 
     __tablename__ = "materials_policy"
     COLLECTION: ClassVar[str] = "materialsPolicies"
@@ -30,37 +47,98 @@ class Policy(Resource, table=True):
     __table_args__ = (Index("uq_materials_policy", "item", "site", unique=True),)
 
     title: str = Field(sa_type=Text)
-    item: str = Field(sa_type=Text, sa_column_args=[ForeignKey("item.name")])
+    item: str | None = Field(default=None, sa_type=Text, sa_column_args=[ForeignKey("item.name")])
+    item_class: str = Field(default="", sa_type=Text, nullable=False)
+    location: str = Field(default="", sa_type=Text, nullable=False)
     active_revision: str = Field(default="", sa_type=Text, nullable=False)
 
+    @property
+    def selector(self) -> Selector:
+        """Where it holds."""
+        return Selector(self.item or "", self.item_class, self.site or "", self.location)
 
-class Revision(RevisionColumns, Table, table=True):
+    def checked(self) -> "Policy":
+        """FieldInvalid for a selector that says two things; of a place it keeps no site beside it."""
+        if self.item and self.item_class:
+            rule = "is left empty where an item is named"
+            raise FieldInvalid(field="materials_policy.item_class", rule=rule, value=self.item_class)
+        if self.location:
+            of = self.location.split("/")[1]
+            if self.site not in (None, "", of):
+                raise FieldInvalid(field="materials_policy.site", rule="must be that of the place", value=self.site)
+            self.site = None
+        self.item, self.site = self.item or None, self.site or None
+        return self
+
+
+class Revision(EditedRevision, Table, table=True):
     """One version of a policy."""
 
     __tablename__ = "materials_revision"
     COLLECTION: ClassVar[str] = "revisions"
     CONTENT: ClassVar[tuple[str, ...]] = ("kind", "reorder_point", "order_quantity", "maximum", "lead_days")
+    ADDED: ClassVar[tuple[str, ...]] = (
+        "multiple", "cap_at_max", "horizon_days", "overdue", "delay_days", "review_days", "outcome", "source_site",
+    )  # fmt: skip
     __table_args__ = (
         Index("uq_materials_revision_active", "policy", unique=True, postgresql_where=text("state = 'ACTIVE'")),
         *listed("materials_revision", "state", under="policy"),
     )
 
     kind: Kind = Field(sa_type=enum_text(Kind))
-    reorder_point: Decimal = Field(sa_type=Numeric(20, 6))
+    reorder_point: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6))
     order_quantity: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     maximum: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     lead_days: int = Field(default=0, nullable=False)
+    multiple: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
+    cap_at_max: bool = Field(default=False, nullable=False)
+    horizon_days: int | None = None
+    overdue: Overdue = Field(default=Overdue.COUNT, sa_type=enum_text(Overdue), nullable=False)
+    delay_days: int = Field(default=0, nullable=False)
+    review_days: int = Field(default=0, nullable=False)
+    outcome: Outcome = Field(default=Outcome.BUY, sa_type=enum_text(Outcome), nullable=False)
+    source_site: str = Field(default="", sa_type=Text, nullable=False)
 
     def checked(self) -> "Revision":
-        """FieldInvalid where the parameters of the kind are missing."""
-        where = "materials_revision."
+        """FieldInvalid where the parameters of the kind are missing or contradict each other."""
+        self.outcome = self.outcome if isinstance(self.outcome, Outcome) else Outcome.BUY
+        self.overdue = self.overdue if isinstance(self.overdue, Overdue) else Overdue.COUNT
+        self.reorder_point = self.reorder_point or ZERO
+        if not isinstance(self.kind, Kind):
+            raise FieldInvalid(field=WHERE + "kind", rule="must be set")
         if self.reorder_point < 0:
-            raise FieldInvalid(field=where + "reorder_point", rule="must not be negative", value=self.reorder_point)
+            raise FieldInvalid(field=WHERE + "reorder_point", rule="must not be negative", value=self.reorder_point)
         if self.kind is Kind.REORDER_POINT and (self.order_quantity or 0) <= 0:
-            raise FieldInvalid(field=where + "order_quantity", rule="must be more than 0 for REORDER_POINT")
+            raise FieldInvalid(field=WHERE + "order_quantity", rule="must be more than 0 for REORDER_POINT")
         if self.kind is Kind.MIN_MAX and (self.maximum or 0) <= self.reorder_point:
-            raise FieldInvalid(field=where + "maximum", rule="must be more than reorder_point for MIN_MAX")
+            raise FieldInvalid(field=WHERE + "maximum", rule="must be more than reorder_point for MIN_MAX")
+        if self.kind is Kind.PERIODIC and (self.maximum or 0) <= 0:
+            raise FieldInvalid(field=WHERE + "maximum", rule="must be more than 0 for PERIODIC")
+        if (self.kind is Kind.PERIODIC) is not (self.review_days > 0):
+            raise FieldInvalid(field=WHERE + "review_days", rule="is more than 0 for PERIODIC, and for it alone")
+        if self.multiple is not None and self.multiple <= 0:
+            raise FieldInvalid(field=WHERE + "multiple", rule="must be more than 0", value=self.multiple)
+        if self.cap_at_max and (self.multiple is None or self.kind is Kind.REORDER_POINT):
+            raise FieldInvalid(field=WHERE + "cap_at_max", rule="goes with a multiple and a maximum")
+        if (self.outcome is Outcome.TRANSFER) is not bool(self.source_site):
+            raise FieldInvalid(field=WHERE + "source_site", rule="is set for TRANSFER, and for it alone")
         return self
+
+    def on_grid(self, item: Item) -> "Revision":
+        """QuantityNotOnGrid for what is no quantity of the item."""
+        for field in ("order_quantity", "maximum", "multiple"):
+            if (amount := getattr(self, field)) is not None:
+                item.exactly(amount, WHERE + field)
+        return self
+
+    def parameters(self, item: Item) -> Parameters:
+        """What it says for an item."""
+        return Parameters(
+            self.name, self.kind.value, self.reorder_point, self.order_quantity or ZERO, self.maximum or ZERO,
+            self.multiple or ZERO, self.cap_at_max, self.lead_days, self.horizon_days,
+            self.overdue is Overdue.EXCLUDE, self.delay_days, self.outcome.value, self.source_site, item.base_step,
+            item.base_unit_code,
+        )  # fmt: skip
 
     def told(self, replaced: str, selector: str) -> PolicyActivated:
         """The revision is in force."""
@@ -69,65 +147,12 @@ class Revision(RevisionColumns, Table, table=True):
         )
 
 
-class RequestState(StrEnum):
-    OPEN = "OPEN"
-    CARRIED = "CARRIED"
-    SATISFIED = "SATISFIED"
-    CANCELLED = "CANCELLED"
+class PolicyReview(Table, table=True):
+    """The last day on which a revision with reviews was asked for an item of a site."""
 
+    __tablename__ = "policy_review"
 
-COMING = (RequestState.OPEN, RequestState.CARRIED)
-
-
-class SupplyRequest(Resource, table=True):
-    """What a policy asked for; one open request for each item and site."""
-
-    __tablename__ = "supply_request"
-    COLLECTION: ClassVar[str] = "supplyRequests"
-    TRANSITIONS: ClassVar[frozenset[tuple[Any, Any]]] = frozenset(
-        {
-            (RequestState.OPEN, RequestState.CARRIED),
-            (RequestState.CARRIED, RequestState.OPEN),
-            (RequestState.CARRIED, RequestState.SATISFIED),
-            (RequestState.OPEN, RequestState.CANCELLED),
-            (RequestState.CARRIED, RequestState.CANCELLED),
-        }
-    )
-    FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "state", "need_date"})
-    __table_args__ = (
-        Index("ix_supply_request_site", "site", "name"),
-        *listed("supply_request", "item", "state", "need_date"),
-        Index(
-            "uq_supply_request_open", "site", "item", unique=True,
-            postgresql_where=text("state in ('OPEN', 'CARRIED')"),
-        ),
-        CheckConstraint("quantity > 0", name="quantity"),
-    )  # fmt: skip
-
-    item: str = Field(sa_type=Text)
-    quantity: Decimal = Field(sa_type=Numeric(20, 6))
-    unit_code: str = Field(sa_type=Text)
-    need_date: date
-    policy_revision: str = Field(sa_type=Text)
-    explanation: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
-    carried_by: str = Field(default="", sa_type=Text, nullable=False)
-    state: RequestState = Field(default=RequestState.OPEN, sa_type=enum_text(RequestState), nullable=False)
-
-    def carry(self, by: str) -> None:
-        """A requisition or order has it now."""
-        if self.state is not RequestState.CARRIED:
-            self.move(RequestState.CARRIED)
-        self.carried_by = by
-
-    def told(self) -> ReplenishmentNeeded:
-        """The new total that is needed."""
-        return self.event(
-            ReplenishmentNeeded(
-                item=self.item,
-                site=f"sites/{self.site}",
-                quantity=quantity(self.quantity, self.unit_code),
-                need_date=date_message(self.need_date),
-                outcome="BUY",
-                policy_revision=self.policy_revision,
-            )
-        )
+    revision: str = Field(sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("materials_revision.name")])
+    site: str = Field(sa_type=Text, primary_key=True)
+    item: str = Field(sa_type=Text, primary_key=True)
+    review_date: date

@@ -11,9 +11,9 @@ from sqlmodel import Field
 from services.chassis.faults import FieldInvalid
 from services.chassis.revisions import RevisionColumns
 from services.chassis.unit import Unit
-from services.materials.model.allocation_policy import COMING, AmbiguousScope
 from services.materials.model.base import Resource, Table, listed
 from services.materials.model.location import Kind, named
+from services.materials.model.revising import COMING, AmbiguousScope
 from services.materials.rules import selectors
 from services.materials.rules.capacity import Goods
 from services.materials.rules.put_away import ZONED, PolicyStep, Step, Steps

@@ -119,6 +119,7 @@ class ExpectedReceipt(Resource, table=True):
     over_receipt_action: OverReceiptAction = Field(
         default=OverReceiptAction.REJECT, sa_type=enum_text(OverReceiptAction), nullable=False
     )
+    set_aside: bool = Field(default=False, nullable=False)
 
     @property
     def factor(self) -> Fraction:

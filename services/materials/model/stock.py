@@ -1,11 +1,9 @@
 """What follows from stock that comes and goes: who waits is served, policies are asked (MAT-77, 78, 164)."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from plantops.materials.v1.events_pb2 import ReplenishmentNeeded
 from sqlalchemy import func, select, text
 
 from services.chassis.unit import Unit
@@ -16,15 +14,14 @@ from services.materials.model import (
     claim_rows,
     late_facts,
     ledger,
+    replenishing,
     revaluing,
 )
 from services.materials.model.base import Resource
-from services.materials.model.item import Item, site_fact
+from services.materials.model.item import site_fact
 from services.materials.model.ledger import Posting
-from services.materials.model.policy import COMING, Kind, Policy, Revision, SupplyRequest
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState
 from services.materials.model.reservation import Cover, Reservation, State
-from services.materials.rules import replenishment
 from services.materials.rules.allocation import Candidate
 
 R = TypeVar("R", bound=Resource)
@@ -61,7 +58,7 @@ async def follow(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     lost = {name for item in posted for name in item.loses_stock}
     if lost:
         await unit.flush()
-        await ask(unit, site, *lost)
+        await replenishing.ask(unit, site, *lost)
 
 
 async def serve(unit: Unit, site: str, items: Iterable[str], sources: Collection[str] = ()) -> None:
@@ -156,7 +153,7 @@ async def claim_all(
 
 async def _cover(unit: Unit, site: str, rows: Sequence[Reservation]) -> None:
     """Say of judged reservations what covers the missing part (MAT-168), tell, and ask the policies of their items."""
-    requests, needed = await _judge(unit, site, {row.item for row in rows})
+    requests, needed = await replenishing.judge(unit, site, {row.item for row in rows})
     short = [row for row in rows if row.state is State.SHORT]
     supplies = await _expected(unit, site, [row for row in short if row.item not in requests])
     for row in rows:
@@ -224,7 +221,7 @@ async def uncover(unit: Unit, site: str, items: Iterable[str], order: str, cause
         row.cause = cause
         unit.emit(row.told_short(), correlation=row.correlation)
     await unit.flush()
-    await ask(unit, site, *wanted)
+    await replenishing.ask(unit, site, *wanted)
 
 
 async def _names_of(unit: Unit, order: str) -> Sequence[str]:
@@ -245,6 +242,7 @@ async def _expected(unit: Unit, site: str, rows: Sequence[Reservation]) -> dict[
             ExpectedReceipt.site == site,  # type: ignore[arg-type]
             ExpectedReceipt.item.in_(items),  # type: ignore[attr-defined]
             ExpectedReceipt.state == ExpectedState.OPEN,  # type: ignore[arg-type]
+            ExpectedReceipt.set_aside.is_(False),  # type: ignore[attr-defined]
         )
         .order_by(ExpectedReceipt.expected_date, ExpectedReceipt.name)  # type: ignore[arg-type]
     ):
@@ -266,107 +264,3 @@ async def _expected(unit: Unit, site: str, rows: Sequence[Reservation]) -> dict[
         if coming and sum((order.awaited_base for order in coming), ZERO) >= short.get(row.item, ZERO):
             found[row.name] = coming[0]
     return found
-
-
-_POSITIONS = text("""
-    select i.item,
-      coalesce((select sum(b.on_hand) from balance b left join lot l on l.name = b.lot
-                where b.site = :site and b.item = i.item and not b.virtual and b.status = 'UNRESTRICTED'
-                and b.project = '' and (l.expire_date is null or l.expire_date >= :today)
-                and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null), 0)
-        - coalesce((select sum(l.quantity - l.received - l.disposed) from transfer_line l
-                    join transfer t on t.name = l.transfer and t.to_site <> 'sites/' || :site
-                    where t.site = :site and t.state in ('SHIPPED', 'PARTLY_RECEIVED', 'RECEIVED')
-                    and l.item = i.item and l.status = 'UNRESTRICTED'
-                    and hold_of(:site, l.item, l.lot, '', l.handling_unit, t.transit_location) is null), 0) as on_hand,
-      coalesce((select sum(on_hand) from balance b where b.site = :site and b.item = i.item and not b.virtual
-                and b.status = 'INSPECTION'), 0) as inspection,
-      coalesce((select sum(quantity) from supply_request s where s.site = :site and s.item = i.item
-                and s.state in ('OPEN', 'CARRIED')), 0) as requested,
-      coalesce((select sum(greatest(quantity * base_numerator / base_denominator - received_base, 0))
-                from expected_receipt e where e.site = :site and e.item = i.item and e.state = 'OPEN'), 0)
-        + coalesce((select sum(l.quantity - l.received - l.disposed) from transfer_line l
-                    join transfer t on t.name = l.transfer and t.site <> :site
-                    where t.to_site = 'sites/' || :site and t.state in ('SHIPPED', 'PARTLY_RECEIVED')
-                    and l.item = i.item and l.status = 'UNRESTRICTED'), 0) as ordered,
-      coalesce((select sum(r.allocated + r.short + r.pending + r.supply_covered)
-                from reservation r join item m on m.name = r.item
-                where r.site = :site and r.item = i.item and r.unit_code = m.base_unit_code
-                and r.state in ('PENDING', 'SHORT', 'ALLOCATED')), 0) as demand
-    from unnest(cast(:items as text[])) i(item)
-""")
-
-
-async def ask(unit: Unit, site: str, *items: str) -> None:
-    """Ask the policies of items; a request is opened or raised where its position is low (MAT-167)."""
-    await ledger.hold(unit, site, items)
-    _, needed = await _judge(unit, site, items)
-    for request, event in needed:
-        unit.emit(event, correlation=request.chain)
-    if needed:
-        await unit.flush()
-
-
-async def _judge(
-    unit: Unit, site: str, items: Iterable[str]
-) -> tuple[dict[str, SupplyRequest], list[tuple[SupplyRequest, ReplenishmentNeeded]]]:
-    """The open requests of items with a policy in force, and the events of those that are new or raised."""
-    policies: Sequence[Policy] = await unit.all(
-        select(Policy)
-        .where(Policy.item.in_(sorted(set(items))), Policy.site == site, Policy.active_revision != "")  # type: ignore[arg-type, attr-defined]
-        .order_by(Policy.name)
-        .with_for_update()
-    )
-    if not policies:
-        return {}, []
-    revisions = await unit.get_many(Revision, [policy.active_revision for policy in policies], lock=False)
-    today = (await site_fact(unit, site)).day(unit.now)
-    names = sorted(policy.item for policy in policies)
-    requests: dict[str, SupplyRequest] = {
-        row.item: row
-        for row in await unit.all(
-            select(SupplyRequest)
-            .where(
-                SupplyRequest.site == site,  # type: ignore[arg-type]
-                SupplyRequest.item.in_(names),  # type: ignore[attr-defined]
-                SupplyRequest.state.in_(COMING),  # type: ignore[attr-defined]
-            )
-            .order_by(SupplyRequest.name)
-            .with_for_update()
-        )
-    }
-    found = await unit.execute(_POSITIONS, {"site": site, "items": names, "today": today})
-    positions = {
-        row.item: replenishment.Position(row.on_hand, row.inspection, row.requested, row.ordered, row.demand)
-        for row in found
-    }
-    known = await unit.get_many(Item, names, lock=False)
-    needed = []
-    for policy in policies:
-        revision, position = revisions[policy.active_revision], positions[policy.item]
-        need = replenishment.needed(
-            revision.kind.value, position, revision.reorder_point, revision.order_quantity or ZERO,
-            revision.maximum or ZERO,
-        )  # fmt: skip
-        if need <= 0:
-            continue
-        words = [
-            *position.words(),
-            f"reorder point {replenishment.plain(revision.reorder_point)}",
-            f"{Kind(revision.kind)} asks for {replenishment.plain(need)}",
-        ]
-        request = requests.get(policy.item)
-        if request is None:
-            name = unit.new_name(f"sites/{site}", SupplyRequest.COLLECTION)
-            request = requests[policy.item] = SupplyRequest(
-                name=name, item=policy.item, quantity=need, unit_code=known[policy.item].base_unit_code,
-                policy_revision=revision.name, need_date=today + timedelta(days=revision.lead_days),
-                explanation=words, correlation=unit.correlation or name,
-            )  # fmt: skip
-            unit.add(request)
-        else:
-            request.quantity += need
-            request.explanation = words
-        needed.append((request, request.told()))
-    await unit.flush()
-    return requests, needed

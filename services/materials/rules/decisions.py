@@ -38,9 +38,9 @@ def record(
 def inputs(demands: Sequence[Demand], candidates: Sequence[Candidate], rules: Rules) -> dict[str, Any]:
     """All that the outcome depends on, as plain values."""
     return {
-        "rules": {**_plain(rules), "order": [_plain(each) for each in rules.order]},
-        "demands": [_plain(row) for row in demands],
-        "candidates": [_plain(row) for row in sorted(candidates, key=lambda row: row.balance)],
+        "rules": {**plain_row(rules), "order": [plain_row(each) for each in rules.order]},
+        "demands": [plain_row(row) for row in demands],
+        "candidates": [plain_row(row) for row in sorted(candidates, key=lambda row: row.balance)],
     }
 
 
@@ -68,8 +68,8 @@ def replay(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """The outcome of recorded inputs."""
     given = dict(recorded["rules"])
     given["order"] = tuple(OrderKey(Key(each["key"]), each["descending"]) for each in given["order"])
-    demands = [_read(Demand, row) for row in recorded["demands"]]
-    candidates = [_read(Candidate, row) for row in recorded["candidates"]]
+    demands = [read_row(Demand, row) for row in recorded["demands"]]
+    candidates = [read_row(Candidate, row) for row in recorded["candidates"]]
     return outcome(run(demands, candidates, Rules(**given)))
 
 
@@ -94,7 +94,8 @@ def plain(value: Decimal) -> str:
     return format(value.normalize(), "f") if value else "0"
 
 
-def _plain(row: Any) -> dict[str, Any]:
+def plain_row(row: Any) -> dict[str, Any]:
+    """A row as plain values."""
     return {name: _value(value) for name, value in asdict(row).items()}
 
 
@@ -104,13 +105,14 @@ def _value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _read(kind: Any, row: Mapping[str, Any]) -> Any:
+def read_row(kind: Any, row: Mapping[str, Any]) -> Any:
+    """A row of plain values."""
     made: dict[str, Any] = {}
     for known in fields(kind):
         value, name = row[known.name], str(known.type)
         if isinstance(value, str) and ("Decimal" in name):
             value = Decimal(value)
-        elif isinstance(value, str) and ("datetime" in name):
+        elif isinstance(value, str) and ("datetime.datetime" in name):
             value = datetime.fromisoformat(value)
         elif isinstance(value, str) and ("date" in name):
             value = date.fromisoformat(value)

@@ -73,6 +73,18 @@ async def test_a_revision_goes_from_draft_to_force_with_four_eyes(store: Plant) 
     assert [row.active_revision for row in found.allocation_policies] == [""]
 
 
+@pytest.mark.rule("MAT-161")
+async def test_a_draft_is_changed_until_it_is_submitted(store: Plant) -> None:
+    revision = await draft(store, (await policy(store, item=await item(store))).name, window_hours=24)
+    changed = Revision(name=revision.name, window_hours=48)
+    made = await store("mara", pb.UpdateAllocationRevisionRequest(allocation_revision=changed))
+    assert (made.window_hours, made.author, list(made.editors)) == (48, "people/mara", [])
+    await submit(store, revision.name)
+    with pytest.raises(Refused) as refused:
+        await store("mara", pb.UpdateAllocationRevisionRequest(allocation_revision=changed))
+    assert (refused.value.code, refused.value.reason) == ("FAILED_PRECONDITION", "REVISION_IMMUTABLE")
+
+
 @pytest.mark.rule("MAT-160")
 async def test_of_two_policies_for_the_same_the_second_is_refused_at_submission(store: Plant) -> None:
     name = await item(store)

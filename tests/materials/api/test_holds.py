@@ -17,7 +17,6 @@ from plantops.materials.v1 import (
     serials_pb2,
 )
 
-from tests.materials.api.test_policies import in_force
 from tests.materials.builders import (
     SITE,
     SUPPLIER,
@@ -48,6 +47,7 @@ from tests.materials.builders import (
     told,
 )
 from tests.materials.holds import Hold, hold, lots_of, moving, placed, refused, release, settle, stopped
+from tests.materials.policies import in_force
 from tests.materials.serials import opened, serials, tool
 from tests.materials.test_proof import change
 from tests.materials.units import nest, pb

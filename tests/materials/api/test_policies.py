@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.type.decimal_pb2 import Decimal
 from plantops.materials.v1 import (
     chain_pb2,
     inspections_pb2,
@@ -40,52 +39,12 @@ from tests.materials.builders import (
     stocked,
     told,
 )
+from tests.materials.policies import approve, draft, in_force, number, policy, requests_of, submit
 from tests.plant import Refused
 from tests.world import Plant, site_today
 
 Revision = policies_pb2.MaterialsRevision
 Request = policies_pb2.SupplyRequest
-
-
-def number(value: str | int) -> Decimal:
-    return Decimal(value=str(value))
-
-
-async def policy(plant: Plant, item_name: str, site: str = "hamburg") -> Any:
-    made = policies_pb2.MaterialsPolicy(title="Stock", item=item_name, site=site)
-    request = policies_pb2.CreateMaterialsPolicyRequest(materials_policy_id=fresh("p"), materials_policy=made)
-    return await plant("mara", request)
-
-
-async def draft(plant: Plant, parent: str, **given: Any) -> Any:
-    values = {"kind": "REORDER_POINT", "reorder_point": number(10), "order_quantity": number(24), "lead_days": 5}
-    request = policies_pb2.CreateMaterialsRevisionRequest(
-        parent=parent, materials_revision=Revision(**{**values, **given})
-    )
-    return await plant("mara", request)
-
-
-async def submit(plant: Plant, name: str, etag: str = "") -> Any:
-    return await plant("mara", policies_pb2.SubmitMaterialsRevisionRequest(name=name, etag=etag))
-
-
-async def approve(plant: Plant, revision: Any, person: str = "ada") -> Any:
-    return await plant(
-        person,
-        policies_pb2.ApproveMaterialsRevisionRequest(name=revision.name, content_hash=revision.content_hash),
-    )
-
-
-async def in_force(plant: Plant, item_name: str, **given: Any) -> Any:
-    """A policy with a revision in force."""
-    made = await policy(plant, item_name)
-    revision = await approve(plant, await submit(plant, (await draft(plant, made.name, **given)).name))
-    return await plant("ada", policies_pb2.ActivateMaterialsRevisionRequest(name=revision.name))
-
-
-async def requests_of(plant: Plant, item_name: str) -> list[Any]:
-    answer = await plant("vic", policies_pb2.ListSupplyRequestsRequest(parent=SITE, filter=f'item = "{item_name}"'))
-    return list(answer.supply_requests)
 
 
 @pytest.mark.rule("MAT-161")

@@ -2,12 +2,38 @@
 
 from alembic import op
 
+from services.chassis import schema
+
 revision = "0026"
 down_revision = "0025"
 branch_labels = None
 depends_on = None
 
+TABLES = """
+alter table materials_policy alter column item drop not null;
+alter table materials_policy
+  add column item_class text not null default '', add column location text not null default '';
+alter table materials_revision
+  add column editors text[] not null default '{}', add column multiple numeric(20, 6),
+  add column cap_at_max boolean not null default false, add column horizon_days integer,
+  add column overdue text not null default 'COUNT', add column delay_days integer not null default 0,
+  add column review_days integer not null default 0, add column outcome text not null default 'BUY',
+  add column source_site text not null default '';
+alter table allocation_revision add column editors text[] not null default '{}';
+alter table count_revision add column editors text[] not null default '{}';
+alter table supply_request
+  add column outcome text not null default 'BUY', add column source_site text not null default '',
+  add column decision text not null default '', add column supplies jsonb not null default '[]';
+alter table expected_receipt add column set_aside boolean not null default false;
+create table policy_review (
+  revision text not null, site text not null, item text not null, review_date date not null,
+  constraint pk_policy_review primary key (revision, site, item),
+  constraint fk_policy_review_revision foreign key (revision) references materials_revision (name)
+);
+"""
+
 
 def upgrade() -> None:
-    """Nothing yet."""
-    op.execute("select 1")
+    """Columns that the release before fills by their defaults, and tables that it does not know."""
+    op.execute(TABLES)
+    schema.grant(op, "materials", "policy_review")
