@@ -12,8 +12,10 @@ from pathlib import Path
 
 import structlog
 
+from cli.csv_files import csv_parsers
 from cli.elsewhere import Unreachable, plant_of
 from cli.engines import EngineFailed
+from cli.history import history_parser
 from cli.home import DEFAULT, GATEWAY_PORT, SERVICES, Home, NotRunning
 from cli.repair import instant, repair_parsers
 from cli.session import Refused, Session
@@ -73,15 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("person", help="such as people/paul")
     token.set_defaults(command=_token)
 
-    bring = commands.add_parser("import", help="bring in history from a file")
+    bring = commands.add_parser("import", help="bring in data or history from a file")
     kinds = bring.add_subparsers(required=True, metavar="KIND")
-    orders = kinds.add_parser("work-orders", help="work-order history from CSV")
-    orders.add_argument("file", type=Path)
-    orders.add_argument("--site", required=True, help="site id, such as hamburg")
-    orders.add_argument("--mapping", required=True, help="a JSON file, or the name of one that comes with the sample")
-    orders.add_argument("--as", dest="person", default="people/paul", help="who imports (default %(default)s)")
-    orders.add_argument("--dry-run", action="store_true", help="check only")
-    orders.set_defaults(command=_import_work_orders)
+    history_parser(kinds)
+    take = commands.add_parser("export", help="take data out to a file")
+    csv_parsers(kinds, take.add_subparsers(required=True, metavar="KIND"))
 
     streams = commands.add_parser("nats", help="the plant's streams and consumers")
     actions = streams.add_subparsers(required=True, metavar="ACTION")
@@ -249,37 +247,6 @@ def _token(options: argparse.Namespace) -> int:
         async with Session.of(Home(options.data)) as session:
             print(await session.token(options.person))
         return 0
-
-    return asyncio.run(work())
-
-
-def _import_work_orders(options: argparse.Namespace) -> int:
-    from cli.history import MappingInvalid, import_work_orders, mapping_of
-
-    given = Path(options.mapping)
-    path = given if given.exists() else Path(__file__).parent / "samples" / f"{options.mapping}.json"
-    if not options.file.is_file():
-        print(f"plantops: {options.file} is no file", file=sys.stderr)
-        return 2
-    try:
-        mapping = mapping_of(path)
-    except MappingInvalid as error:
-        print(f"plantops: mapping: {error}", file=sys.stderr)
-        return 2
-
-    content = options.file.read_bytes()
-
-    async def work() -> int:
-        async with Session.of(Home(options.data)) as session:
-            return await import_work_orders(
-                session,
-                options.file.name,
-                content,
-                options.site,
-                mapping,
-                person=options.person,
-                dry_run=options.dry_run,
-            )
 
     return asyncio.run(work())
 

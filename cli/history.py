@@ -1,5 +1,7 @@
 """`plantops import work-orders`: history from a CSV file, each bad row reported, all good rows taken once."""
 
+import argparse
+import asyncio
 import json
 import sys
 import time
@@ -9,6 +11,7 @@ from typing import Any
 from google.protobuf import json_format
 from plantops.maintenance.v1 import imports_pb2
 
+from cli.home import Home
 from cli.session import Session
 
 PART_BYTES = 256 * 1024
@@ -17,6 +20,46 @@ SHOWN_ERRORS = 50
 
 class MappingInvalid(Exception):
     """The mapping file is no mapping; the text says why."""
+
+
+def history_parser(kinds: Any) -> None:
+    """Add `import work-orders` to the command line."""
+    orders = kinds.add_parser("work-orders", help="work-order history from CSV")
+    orders.add_argument("file", type=Path)
+    orders.add_argument("--site", required=True, help="site id, such as hamburg")
+    orders.add_argument("--mapping", required=True, help="a JSON file, or the name of one that comes with the sample")
+    orders.add_argument("--as", dest="person", default="people/paul", help="who imports (default %(default)s)")
+    orders.add_argument("--dry-run", action="store_true", help="check only")
+    orders.set_defaults(command=_import_work_orders)
+
+
+def _import_work_orders(options: argparse.Namespace) -> int:
+    given = Path(options.mapping)
+    path = given if given.exists() else Path(__file__).parent / "samples" / f"{options.mapping}.json"
+    if not options.file.is_file():
+        print(f"plantops: {options.file} is no file", file=sys.stderr)
+        return 2
+    try:
+        mapping = mapping_of(path)
+    except MappingInvalid as error:
+        print(f"plantops: mapping: {error}", file=sys.stderr)
+        return 2
+
+    content = options.file.read_bytes()
+
+    async def work() -> int:
+        async with Session.of(Home(options.data)) as session:
+            return await import_work_orders(
+                session,
+                options.file.name,
+                content,
+                options.site,
+                mapping,
+                person=options.person,
+                dry_run=options.dry_run,
+            )
+
+    return asyncio.run(work())
 
 
 def mapping_of(path: Path) -> imports_pb2.MaintenanceImport:

@@ -126,6 +126,21 @@ class Session:
                 return
             request.page_token = answer.next_page_token  # type: ignore[attr-defined]
 
+    async def stream(self, person: str, request: Message, *, rpc: str, seconds: float = 600) -> AsyncIterator[Any]:
+        """All messages of a server stream, which is never begun anew; Refused when the plant says no."""
+        method = methods()[request.DESCRIPTOR.full_name, rpc]
+        kind = message_factory.GetMessageClass(method.output_type)
+        call = self._channel(method.containing_service.file.package.split(".")[1]).unary_stream(
+            f"/{method.containing_service.full_name}/{method.name}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=kind.FromString,
+        )(request, metadata=(("authorization", f"Bearer {await self.token(person)}"),), timeout=seconds)
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise refused(error) from None
+
     def _channel(self, service: str) -> grpc.aio.Channel:
         address = self.home.addresses().services[service]
         if address not in self._channels:

@@ -249,8 +249,15 @@ class Unit:
 
     async def next_number(self, prefix: str) -> str:
         """A number that people read, such as WO-000117: unique, never used again, with gaps."""
-        value = (await self.session.execute(text("select nextval('document_number')"))).scalar_one()
-        return f"{prefix}-{value:06d}"
+        return (await self.next_numbers(prefix, 1))[0]
+
+    async def next_numbers(self, prefix: str, count: int) -> tuple[str, ...]:
+        """So many of them, in one statement."""
+        if count < 1:
+            return ()
+        statement = text("select nextval('document_number') from generate_series(1, :count)")
+        values = (await self.session.execute(statement, {"count": count})).scalars().all()
+        return tuple(f"{prefix}-{value:06d}" for value in values)
 
     # --- events and audit -----------------------------------------------------------------------------------
 

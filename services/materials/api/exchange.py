@@ -16,8 +16,11 @@ from services.chassis.wire import enum_name, values_for
 from services.materials.api.sheets import Sheet
 from services.materials.api.sheets_items import ItemSettingsSheet, ItemSheet
 from services.materials.api.sheets_lots import LotSheet, SerialSheet
+from services.materials.api.sheets_orders import ProductionOrderSheet
 from services.materials.api.sheets_places import HandlingUnitTypeSheet, LocationSheet
+from services.materials.api.sheets_reservations import ReservationSheet
 from services.materials.api.sheets_stock import StockSheet
+from services.materials.api.sheets_structures import StructureSheet
 from services.materials.model import exchange
 from services.materials.model.exchange import Given, Import, Kind, Outcome, Part, State
 from services.materials.model.item import site_fact
@@ -27,7 +30,7 @@ SHEETS: Mapping[Kind, Sheet] = {
     sheet.kind: sheet
     for sheet in (
         ItemSheet(), ItemSettingsSheet(), LocationSheet(), LotSheet(), SerialSheet(), HandlingUnitTypeSheet(),
-        StockSheet(),
+        StockSheet(), StructureSheet(), ProductionOrderSheet(), ReservationSheet(),
     )
 }  # fmt: skip
 PART_BYTES = 256 * 1024
@@ -184,7 +187,7 @@ async def _read(unit: Unit, found: Import, sheet: Sheet) -> list[Given]:
 
 def _known_by(sheet: Sheet, row: Given, seen: dict[str, int]) -> None:
     """Give a row its key; one whose key an earlier row has is refused, but for equal rows of stock without id."""
-    keys = sheet.keys(row.cells) + ([f"external {row.external_id}"] if row.external_id else [])
+    keys = sheet.keys(row.cells) + ([f"external {row.external_id}"] if sheet.linked and row.external_id else [])
     for key in keys:
         first = seen.setdefault(key, row.line)
         if first != row.line:

@@ -15,7 +15,7 @@ from services.materials.api.structures import parts_of, shared_percent
 from services.materials.model import in_process
 from services.materials.model import location as locations
 from services.materials.model import structure as structures
-from services.materials.model.item import Item, site_fact
+from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import Location
 from services.materials.model.production import (
     LotRule,
@@ -24,7 +24,7 @@ from services.materials.model.production import (
     ProductionOrder,
     ProductionOutput,
 )
-from services.materials.model.structure import Structure, StructureRevision
+from services.materials.model.structure import Structure, StructureNotInForce, StructureRevision
 from services.materials.rules import backflush
 from services.materials.rules.structures import fits
 
@@ -46,80 +46,129 @@ class Bill:
 
 async def planned(request: Any, unit: Unit) -> ProductionOrder:
     """The order of a request, with a place for each of its operations."""
-    site = request.parent.split("/")[1]
-    given = request.production_order
-    fact = await site_fact(unit, site)
-    main = await _item(unit, given.item)
-    amount, _ = main.stated(given.quantity, f"{FIELD}.quantity")
-    if amount <= 0:
-        raise FieldInvalid(field=f"{FIELD}.quantity.value", rule="must be more than 0", value=given.quantity.value)
-    if bool(given.source_system) is not bool(given.external_id):
-        raise FieldInvalid(field=f"{FIELD}.external_id", rule="goes with source_system, both or neither")
-    bill = await _bill(unit, given, main, fact.day(unit.now))
-    items = await unit.get_many(Item, [row.item for row in (*bill.components, *bill.outputs)], lock=False)
-    for name, item in {main.name: main, **items}.items():
-        if item.catch is not None:
-            raise FieldInvalid(field=f"{FIELD}.item", rule="must not have a catch weight, nor a component", value=name)
-    await _places(unit, site, given)
-    order = ProductionOrder(
-        name=unit.new_name(request.parent, ProductionOrder.COLLECTION), site=site,
-        number=await unit.next_number("PO"), item=main.name, unit_code=main.base_unit_code, quantity=amount,
-        structure_revision=bill.revision, cost_percent=bill.percent, currency_code=fact.currency_code,
-        **values_for(ProductionOrder, given, _PLAIN),
-    )  # fmt: skip
-    order.lot_rule = (
-        LotRule(values_for(ProductionOrder, given, ["lot_rule"])["lot_rule"]) if given.lot_rule else LotRule.ORDER
-    )
-    order.components = [_component(order, bill, row, items[row.item]) for row in bill.components]
-    order.outputs = [_output(order, bill, row, items[row.item]) for row in bill.outputs]
-    order.operations = _operations(order, given, main)
-    for row in order.operations:
-        unit.add(in_process.wip_location(order, row.operation))
-    return unit.add(order)
+    site, given = request.parent.split("/")[1], request.production_order
+    planning = await Planning.of(unit, site, [given])
+    order = planning.order(given)
+    order.number = await unit.next_number("PO")
+    return planning.add(order)
 
 
-async def _item(unit: Unit, name: str) -> Item:
-    item = await unit.find(Item, name, lock=False)
-    if item is None:
-        raise FieldInvalid(field=f"{FIELD}.item", rule="must be an item", value=name)
-    return item
+@dataclass(slots=True)
+class Planning:
+    """What new orders speak of, read in a constant number of statements: items, structures, places."""
 
+    unit: Unit
+    site: str
+    fact: SiteFact
+    items: Mapping[str, Item]
+    structures: Mapping[str, str]
+    in_force: Mapping[str, StructureRevision]
+    revisions: Mapping[str, StructureRevision]
+    places: Mapping[str, Location]
 
-async def _bill(unit: Unit, given: Any, main: Item, day: Any) -> Bill:
-    if given.components:
+    @classmethod
+    async def of(cls, unit: Unit, site: str, wanted: Sequence[Any]) -> "Planning":
+        fact = await site_fact(unit, site)
+        made = sorted({given.item for given in wanted})
+        columns: Any = Structure
+        found = {
+            row.item: row.name
+            for row in await unit.execute(select(columns.item, columns.name).where(columns.item.in_(made)))
+        }
+        in_force = await structures.all_in_force(unit, found.values(), fact.day(unit.now))
+        named = {given.structure_revision for given in wanted if given.structure_revision}
+        revisions = {row.name: row for row in in_force.values()}
+        if named - set(revisions):
+            revisions |= await unit.get_many(StructureRevision, named - set(revisions), lock=False)
+        names = {*made}
+        for given in wanted:
+            names |= {row.component.item for row in given.components} | {row.output.item for row in given.outputs}
+        for revision in revisions.values():
+            names |= {row.item for row in revision.components} | {row.item for row in revision.outputs}
+        return cls(
+            unit, site, fact, await unit.get_many(Item, names, lock=False), found, in_force, revisions,
+            await locations.named(unit, {place for given in wanted for place in _places_of(given) if place}),
+        )  # fmt: skip
+
+    def order(self, given: Any) -> ProductionOrder:
+        """An order without a number, not yet written; FieldInvalid where it does not add up."""
+        main = self.items.get(given.item)
+        if main is None:
+            raise FieldInvalid(field=f"{FIELD}.item", rule="must be an item", value=given.item)
+        amount, _ = main.stated(given.quantity, f"{FIELD}.quantity")
+        if amount <= 0:
+            raise FieldInvalid(field=f"{FIELD}.quantity.value", rule="must be more than 0", value=given.quantity.value)
+        if bool(given.source_system) is not bool(given.external_id):
+            raise FieldInvalid(field=f"{FIELD}.external_id", rule="goes with source_system, both or neither")
+        bill = self._bill(given, main)
+        for name in sorted({main.name, *(row.item for row in (*bill.components, *bill.outputs))}):
+            if self.items[name].catch is not None:
+                rule = "must not have a catch weight, nor a component"
+                raise FieldInvalid(field=f"{FIELD}.item", rule=rule, value=name)
+        for field, name in zip(("line_location", "output_location"), _places_of(given), strict=True):
+            if name:
+                place = self.places.get(name)
+                in_process.at_line(place, self.site, name, f"{FIELD}.{field}", staging=field == "line_location")
+        order = ProductionOrder(
+            name=self.unit.new_name(f"sites/{self.site}", ProductionOrder.COLLECTION), site=self.site, number="",
+            item=main.name, unit_code=main.base_unit_code, quantity=amount, structure_revision=bill.revision,
+            cost_percent=bill.percent, currency_code=self.fact.currency_code,
+            **values_for(ProductionOrder, given, _PLAIN),
+        )  # fmt: skip
+        order.lot_rule = (
+            LotRule(values_for(ProductionOrder, given, ["lot_rule"])["lot_rule"]) if given.lot_rule else LotRule.ORDER
+        )
+        order.components = [_component(order, bill, row, self.items[row.item]) for row in bill.components]
+        order.outputs = [_output(order, bill, row, self.items[row.item]) for row in bill.outputs]
+        order.operations = _operations(order, given, main)
+        return order
+
+    def add(self, order: ProductionOrder) -> ProductionOrder:
+        """Write an order that has its number, with the places of its operations."""
+        for row in order.operations:
+            self.unit.add(in_process.wip_location(order, row.operation))
+        return self.unit.add(order)
+
+    def _bill(self, given: Any, main: Item) -> Bill:
+        if given.components:
+            if given.structure_revision:
+                rule = "must be empty where components are given"
+                raise FieldInvalid(field=f"{FIELD}.structure_revision", rule=rule, value=given.structure_revision)
+            return self._given_bill(given, main)
+        structure = self.structures.get(main.name)
         if given.structure_revision:
-            rule = "must be empty where components are given"
-            raise FieldInvalid(field=f"{FIELD}.structure_revision", rule=rule, value=given.structure_revision)
-        return await _given_bill(unit, given, main)
-    if given.structure_revision:
-        revision = await unit.find(StructureRevision, given.structure_revision, lock=False)
-        made = await unit.find(Structure, revision.structure, lock=False) if revision is not None else None
-        if revision is None or made is None or made.item != main.name:
-            rule = "must be a revision of the item's structure"
-            raise FieldInvalid(field=f"{FIELD}.structure_revision", rule=rule, value=given.structure_revision)
-    else:
-        found = await unit.first(select(Structure.name).where(Structure.item == main.name))  # type: ignore[call-overload]
-        if found is None:
-            raise FieldInvalid(field=f"{FIELD}.item", rule="has no structure; give the components", value=main.name)
-        revision = await structures.in_force(unit, found, day)
-    return Bill(
-        revision.name, revision.base_quantity, revision.cost_percent, revision.components, revision.outputs
-    )  # fmt: skip
+            revision = self.revisions.get(given.structure_revision)
+            if revision is None or revision.structure != structure:
+                rule = "must be a revision of the item's structure"
+                raise FieldInvalid(field=f"{FIELD}.structure_revision", rule=rule, value=given.structure_revision)
+        else:
+            if structure is None:
+                rule = "has no structure; give the components"
+                raise FieldInvalid(field=f"{FIELD}.item", rule=rule, value=main.name)
+            revision = self.in_force.get(structure)
+            if revision is None:
+                raise StructureNotInForce(structure=structure, date=self.fact.day(self.unit.now))
+        return Bill(
+            revision.name, revision.base_quantity, revision.cost_percent, revision.components, revision.outputs
+        )  # fmt: skip
+
+    def _given_bill(self, given: Any, main: Item) -> Bill:
+        base = Decimal(1)
+        if given.HasField("base_quantity"):
+            base, _ = main.stated(given.base_quantity, f"{FIELD}.base_quantity")
+        if base <= 0:
+            raise FieldInvalid(field=f"{FIELD}.base_quantity.value", rule="must be more than 0", value=base)
+        components, outputs = parts_of(
+            [row.component for row in given.components], [row.output for row in given.outputs], self.items, main.name,
+            FIELD,
+        )  # fmt: skip
+        if any(row.item == main.name for row in components):
+            raise FieldInvalid(field=f"{FIELD}.components", rule="must not have the item itself", value=main.name)
+        return Bill("", base, shared_percent(outputs, None, FIELD), components, outputs)
 
 
-async def _given_bill(unit: Unit, given: Any, main: Item) -> Bill:
-    parts = [row.component for row in given.components]
-    beside = [row.output for row in given.outputs]
-    items = await unit.get_many(Item, [row.item for row in (*parts, *beside)], lock=False)
-    base = Decimal(1)
-    if given.HasField("base_quantity"):
-        base, _ = main.stated(given.base_quantity, f"{FIELD}.base_quantity")
-    if base <= 0:
-        raise FieldInvalid(field=f"{FIELD}.base_quantity.value", rule="must be more than 0", value=base)
-    components, outputs = parts_of(parts, beside, items, main.name, FIELD)
-    if any(row.item == main.name for row in components):
-        raise FieldInvalid(field=f"{FIELD}.components", rule="must not have the item itself", value=main.name)
-    return Bill("", base, shared_percent(outputs, None, FIELD), components, outputs)
+def _places_of(given: Any) -> tuple[str, str]:
+    return given.line_location, given.output_location
 
 
 def _ratio(row: Any, base: Decimal) -> dict[str, int]:
@@ -180,11 +229,3 @@ def _operation(order: ProductionOrder, number: int, given: Any, main: Item) -> P
         if given.HasField(name):
             setattr(row, name, main.stated(getattr(given, name), f"{FIELD}.operations.{name}")[0])
     return row
-
-
-async def _places(unit: Unit, site: str, given: Any) -> None:
-    """Places of the site: one for staging at the line, and one that good units come to."""
-    named: Mapping[str, Location] = await locations.named(unit, [given.line_location, given.output_location])
-    for field, name in (("line_location", given.line_location), ("output_location", given.output_location)):
-        if name:
-            in_process.at_line(named.get(name), site, name, f"{FIELD}.{field}", staging=field == "line_location")

@@ -35,7 +35,7 @@ async def reserve(unit: Unit, request: Any, entries: Sequence[Any]) -> None:
     places = await unit.get_many(
         Location, (row.delivery_location for row in given if row.delivery_location), lock=False
     )
-    known = await _known(unit, [key for row in given if (key := _key(row)) is not None])
+    known = await _known(unit, [key for row in given if (key := key_of(row)) is not None])
     made: list[Reservation] = []
     for entry in entries:
         try:
@@ -52,7 +52,7 @@ async def reserve(unit: Unit, request: Any, entries: Sequence[Any]) -> None:
         await stock.claim_all(unit, site, made)
 
 
-def _key(row: Any) -> tuple[str, str] | None:
+def key_of(row: Any) -> tuple[str, str] | None:
     """What a demand is known by: work order and demand, or the other system and its id."""
     if row.work_order and row.demand and not (row.source_system or row.external_id):
         return row.work_order, row.demand
@@ -77,7 +77,7 @@ def _claim(
     """The reservation of an entry; FieldInvalid or DemandExists instead of one that could not be served."""
     if row.parent != parent:
         raise FieldInvalid(field="parent", rule="must be that of the batch", value=row.parent)
-    key = _key(row)
+    key = key_of(row)
     if key is None:
         rule = "must be work_order with demand, or source_system with external_id"
         raise FieldInvalid(field="demand", rule=rule, value=row.demand)

@@ -4,15 +4,11 @@ A sheet reads what its rows speak of with a constant number of statements, makes
 contract, and compares. What a check says, a run does (MAT-320, MAT-321).
 """
 
-import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, ClassVar
 
-from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from sqlalchemy import false, or_, select
@@ -21,66 +17,13 @@ from services.chassis import audit, wire
 from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.requests import problems
 from services.chassis.unit import Unit
+from services.materials.api.sheets_columns import Column
 from services.materials.model import exchange
 from services.materials.model.exchange import Externals, Given, Kind, Outcome
-from services.materials.rules import csv_cells
 from services.materials.rules.csv_cells import CellInvalid
 
 PAGE = 1000
 ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column and the field that it fills, `gross_weight.value`; without a path the sheet reads it itself."""
-
-    name: str
-    path: str = ""
-
-    @property
-    def top(self) -> str:
-        """The resource's field."""
-        return self.path.partition(".")[0]
-
-    def put(self, message: Any, cell: str) -> None:
-        """Fill the field; CellInvalid for a cell that cannot be read."""
-        if not self.path or not cell:
-            return
-        *above, last = self.path.split(".")
-        for part in above:
-            message = getattr(message, part)
-        _put(message, message.DESCRIPTOR.fields_by_name[last], cell)
-
-    def cell(self, message: Any) -> str:
-        """The cell of the field."""
-        *above, last = self.path.split(".")
-        for part in above:
-            if not message.HasField(part):
-                return ""
-            message = getattr(message, part)
-        return _cell(message, message.DESCRIPTOR.fields_by_name[last])
-
-
-class Packs(Column):
-    """The packs of an item, `BX=10:Box|CS=1/3`."""
-
-    def put(self, message: Any, cell: str) -> None:
-        for unit_code, above, below, name in csv_cells.packs(cell):
-            message.conversions.add(unit_code=unit_code, numerator=above, denominator=below, pack_name=name)
-
-    def cell(self, message: Any) -> str:
-        rows = message.conversions
-        return csv_cells.packs_cell((row.unit_code, row.numerator, row.denominator, row.pack_name) for row in rows)
-
-
-def same(*names: str) -> tuple[Column, ...]:
-    """Columns that bear their fields' names."""
-    return tuple(Column(name, name) for name in names)
-
-
-def measure(name: str) -> tuple[Column, Column]:
-    """A quantity with the column of its unit."""
-    return Column(name, f"{name}.value"), Column(f"{name}_unit", f"{name}.unit_code")
 
 
 @dataclass(slots=True)
@@ -103,6 +46,7 @@ class Sheet:
     required: ClassVar[tuple[str, ...]]
     permissions: ClassVar[tuple[str, ...]]
     flat: ClassVar[bool] = False
+    linked: ClassVar[bool] = True  # its external ids are remembered beside it, and are unique by themselves
 
     @property
     def names(self) -> list[str]:
@@ -212,7 +156,7 @@ class ResourceSheet(Sheet):
     def _one(self, unit: Unit, site: str, row: Given, known: Known) -> Any:
         try:
             return self._compared(unit, site, row, known)
-        except _Cell as error:
+        except CellRefused as error:
             row.refuse(error.column, "FIELD_INVALID", str(error))
         except Fault as fault:
             row.refuse(self.column_of(fault, self.prefix), fault.reason, fault.message)
@@ -259,17 +203,7 @@ class ResourceSheet(Sheet):
         return found
 
     def _message(self, row: Given, known: Known) -> Any:
-        message: Any = self.message()
-        for column in self.columns:
-            try:
-                column.put(message, row.cells.get(column.name, ""))
-            except (CellInvalid, FieldInvalid) as error:
-                raise _Cell(column.name, error.message if isinstance(error, Fault) else str(error)) from None
-        for column in self.columns:  # a unit or currency without a value says nothing
-            if column.path and not column.path.endswith(("_code",)) and not row.cells.get(column.name, ""):
-                descriptor = message.DESCRIPTOR.fields_by_name[column.top]
-                if descriptor.message_type is not None and descriptor.message_type.full_name in _WITH_UNIT:
-                    message.ClearField(column.top)
+        message: Any = filled(self.columns, self.message(), row)
         self.fill(message, row, known)
         if found := list(problems(message)):
             raise FieldInvalid.of(found)
@@ -309,7 +243,22 @@ class ResourceSheet(Sheet):
         return Known(Externals())
 
 
-class _Cell(Exception):
+def filled(columns: Sequence[Column], message: Any, row: Given) -> Any:
+    """The message with what the cells of a row say; CellRefused for one that cannot be read."""
+    for column in columns:
+        try:
+            column.put(message, row.cells.get(column.name, ""))
+        except (CellInvalid, FieldInvalid) as error:
+            raise CellRefused(column.name, error.message if isinstance(error, Fault) else str(error)) from None
+    for column in columns:  # a unit or currency without a value says nothing
+        if column.path and not column.path.endswith(("_code",)) and not row.cells.get(column.name, ""):
+            descriptor = message.DESCRIPTOR.fields_by_name[column.top]
+            if descriptor.message_type is not None and descriptor.message_type.full_name in _WITH_UNIT:
+                message.ClearField(column.top)
+    return message
+
+
+class CellRefused(Exception):
     """A cell that cannot be read."""
 
     def __init__(self, column: str, words: str) -> None:
@@ -331,79 +280,3 @@ async def resources(
 
 
 _WITH_UNIT = {wire.QUANTITY, wire.MONEY}
-
-
-def _put(message: Any, descriptor: FieldDescriptor, cell: str) -> None:
-    name = descriptor.name
-    if descriptor.is_repeated and descriptor.message_type is None:
-        getattr(message, name).extend(cell.split(csv_cells.BETWEEN))
-    elif descriptor.is_repeated or descriptor.message_type is not None:
-        _put_message(message, descriptor, cell)
-    elif descriptor.enum_type is not None:
-        if cell not in descriptor.enum_type.values_by_name or not descriptor.enum_type.values_by_name[cell].number:
-            known = ", ".join(value.name for value in descriptor.enum_type.values if value.number)
-            raise CellInvalid(f"must be one of {known}")
-        setattr(message, name, descriptor.enum_type.values_by_name[cell].number)
-    elif descriptor.type == FieldDescriptor.TYPE_BOOL:
-        setattr(message, name, csv_cells.flag(cell))
-    elif descriptor.type == FieldDescriptor.TYPE_STRING:
-        setattr(message, name, cell)
-    else:
-        setattr(message, name, csv_cells.whole(cell))
-
-
-def _put_message(message: Any, descriptor: FieldDescriptor, cell: str) -> None:
-    target = getattr(message, descriptor.name)
-    kind = "" if descriptor.is_repeated else descriptor.message_type.full_name
-    if kind == wire.DECIMAL:
-        target.value = wire.canonical(wire.decimal_of(cell, descriptor.name))
-    elif kind == wire.MONEY:
-        amount = wire.money(wire.decimal_of(cell, descriptor.name, places=9), "")
-        target.units, target.nanos = amount.units, amount.nanos
-        target.SetInParent()
-    elif kind == wire.DATE:
-        try:
-            target.CopyFrom(wire.date_message(date.fromisoformat(cell)))
-        except ValueError:
-            raise CellInvalid("must be a day such as 2026-12-31") from None
-    else:
-        try:
-            json_format.ParseDict({descriptor.json_name: json.loads(cell)}, message)
-        except (json_format.ParseError, ValueError, RecursionError) as error:
-            raise CellInvalid(f"must be JSON of the field: {error}"[:300]) from None
-
-
-def _cell(message: Any, descriptor: FieldDescriptor) -> str:
-    name = descriptor.name
-    if descriptor.is_repeated and descriptor.message_type is None:
-        return csv_cells.BETWEEN.join(getattr(message, name))
-    if descriptor.is_repeated or descriptor.message_type is not None:
-        return _message_cell(message, descriptor)
-    value = getattr(message, name)
-    if descriptor.has_presence and not message.HasField(name):
-        return ""
-    if descriptor.enum_type is not None:
-        return str(descriptor.enum_type.values_by_number[value].name) if value else ""
-    if descriptor.type == FieldDescriptor.TYPE_BOOL:
-        return "true" if value else "false"
-    return value if descriptor.type == FieldDescriptor.TYPE_STRING else str(value)
-
-
-def _message_cell(message: Any, descriptor: FieldDescriptor) -> str:
-    if not descriptor.is_repeated and not message.HasField(descriptor.name):
-        return ""
-    value = getattr(message, descriptor.name)
-    kind = "" if descriptor.is_repeated else descriptor.message_type.full_name
-    if kind == wire.DECIMAL:
-        return str(value.value)
-    if kind == wire.MONEY:
-        return wire.canonical(wire.amount_of(value))
-    if kind == wire.DATE:
-        found = wire.to_date(value)
-        return found.isoformat() if found is not None else ""
-    if descriptor.is_repeated and not value:
-        return ""
-    if descriptor.is_repeated:
-        parts = (json_format.MessageToJson(item, indent=None) for item in value)
-        return f"[{', '.join(parts)}]"
-    return json_format.MessageToJson(value, indent=None)

@@ -11,7 +11,8 @@ from sqlalchemy import and_, select, text
 from services.chassis.faults import Cycle, FieldInvalid
 from services.chassis.unit import Unit
 from services.materials.api.items import HasMoved, lock_alternates, lock_gtins, lock_stock
-from services.materials.api.sheets import Column, Known, Packs, ResourceSheet, measure, resources, same
+from services.materials.api.sheets import Known, ResourceSheet, resources
+from services.materials.api.sheets_columns import Column, Packs, measure, same
 from services.materials.model import exchange
 from services.materials.model.exchange import Given, Kind
 from services.materials.model.item import Item

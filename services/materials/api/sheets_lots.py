@@ -9,7 +9,8 @@ from sqlalchemy import or_, select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.materials.api import sheets_items
-from services.materials.api.sheets import Column, Known, ResourceSheet, resources, same
+from services.materials.api.sheets import Known, ResourceSheet, resources
+from services.materials.api.sheets_columns import Column, same
 from services.materials.model import exchange, lot
 from services.materials.model.exchange import Given, Kind
 from services.materials.model.lot import Lot, Serial

@@ -8,7 +8,8 @@ from sqlalchemy import select, text
 
 from services.chassis.faults import Cycle, FieldInvalid
 from services.chassis.unit import Unit
-from services.materials.api.sheets import Column, Known, ResourceSheet, measure, resources, same
+from services.materials.api.sheets import Known, ResourceSheet, resources
+from services.materials.api.sheets_columns import Column, measure, same
 from services.materials.model import capacity, exchange
 from services.materials.model import location as locations
 from services.materials.model.exchange import Given, Kind

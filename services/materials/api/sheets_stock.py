@@ -13,7 +13,8 @@ from services.chassis.unit import Unit
 from services.chassis.wire import canonical, decimal_of
 from services.materials.api import sheets_items, sheets_lots, sheets_places
 from services.materials.api.postings import APPROVE, Known
-from services.materials.api.sheets import PAGE, Column, Sheet, resources
+from services.materials.api.sheets import PAGE, Sheet, resources
+from services.materials.api.sheets_columns import Column
 from services.materials.model import exchange, late_facts, stock
 from services.materials.model.exchange import Externals, Given, Kind, Outcome
 from services.materials.model.handling_unit import HandlingUnit

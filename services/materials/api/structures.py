@@ -1,5 +1,6 @@
 """Structures with their revisions, what a quantity takes, and kits."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -105,7 +106,9 @@ class StructureService:
         return await kits.disassemble(request, unit)
 
 
-def revision_of(unit: Unit, structure: Structure, day: date, given: Any, items: dict[str, Item]) -> StructureRevision:
+def revision_of(
+    unit: Unit, structure: Structure, day: date, given: Any, items: Mapping[str, Item]
+) -> StructureRevision:
     """The revision that a request describes; FieldInvalid where it does not add up."""
     field = "structure_revision"
     main = items[structure.item]
@@ -123,7 +126,7 @@ def revision_of(unit: Unit, structure: Structure, day: date, given: Any, items: 
 
 
 def parts_of(
-    components: Any, outputs: Any, items: dict[str, Item], main: str, field: str, name: str = ""
+    components: Any, outputs: Any, items: Mapping[str, Item], main: str, field: str, name: str = ""
 ) -> tuple[list[StructureComponent], list[StructureOutput]]:
     """Components and outputs of a request in base units."""
     goes_in = [
@@ -149,7 +152,7 @@ def shared_percent(outputs: Any, given: Any, field: str) -> Decimal:
     return found
 
 
-def _component(part: Any, items: dict[str, Item], field: str) -> dict[str, Any]:
+def _component(part: Any, items: Mapping[str, Item], field: str) -> dict[str, Any]:
     """Columns of a component; the ratio in base units."""
     return {
         "item": part.item, "operation": part.operation or OPERATION, "manual": part.manual,
@@ -159,7 +162,7 @@ def _component(part: Any, items: dict[str, Item], field: str) -> dict[str, Any]:
     } | _ratio(part, items, field)  # fmt: skip
 
 
-def _output(part: Any, items: dict[str, Item], main: str, field: str) -> dict[str, Any]:
+def _output(part: Any, items: Mapping[str, Item], main: str, field: str) -> dict[str, Any]:
     """Columns of what comes beside; a co-product has a share, a by-product a value."""
     kind = OutputKind(enum_name(part, "kind"))
     if part.item == main:
@@ -179,7 +182,7 @@ def _output(part: Any, items: dict[str, Item], main: str, field: str) -> dict[st
     } | _ratio(part, items, field)  # fmt: skip
 
 
-def _ratio(part: Any, items: dict[str, Item], field: str) -> dict[str, int]:
+def _ratio(part: Any, items: Mapping[str, Item], field: str) -> dict[str, int]:
     item = items.get(part.item)
     if item is None:
         raise FieldInvalid(field=f"{field}.item", rule="must be an item", value=part.item)

@@ -8,12 +8,14 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import AlreadyExists, Cycle, FailedPrecondition
 from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
 from services.materials.model.base import Resource, Table
+from services.materials.rules.structures import Dated
 
 ZERO = Decimal(0)
 
@@ -156,12 +158,42 @@ _CIRCLE = text("""
 
 async def refuse_circle(unit: Unit, top: str, items: Iterable[str], from_date: date) -> None:
     """Cycle when an item would be made of itself at any time from a day on; one statement, and nobody makes one now."""
-    await unit.execute(_ALONE)
+    await alone(unit)
     found = (
         await unit.execute(_CIRCLE, {"top": top, "items": sorted(set(items)), "from_date": from_date})
     ).scalar_one_or_none()
     if found is not None:
         raise Cycle(path=found)
+
+
+_BELOW = text("""
+    with recursive down as (
+      select item from unnest(cast(:items as text[])) x(item)
+      union
+      select c.item from down d
+      join structure s on s.item = d.item
+      join structure_revision r on r.structure = s.name
+      join structure_component c on c.structure_revision = r.name
+    )
+    select s.item, r.effective_date, array_agg(distinct c.item) as goes_in
+    from down d join structure s on s.item = d.item
+    join structure_revision r on r.structure = s.name
+    join structure_component c on c.structure_revision = r.name
+    group by s.item, r.effective_date
+""")
+
+
+async def alone(unit: Unit) -> None:
+    """Nobody else makes a revision until this unit ends."""
+    await unit.execute(_ALONE)
+
+
+async def below(unit: Unit, items: Iterable[str]) -> Dated:
+    """Revisions of items and of all that they are made of, at any day; one statement."""
+    found: Dated = {}
+    for row in await unit.execute(_BELOW, {"items": sorted(set(items))}):
+        found.setdefault(row.item, {})[row.effective_date] = list(row.goes_in)
+    return found
 
 
 async def in_force(unit: Unit, structure: str, day: date) -> StructureRevision:
@@ -175,6 +207,21 @@ async def in_force(unit: Unit, structure: str, day: date) -> StructureRevision:
     if found is None:
         raise StructureNotInForce(structure=structure, date=day)
     return found
+
+
+async def all_in_force(unit: Unit, names: Iterable[str], day: date) -> dict[str, StructureRevision]:
+    """Structure -> its revision that counts on a day, where there is one; one statement and their parts."""
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    columns: Any = StructureRevision
+    last = (
+        select(columns.name).ext(distinct_on(columns.structure))
+        .where(columns.structure.in_(wanted), columns.effective_date <= day)
+        .order_by(columns.structure, columns.effective_date.desc())
+    )  # fmt: skip
+    rows = await unit.all(select(StructureRevision).where(columns.name.in_(last)))
+    return {row.structure: row for row in rows}
 
 
 _TREE = text("""

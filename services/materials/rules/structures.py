@@ -1,7 +1,8 @@
 """Structures: exact quantities, shares of cost, levels (MAT-127, MAT-130)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -22,6 +23,33 @@ def main_percent(co_products: Sequence[Decimal], stated: Decimal | None) -> Deci
 def fits(ratio: Fraction) -> bool:
     """Whether a ratio can be kept as two whole numbers."""
     return max(ratio.numerator, ratio.denominator) <= LARGEST
+
+
+Dated = dict[str, dict[date, Sequence[str]]]
+"""Item -> day of a revision -> what it is made of from then on."""
+
+
+def back(top: str, goes_in: Iterable[str], day: date, known: Mapping[str, Mapping[date, Sequence[str]]]) -> list[str]:
+    """The way on which an item would be made of itself at any time from a day on; empty without one (MAT-130).
+
+    Of each item all revisions count that are not replaced by a later one until that day. `known` is all that lies
+    below `goes_in`; the shortest way is given.
+    """
+    ways = [[top, item] for item in sorted(set(goes_in))]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        if way[-1] == top:
+            return way
+        if way[-1] in seen:
+            continue
+        seen.add(way[-1])
+        days = known.get(way[-1], {})
+        replaced = max((one for one in days if one <= day), default=date.min)
+        for one in sorted(days):
+            if one >= replaced:
+                ways += [[*way, item] for item in sorted(days[one])]
+    return []
 
 
 @dataclass(frozen=True, slots=True)
