@@ -5,6 +5,7 @@ from typing import Any
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
+from services.materials.model import layers
 from services.materials.model.item import Item, site_fact
 from services.materials.model.item_settings import ItemSettings
 from services.materials.model.location import Kind, Location
@@ -28,12 +29,15 @@ class ItemSettingsService:
         name = unit.new_name(request.parent, ItemSettings.COLLECTION, request.item_settings_id)
         row = ItemSettings(name=name, item=item.name, **values_for(ItemSettings, request.item_settings))
         await _check_place(unit, request.parent.split("/")[1], row.fixed_location)
-        return unit.add(row.checked())
+        row = unit.add(row.checked())
+        await layers.value_by(unit, row.site or "", row.item, row.valuation_method)
+        return row
 
     async def update_item_settings(self, request: Any, unit: Unit) -> Any:
         row = await unit.get(ItemSettings, request.item_settings.name, etag=request.item_settings.etag)
         unit.update(row, request.item_settings, request.update_mask).checked()
         await _check_place(unit, row.site or "", row.fixed_location)
+        await layers.value_by(unit, row.site or "", row.item, row.valuation_method)
         return row
 
 

@@ -45,7 +45,7 @@ async def returned(unit: Unit, receipt: Receipt, request: Any) -> Receipt:
         item=row.item, lot=row.lot, quantity=amount, unit_code=row.unit_code, from_location=place.name,
         to_location=target.name, from_status=status, to_status=status, to_virtual=True, entered=entered,
         from_owner=row.owner, to_owner=row.owner, second_quantity=second, second_unit_code=second_unit,
-        cost=await _cost(unit, row, amount, digits),
+        cost=await _cost(unit, row, amount, digits), returns=row.movement,
     )  # fmt: skip
     row.give_back(amount, second, serials)
     receipt.touch()

@@ -11,14 +11,16 @@ from sqlalchemy import select, text
 from services.chassis import operations, query
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import amount_of, fill, python_of
-from services.materials.model import ledger, revaluing
+from services.chassis.wire import amount_of, enum_name, fill, python_of
+from services.materials.model import item_settings, layers, ledger, revaluing
 from services.materials.model.item import site_fact
-from services.materials.model.movement import Movement, ValueBalance
+from services.materials.model.movement import Movement, ValuationMethod, ValueBalance
 from services.materials.model.receipt import Receipt, ReceiptState
 from services.materials.model.revaluing import Revalue
-from services.materials.rules import valuation
+from services.materials.rules import fifo, valuation
 
+ZERO = Decimal(0)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 PART = 500
 """Numbers of the ledger in one part of an export."""
 
@@ -61,8 +63,16 @@ class ValueService:
             raise FieldInvalid(field="amount", rule="must not be 0", value=amount)
         digits = valuation.places(currency)
         there = await _stock(unit, site, line.item)
-        remaining = min(line.quantity - line.returned, there.quantity)
-        part = valuation.landed(amount, line.quantity, remaining, there.value, digits)
+        part, open_layers = ZERO, await layers.left(unit, site, line.item)
+        if there.valuation_method == ValuationMethod.FIFO:
+            own = [layer for layer in open_layers if layer.movement == line.movement]
+            remaining, worth = (sum((getattr(x, name) for x in own), ZERO) for name in ("quantity", "value"))
+            part = valuation.landed(amount, line.quantity, remaining, worth, digits)
+            fifo.revalued(own, part, digits=digits)
+            await layers.keep(unit, site, [(line.item, open_layers, None)])
+        else:
+            remaining = min(line.quantity - line.returned, there.quantity)
+            part = valuation.landed(amount, line.quantity, remaining, there.value, digits)
         row = Revalue(
             line.item, part, amount - part, currency, cause=line.movement, reason_code=request.reason,
             source=receipt.name, correlation=receipt.chain,
@@ -78,9 +88,42 @@ class ValueService:
             rule = "must not be below 0" if value < 0 else "needs stock that carries it"
             raise FieldInvalid(field="value", rule=rule, value=value)
         change = value - there.value
+        method = enum_name(request, "valuation_method") if request.valuation_method else there.valuation_method
+        if there.valuation_method == method == ValuationMethod.FIFO:
+            open_layers = await layers.left(unit, site, request.item)
+            fifo.revalued(open_layers, change, digits=valuation.places(currency))
+            await layers.keep(unit, site, [(request.item, open_layers, None)])
         row = Revalue(request.item, change, -change, currency, reason_code=request.reason)
         await revaluing.post(unit, site, [row])
+        if method != there.valuation_method:
+            await item_settings.value_by(unit, site, request.item, ValuationMethod(method))
         return await unit.get(Movement, row.movement, lock=False)
+
+    async def list_layers(self, request: Any, unit: Unit) -> Any:
+        site = request.parent.split("/")[1]
+        currency = (await site_fact(unit, site)).currency_code
+        size = query.page_size(request)
+        bound = operations.bound_to(unit, site, request.item)
+        after = ["", _FIRST.isoformat(), "0", "0"]
+        if request.page_token:
+            after = query.open_token(request.page_token, bound, unit.context.page_token_key, 4)
+        place = {
+            "after": after[0], "time": datetime.fromisoformat(after[1]), "sequence": int(after[2]),
+            "part": int(after[3]),
+        }  # fmt: skip
+        where = {"site": site, "item": request.item, "size": size + 1, **place}
+        rows = (await unit.execute(_LAYERS, where)).mappings().all()
+        answer = values_pb2.ListLayersResponse()
+        for row in rows[:size]:
+            fill(
+                answer.layers.add(),
+                {**row, "value_currency_code": currency, "remaining_value_currency_code": currency},
+            )
+        if len(rows) > size:
+            last = rows[size - 1]
+            key = [last["item"], last["layer_time"].isoformat(), str(last["sequence"]), str(last["part"])]
+            answer.next_page_token = query.seal_token(key, bound, unit.context.page_token_key)
+        return answer
 
     async def export_postings(self, request: Any, unit: Unit) -> AsyncIterator[values_pb2.ExportPostingsResponse]:
         """Postings of the sealed ledger, in parts."""
@@ -124,7 +167,16 @@ def _instant(request: Any, field: str) -> Any:
     return python_of(getattr(request, field)) if request.HasField(field) else datetime.max.replace(tzinfo=UTC)
 
 
-_STOCK = text("select quantity, value from value_balance where site = :site and item = :item")
+_STOCK = text("select quantity, value, valuation_method from value_balance where site = :site and item = :item")
+_LAYERS = text("""
+    select l.item, l.movement, l.layer_time, l.sequence, l.part, l.quantity, l.value, l.remaining_quantity,
+           l.remaining_value, i.base_unit_code as quantity_unit_code,
+           i.base_unit_code as remaining_quantity_unit_code
+    from value_layer l join item i on i.name = l.item
+    where l.site = :site and l.remaining_quantity > 0 and (cast(:item as text) = '' or l.item = :item)
+      and (l.item, l.layer_time, l.sequence, l.part) > (:after, :time, :sequence, :part)
+    order by l.item, l.layer_time, l.sequence, l.part limit :size
+""")
 _VALUES = text("""
     select c.item, i.base_unit_code as quantity_unit_code, sum(c.quantity) as quantity, sum(c.value) as value
     from value_change c join movement m on m.name = c.movement join item i on i.name = c.item

@@ -4,6 +4,18 @@ CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
 COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
 
+CREATE TYPE public.posting_facts AS (
+	site text,
+	movement text,
+	kind text,
+	source text,
+	reverses text,
+	at timestamp with time zone,
+	backdated boolean
+);
+
+ALTER TYPE public.posting_facts OWNER TO materials_owner;
+
 CREATE TYPE public.posting_line AS (
 	item text,
 	lot text,
@@ -35,6 +47,19 @@ CREATE TYPE public.posting_line AS (
 );
 
 ALTER TYPE public.posting_line OWNER TO materials_owner;
+
+CREATE FUNCTION public.add_layer(p_site text, p_item text, p_sequence bigint, p_part integer, p_movement text, p_at timestamp with time zone, p_quantity numeric, p_value numeric) RETURNS void
+    LANGUAGE sql
+    AS $$
+  insert into value_layer as x (site, item, sequence, part, movement, layer_time, quantity, value, remaining_quantity,
+                                remaining_value)
+  values (p_site, p_item, p_sequence, p_part, p_movement, p_at, p_quantity, p_value, p_quantity, p_value)
+  on conflict on constraint pk_value_layer do update
+  set layer_time = excluded.layer_time, quantity = excluded.quantity, value = excluded.value,
+      remaining_quantity = excluded.remaining_quantity, remaining_value = excluded.remaining_value
+$$;
+
+ALTER FUNCTION public.add_layer(p_site text, p_item text, p_sequence bigint, p_part integer, p_movement text, p_at timestamp with time zone, p_quantity numeric, p_value numeric) OWNER TO materials_owner;
 
 CREATE FUNCTION public.balance_key(p_site text, p_item text, p_location text, p_lot text, p_status text, p_serial text, p_handling_unit text, p_owner text, p_project text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -336,6 +361,33 @@ $$;
 
 ALTER FUNCTION public.handling_unit_root(p_name text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.heal_stock() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+  done record;
+begin
+  new.negative_allowed := false;
+  update value_balance b set negative_allowed = false
+  where b.site = new.site and b.item = new.item and b.quantity >= 0 and not exists (
+    select from balance x where x.site = new.site and x.item = new.item and x.negative_allowed and x.name <> new.name);
+  update negative_stock n set end_time = clock_timestamp() where n.balance = new.name and n.end_time is null;
+  for done in
+    update put_away_task t
+    set state = 'COMPLETED', note = 'the stock is not below zero any more', version = t.version + 1, update_time = now()
+    where t.name in (select n.task from negative_stock n where n.balance = new.name and n.task <> '')
+      and t.state in ('READY', 'LEASED', 'STARTED', 'WAITING')
+    returning t.name, t.version
+  loop
+    insert into audit (actor, roles, action, object, version, after)
+    values ('services/materials', '', 'heal', done.name, done.version, '{"state": "COMPLETED"}');
+  end loop;
+  return new;
+end $$;
+
+ALTER FUNCTION public.heal_stock() OWNER TO materials_owner;
+
 CREATE FUNCTION public.hold_descendants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -414,7 +466,7 @@ end $$;
 
 ALTER FUNCTION public.hold_of(p_site text, p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) OWNER TO materials_owner;
 
-CREATE FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
+CREATE FUNCTION public.hold_refusal(f public.posting_facts, p public.posting_line, OUT outcome text, OUT subject text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 declare
@@ -422,11 +474,12 @@ declare
   target text;
 begin
   if p.from_location = p.to_location and p.from_handling_unit = p.to_handling_unit
-     or not exists (select from hold_target t where t.site = p_site and t.active) then
+     or f.kind = 'ADJUST' and f.source like 'sites/%/counts/%/lines/%'
+     or not exists (select from hold_target t where t.site = f.site and t.active) then
     return;
   end if;
   if not p.from_virtual then
-    known := array(select holds_on(p_site, p.item, p.lot, p.serial, p.from_handling_unit, p.from_location));
+    known := array(select holds_on(f.site, p.item, p.lot, p.serial, p.from_handling_unit, p.from_location));
     target := (select l.kind from location l where l.name = p.to_location);
     select 'LOT_ON_HOLD', h.name into outcome, subject from hold h
     where h.name = any(known) and not case
@@ -446,22 +499,22 @@ begin
     return;
   end if;
   if p.allocated > 0 then
-    subject := hold_of(p_site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_location);
+    subject := hold_of(f.site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_location);
     outcome := case when subject is not null then 'LOT_ON_HOLD' end;
   elsif cardinality(known) > 0 and exists (
     select from balance b
-    where b.name = balance_key(p_site, p.item, p.from_location, p.lot, p.from_status, p.serial, p.from_handling_unit,
+    where b.name = balance_key(f.site, p.item, p.from_location, p.lot, p.from_status, p.serial, p.from_handling_unit,
                                p.from_owner, p.from_project) and b.on_hand - b.reserved >= p.quantity
   ) then
     insert into hold_target (hold, target, site, active)
-    select h.name, stock_key(p.item, p.lot, p.serial, p.to_handling_unit, p.to_location), p_site, true
+    select h.name, stock_key(p.item, p.lot, p.serial, p.to_handling_unit, p.to_location), f.site, true
     from unnest(known) h(name)
-    where h.name not in (select holds_on(p_site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_location))
+    where h.name not in (select holds_on(f.site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_location))
     on conflict do nothing;
   end if;
 end $$;
 
-ALTER FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
+ALTER FUNCTION public.hold_refusal(f public.posting_facts, p public.posting_line, OUT outcome text, OUT subject text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.holds_on(p_site text, p_item text, p_lot text, p_serial text, p_handling_unit text, p_location text) RETURNS SETOF text
     LANGUAGE plpgsql STABLE
@@ -544,6 +597,20 @@ begin
 end $$;
 
 ALTER FUNCTION public.make_partitions(days integer) OWNER TO materials_owner;
+
+CREATE FUNCTION public.may_go_below(f public.posting_facts, p public.posting_line, p_key text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return f.kind = 'CONSUME' and p.serial = '' and p.from_handling_unit = '' and p.from_status = 'UNRESTRICTED'
+    and p.from_owner = '' and p.second_quantity is null and p.allocated = 0
+    and exists (select from item_settings s where s.site = f.site and s.item = p.item and s.shortage = 'ALLOW')
+    and exists (select from location l where l.name = p.from_location and l.kind in ('STAGING', 'WIP'))
+    and not exists (select from lot l where l.name = p.lot and l.expire_date is not null)
+    and not exists (select from balance b where b.name = p_key and b.reserved > 0);
+end $$;
+
+ALTER FUNCTION public.may_go_below(f public.posting_facts, p public.posting_line, p_key text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.movement_sums_to_zero() RETURNS trigger
     LANGUAGE plpgsql
@@ -724,6 +791,7 @@ CREATE FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) RE
     AS $$
 declare
   d record;
+  f posting_facts;
   p posting_line;
   lines posting_line[];
   r record;
@@ -748,6 +816,7 @@ begin
     at := coalesce(d.effective_time, clock_timestamp());
     effective := at;
     lines := array(select l from posting_lines(d.lines) l);
+    f := row(p_site, d.name, d.kind, coalesce(d.source, ''), d.reverses, at, d.effective_time is not null);
 
     if at < closed.end_time then
       outcome := 'PERIOD_CLOSED';
@@ -766,7 +835,7 @@ begin
 
     if cardinality(lines) = 1 then
       p := lines[1];
-      r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
+      r := post_line(f, p);
       currency := r.currency;
       if r.outcome is null then
         insert into movement (name, site, version, event_version, correlation, create_time, update_time, kind, item,
@@ -798,7 +867,7 @@ begin
         for number in 1 .. cardinality(lines) loop
           line := number;
           p := lines[number];
-          r := post_line(p_site, d.name, d.kind, d.reverses, at, d.effective_time is not null, p);
+          r := post_line(f, p);
           if r.outcome is not null then
             raise exception 'refused' using errcode = 'PL001';
           end if;
@@ -820,35 +889,30 @@ end $$;
 
 ALTER FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) OWNER TO materials_owner;
 
-CREATE FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) RETURNS record
+CREATE FUNCTION public.post_line(f public.posting_facts, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 declare
-  v record;
+  v value_balance;
+  r record;
   known record;
-  free numeric;
-  second_free numeric;
-  lowest numeric;
-  second_lowest numeric;
-  receipts_first boolean;
-  rest numeric;
-  kept numeric;
+  below boolean := false;
   from_outside boolean := p.from_virtual or p.from_owner <> '';
   to_outside boolean := p.to_virtual or p.to_owner <> '';
 begin
   available := 0;
   currency := '';
-  from_key := balance_key(p_site, p.item, p.from_location, p.lot, p.from_status, p.serial, p.from_handling_unit,
+  from_key := balance_key(f.site, p.item, p.from_location, p.lot, p.from_status, p.serial, p.from_handling_unit,
                           p.from_owner, p.from_project);
-  to_key := balance_key(p_site, p.item, p.to_location, p.lot, p.to_status, p.serial, p.to_handling_unit, p.to_owner,
+  to_key := balance_key(f.site, p.item, p.to_location, p.lot, p.to_status, p.serial, p.to_handling_unit, p.to_owner,
                         p.to_project);
 
-  select r.outcome, r.subject into outcome, subject from place_refusal(p) r;
+  select x.outcome, x.subject into outcome, subject from place_refusal(p) x;
   if outcome is null and p.from_handling_unit <> p.to_handling_unit then
-    select r.outcome, r.subject into outcome, subject from handling_unit_refusal(p) r;
+    select x.outcome, x.subject into outcome, subject from handling_unit_refusal(p) x;
   end if;
   if outcome is null then
-    select r.outcome, r.subject into outcome, subject from hold_refusal(p_site, p_kind, p) r;
+    select x.outcome, x.subject into outcome, subject from hold_refusal(f, p) x;
   end if;
   if outcome is not null then
     return;
@@ -859,7 +923,7 @@ begin
     select x.balance, x.left_by into known from serial x where x.name = p.serial for update;
     -- one that left comes back only by a movement that names how it left (MAT-16)
     if p.from_virtual and not p.to_virtual
-       and (known.balance <> '' or known.left_by not in ('', p.returns, p_reverses)) then
+       and (known.balance <> '' or known.left_by not in ('', p.returns, f.reverses)) then
       outcome := 'SERIAL_EXISTS';
       subject := case when known.balance <> '' then known.balance else known.left_by end;
       return;
@@ -867,92 +931,60 @@ begin
   end if;
 
   if not p.from_virtual then
-    select b.on_hand - b.reserved + p.allocated, b.second_on_hand into free, second_free
-    from balance b where b.name = from_key;
-    if free is null or free < p.quantity then
-      outcome := 'NOT_ENOUGH_STOCK';
-      available := coalesce(free, 0);
+    select x.outcome, coalesce(x.available, 0), x.below into outcome, available, below
+    from stock_refusal(f, p, from_key) x;
+    if outcome is not null then
       return;
-    end if;
-    if second_free < p.second_quantity then
-      outcome := 'NOT_ENOUGH_SECOND';
-      available := second_free;
-      return;
-    end if;
-    if p_backdated then
-      -- what there was at that instant and at every later one must be enough (MAT-56), in the order of replay (MAT-49)
-      receipts_first := coalesce((select s.receipts_first from site_settings s
-                                  where s.name = 'sites/' || p_site || '/materialsSettings'), false);
-      select t.base + least(coalesce(min(r.running), 0), 0), t.second_base + least(coalesce(min(r.second), 0), 0)
-      into lowest, second_lowest
-      from (
-        select coalesce(sum(e.quantity), 0) as base, coalesce(sum(e.second_quantity), 0) as second_base
-        from movement_entry e where e.balance = from_key and e.effective_time <= p_at) t
-      left join (
-        select sum(e.quantity) over w as running, sum(e.second_quantity) over w as second
-        from movement_entry e where e.balance = from_key and e.effective_time > p_at
-        window w as (order by e.effective_time, receipts_first and e.quantity < 0, e.item_sequence)) r on true
-      group by t.base, t.second_base;
-      if lowest < p.quantity or second_lowest < p.second_quantity then
-        outcome := 'NEGATIVE_IN_PAST';
-        available := greatest(lowest, 0);
-        return;
-      end if;
     end if;
   end if;
 
   if from_outside <> to_outside then
-    select b.quantity, b.value, b.currency_code into v from value_balance b where b.site = p_site and b.item = p.item;
+    select b.* into v from value_balance b where b.site = f.site and b.item = p.item;
     currency := v.currency_code;
     if to_outside then
-      worth := coalesce(p.cost, case when v.quantity <= 0 then 0
-                                else value_share(v.value, p.quantity, v.quantity, currency_places(currency)) end);
-      rest := v.value - worth;
-      kept := case when v.quantity <= p.quantity then 0 else greatest(rest, 0) end;
-      update value_balance b
-      set quantity = b.quantity - p.quantity, value = kept, variance = b.variance + rest - kept,
-          sequence = b.sequence + 2
-      where b.site = p_site and b.item = p.item returning b.sequence into sequence;
+      r := value_out(f, p, v);
     else
-      -- given, or what the stock is worth; gains at current cost, other goods at standard cost if the item has one
-      worth := round(coalesce(
-        p.cost,
-        case when p_kind = 'ADJUST' and v.quantity > 0 then v.value * p.quantity / v.quantity end,
-        p.standard_cost * p.quantity,
-        case when v.quantity > 0 then v.value * p.quantity / v.quantity end,
-        0), currency_places(currency));
-      update value_balance b
-      set quantity = b.quantity + p.quantity, value = b.value + worth, sequence = b.sequence + 2
-      where b.site = p_site and b.item = p.item returning b.sequence into sequence;
+      r := value_in(f, p, v);
     end if;
+    worth := r.worth;
+    update value_balance b
+    set quantity = b.quantity + case when to_outside then -p.quantity else p.quantity end, value = r.value,
+        variance = b.variance + r.variance, sequence = b.sequence + 2,
+        negative_allowed = b.negative_allowed or below
+    where b.site = f.site and b.item = p.item returning b.sequence into sequence;
   else
     update value_balance b set sequence = b.sequence + 2
-    where b.site = p_site and b.item = p.item returning b.sequence into sequence;
+    where b.site = f.site and b.item = p.item returning b.sequence into sequence;
   end if;
 
   insert into balance as b (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
                             on_hand, reserved, unit_code, second_on_hand, second_on_hand_unit_code,
                             update_time)
-  values (to_key, p_site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_owner, p.to_project, p.to_location,
+  values (to_key, f.site, p.item, p.lot, p.serial, p.to_handling_unit, p.to_owner, p.to_project, p.to_location,
           p.to_status, p.to_virtual, p.quantity, 0, p.unit_code, p.second_quantity, p.second_unit_code, now())
   on conflict on constraint pk_balance do update
     set on_hand = b.on_hand + excluded.on_hand, second_on_hand = b.second_on_hand + excluded.second_on_hand,
         update_time = now();
-  if p.from_virtual then
+  if p.from_virtual or below then
     insert into balance as b (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
                               on_hand, reserved, unit_code, second_on_hand, second_on_hand_unit_code,
-                            update_time)
-    values (from_key, p_site, p.item, p.lot, p.serial, p.from_handling_unit, p.from_owner, p.from_project,
-            p.from_location, p.from_status, true, -p.quantity, 0, p.unit_code, -p.second_quantity,
-            p.second_unit_code, now())
+                              update_time, negative_allowed)
+    values (from_key, f.site, p.item, p.lot, p.serial, p.from_handling_unit, p.from_owner, p.from_project,
+            p.from_location, p.from_status, p.from_virtual, -p.quantity, 0, p.unit_code, -p.second_quantity,
+            p.second_unit_code, now(), below)
     on conflict on constraint pk_balance do update
       set on_hand = b.on_hand + excluded.on_hand, second_on_hand = b.second_on_hand + excluded.second_on_hand,
-          update_time = now();
+          update_time = now(), negative_allowed = below and b.on_hand + excluded.on_hand < 0;
   else
     update balance b
     set on_hand = b.on_hand - p.quantity, reserved = b.reserved - p.allocated,
         second_on_hand = b.second_on_hand - p.second_quantity, update_time = now()
     where b.name = from_key;
+  end if;
+  if below then
+    insert into negative_stock (balance, movement, site, item, begin_time, end_time, task)
+    select b.name, f.movement, f.site, p.item, clock_timestamp(), case when b.on_hand >= 0 then clock_timestamp() end, ''
+    from balance b where b.name = from_key on conflict do nothing;
   end if;
 
   if p.serial <> '' and p.from_virtual <> p.to_virtual then
@@ -960,16 +992,16 @@ begin
     set balance = case when p.to_virtual then '' else to_key end,
         left_by = case when not p.to_virtual then ''
           -- a reversed entrance has never been: it left as it had left before
-          when p_reverses <> '' then coalesce((select e.returns from movement_entry e
-                                               where e.movement = p_reverses and e.serial = p.serial limit 1), '')
-          else p_movement end
+          when f.reverses <> '' then coalesce((select e.returns from movement_entry e
+                                               where e.movement = f.reverses and e.serial = p.serial limit 1), '')
+          else f.movement end
     where x.name = p.serial;
   elsif p.serial <> '' then
     update serial x set balance = to_key where x.name = p.serial and not p.to_virtual;
   end if;
 end $$;
 
-ALTER FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) OWNER TO materials_owner;
+ALTER FUNCTION public.post_line(f public.posting_facts, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) RETURNS TABLE(posting text, outcome text, available numeric, place text, effective timestamp with time zone, worth numeric, currency text)
     LANGUAGE sql SECURITY DEFINER
@@ -1220,6 +1252,79 @@ $$;
 
 ALTER FUNCTION public.posting_lines(p_lines jsonb) OWNER TO materials_owner;
 
+CREATE FUNCTION public.put_layers(f public.posting_facts, p public.posting_line, p_sequence bigint, p_quantity numeric, p_value numeric, p_places integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t record;
+  rest numeric := p_quantity;
+  left_value numeric := p_value;
+  weight numeric;
+  portion numeric;
+  amount numeric;
+  worth numeric;
+  before numeric;
+  number int := 0;
+begin
+  if f.reverses <> '' then
+    -- the lines are taken back in the opposite order, so each finds the takes of its own
+    select coalesce(sum(least(y.open, p_quantity - y.before) * y.value / y.quantity), 0) into weight
+    from (select x.quantity - x.restored as open, x.value, x.quantity,
+                 coalesce(sum(x.quantity - x.restored) over w, 0) as before
+          from layer_take x where x.movement = f.reverses and x.site = f.site and x.item = p.item
+            and x.restored < x.quantity
+          window w as (order by x.sequence desc, x.layer_sequence, x.layer_part
+                       rows between unbounded preceding and 1 preceding)) y
+    where y.before < p_quantity;
+    for t in
+      select x.* from layer_take x where x.movement = f.reverses and x.site = f.site and x.item = p.item
+        and x.restored < x.quantity
+      order by x.sequence desc, x.layer_sequence, x.layer_part
+    loop
+      exit when rest = 0;
+      portion := least(rest, t.quantity - t.restored);
+      worth := t.value * portion / t.quantity;
+      amount := case when portion = rest then left_value when weight <= 0 then 0
+                else least(value_part(left_value, worth, weight, p_places), left_value) end;
+      update value_layer x
+      set remaining_quantity = x.remaining_quantity + portion, remaining_value = x.remaining_value + amount
+      where (x.site, x.item, x.sequence, x.part) = (f.site, p.item, t.layer_sequence, t.layer_part);
+      update layer_take x set restored = x.restored + portion
+      where (x.site, x.item, x.sequence, x.layer_sequence, x.layer_part)
+            = (f.site, p.item, t.sequence, t.layer_sequence, t.layer_part);
+      rest := rest - portion;
+      left_value := left_value - amount;
+      weight := weight - worth;
+    end loop;
+  elsif p.returns <> '' and f.kind = 'TRANSFER_RECEIVE' then
+    before := (select coalesce(sum(x.quantity), 0) from value_layer x
+               where x.movement = f.movement and x.site = f.site and x.item = p.item);
+    for t in
+      select x.quantity, x.value, l.layer_time, sum(x.quantity) over (
+               order by x.sequence, l.layer_time, x.layer_sequence, x.layer_part) as until
+      from layer_take x join value_layer l
+        on (l.site, l.item, l.sequence, l.part) = (x.site, x.item, x.layer_sequence, x.layer_part)
+      where x.movement = p.returns and x.item = p.item and x.site <> f.site
+      order by until
+    loop
+      continue when t.until <= before;
+      exit when rest = 0;
+      portion := least(rest, t.until - before);
+      amount := case when portion = rest then left_value else least(round(t.value * portion / t.quantity, p_places), left_value) end;
+      number := number + 1;
+      perform add_layer(f.site, p.item, p_sequence, number, f.movement, t.layer_time, portion, amount);
+      rest := rest - portion;
+      left_value := left_value - amount;
+      before := before + portion;
+    end loop;
+  end if;
+  if rest > 0 then
+    perform add_layer(f.site, p.item, p_sequence, number + 1, f.movement, f.at, rest, left_value);
+  end if;
+end $$;
+
+ALTER FUNCTION public.put_layers(f public.posting_facts, p public.posting_line, p_sequence bigint, p_quantity numeric, p_value numeric, p_places integer) OWNER TO materials_owner;
+
 CREATE FUNCTION public.quality_place(p_name text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -1251,6 +1356,60 @@ begin
 end $$;
 
 ALTER FUNCTION public.reservation_as_before() OWNER TO materials_owner;
+
+CREATE FUNCTION public.set_layers(p_site text, p_rows jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+  update value_layer x set remaining_quantity = 0, remaining_value = 0
+  from jsonb_array_elements(p_rows) r
+  where x.site = p_site and x.item = r ->> 'item' and x.remaining_quantity > 0 and not exists (
+    select from jsonb_to_recordset(r -> 'layers') y(sequence bigint, part int)
+    where y.sequence = x.sequence and y.part = x.part);
+  insert into value_layer as x (site, item, sequence, part, movement, layer_time, quantity, value, remaining_quantity,
+                                remaining_value)
+  select p_site, r ->> 'item', y.sequence, y.part, y.movement, y."time", y.quantity, y.value, y.quantity, y.value
+  from jsonb_array_elements(p_rows) r, jsonb_to_recordset(r -> 'layers')
+    y(sequence bigint, part int, movement text, "time" timestamptz, quantity numeric, value numeric)
+  on conflict on constraint pk_value_layer do update
+  set remaining_quantity = excluded.remaining_quantity, remaining_value = excluded.remaining_value;
+  delete from layer_take t using jsonb_array_elements(p_rows) r
+  where t.site = p_site and t.item = r ->> 'item' and r -> 'takes' <> 'null';
+  insert into layer_take (site, item, sequence, layer_sequence, layer_part, movement, quantity, value, restored)
+  select p_site, r ->> 'item', y.sequence, y.layer_sequence, y.layer_part, y.movement, y.quantity, y.value, y.restored
+  from jsonb_array_elements(p_rows) r, jsonb_to_recordset(r -> 'takes')
+    y(sequence bigint, layer_sequence bigint, layer_part int, movement text, quantity numeric, value numeric,
+      restored numeric)
+  where r -> 'takes' <> 'null';
+end $$;
+
+ALTER FUNCTION public.set_layers(p_site text, p_rows jsonb) OWNER TO materials_owner;
+
+CREATE FUNCTION public.set_valuation_method(p_site text, p_item text, p_method text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+  v value_balance;
+begin
+  perform hold_items(p_site, array[p_item]);
+  select b.* into v from value_balance b where b.site = p_site and b.item = p_item;
+  if v.valuation_method = p_method then
+    return;
+  end if;
+  insert into valuation_change (site, item, change_time, method, sequence)
+  values (p_site, p_item, case when v.sequence > 0 then clock_timestamp() else '-infinity' end, p_method, v.sequence)
+  on conflict on constraint pk_valuation_change do update set method = excluded.method;
+  update value_balance b set valuation_method = p_method where b.site = p_site and b.item = p_item;
+  update value_layer x set remaining_quantity = 0, remaining_value = 0
+  where x.site = p_site and x.item = p_item and x.remaining_quantity > 0;
+  if p_method = 'FIFO' and v.quantity > 0 then
+    perform add_layer(p_site, p_item, v.sequence, 0, '', clock_timestamp(), v.quantity, v.value);
+  end if;
+end $$;
+
+ALTER FUNCTION public.set_valuation_method(p_site text, p_item text, p_method text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.stock_is_held(p_site text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1286,6 +1445,59 @@ end $$;
 
 ALTER FUNCTION public.stock_lies_where_its_unit_stands() OWNER TO materials_owner;
 
+CREATE FUNCTION public.stock_refusal(f public.posting_facts, p public.posting_line, p_key text, OUT outcome text, OUT available numeric, OUT below boolean) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  free numeric;
+  second_free numeric;
+  lowest numeric;
+  second_lowest numeric;
+  receipts_first boolean;
+begin
+  below := false;
+  select b.on_hand - b.reserved + p.allocated, b.second_on_hand into free, second_free
+  from balance b where b.name = p_key;
+  if free is null or free < p.quantity then
+    below := may_go_below(f, p, p_key);
+    if below then
+      return;
+    end if;
+    outcome := 'NOT_ENOUGH_STOCK';
+    available := coalesce(free, 0);
+    return;
+  end if;
+  if second_free < p.second_quantity then
+    outcome := 'NOT_ENOUGH_SECOND';
+    available := second_free;
+    return;
+  end if;
+  if f.backdated then
+    -- what there was at that instant and at every later one must be enough, in the order of replay (MAT-49)
+    receipts_first := coalesce((select s.receipts_first from site_settings s
+                                where s.name = 'sites/' || f.site || '/materialsSettings'), false);
+    select t.base + least(coalesce(min(r.running), 0), 0), t.second_base + least(coalesce(min(r.second), 0), 0)
+    into lowest, second_lowest
+    from (
+      select coalesce(sum(e.quantity), 0) as base, coalesce(sum(e.second_quantity), 0) as second_base
+      from movement_entry e where e.balance = p_key and e.effective_time <= f.at) t
+    left join (
+      select sum(e.quantity) over w as running, sum(e.second_quantity) over w as second
+      from movement_entry e where e.balance = p_key and e.effective_time > f.at
+      window w as (order by e.effective_time, receipts_first and e.quantity < 0, e.item_sequence)) r on true
+    group by t.base, t.second_base;
+    if lowest < p.quantity or second_lowest < p.second_quantity then
+      below := may_go_below(f, p, p_key);
+      if not below then
+        outcome := 'NEGATIVE_IN_PAST';
+        available := greatest(lowest, 0);
+      end if;
+    end if;
+  end if;
+end $$;
+
+ALTER FUNCTION public.stock_refusal(f public.posting_facts, p public.posting_line, p_key text, OUT outcome text, OUT available numeric, OUT below boolean) OWNER TO materials_owner;
+
 CREATE TABLE public.balance (
     name text NOT NULL,
     site text NOT NULL,
@@ -1304,8 +1516,7 @@ CREATE TABLE public.balance (
     project text DEFAULT ''::text NOT NULL,
     second_on_hand numeric(20,6),
     second_on_hand_unit_code text DEFAULT ''::text NOT NULL,
-    CONSTRAINT ck_balance_on_hand CHECK ((virtual OR ((on_hand >= (0)::numeric) AND (COALESCE(second_on_hand, (0)::numeric) >= (0)::numeric)))),
-    CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND (reserved <= on_hand))))
+    negative_allowed boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -1347,6 +1558,39 @@ $$;
 
 ALTER FUNCTION public.stock_under(p_hold text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.take_layers(p_site text, p_item text, p_sequence bigint, p_movement text, p_own text, p_quantity numeric, p_places integer) RETURNS numeric
+    LANGUAGE plpgsql
+    AS $$
+declare
+  l record;
+  rest numeric := p_quantity;
+  portion numeric;
+  amount numeric;
+  total numeric := 0;
+begin
+  for l in
+    select x.* from value_layer x where x.site = p_site and x.item = p_item and x.remaining_quantity > 0
+    order by x.movement <> p_own or p_own = '', x.layer_time, x.sequence, x.part
+  loop
+    exit when rest = 0;
+    portion := least(rest, l.remaining_quantity);
+    amount := value_share(l.remaining_value, portion, l.remaining_quantity, p_places);
+    update value_layer x
+    set remaining_quantity = x.remaining_quantity - portion, remaining_value = x.remaining_value - amount
+    where (x.site, x.item, x.sequence, x.part) = (p_site, p_item, l.sequence, l.part);
+    insert into layer_take (site, item, sequence, layer_sequence, layer_part, movement, quantity, value, restored)
+    values (p_site, p_item, p_sequence, l.sequence, l.part, p_movement, portion, amount, 0);
+    rest := rest - portion;
+    total := total + amount;
+  end loop;
+  if rest > 0 then
+    raise exception 'layers of % do not hold its stock', p_item using errcode = '23514';
+  end if;
+  return total;
+end $$;
+
+ALTER FUNCTION public.take_layers(p_site text, p_item text, p_sequence bigint, p_movement text, p_own text, p_quantity numeric, p_places integer) OWNER TO materials_owner;
+
 CREATE FUNCTION public.unit_takes_its_stock_along() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1379,6 +1623,89 @@ CREATE FUNCTION public.uuid_floor(at timestamp with time zone) RETURNS uuid
 $$;
 
 ALTER FUNCTION public.uuid_floor(at timestamp with time zone) OWNER TO materials_owner;
+
+CREATE TABLE public.value_balance (
+    site text NOT NULL,
+    item text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    value numeric(24,9) NOT NULL,
+    variance numeric(24,9) NOT NULL,
+    currency_code text NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
+    valuation_method text DEFAULT 'MOVING_AVERAGE'::text NOT NULL,
+    negative_allowed boolean DEFAULT false NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.value_balance OWNER TO materials_owner;
+
+CREATE FUNCTION public.value_in(f public.posting_facts, p public.posting_line, v public.value_balance, OUT worth numeric, OUT value numeric, OUT variance numeric) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  digits int := currency_places(v.currency_code);
+  remaining numeric := v.quantity + p.quantity;
+begin
+  worth := round(coalesce(
+    p.cost,
+    case when f.kind = 'ADJUST' and v.quantity > 0 then v.value * p.quantity / v.quantity end,
+    p.standard_cost * p.quantity,
+    case when v.quantity > 0 then v.value * p.quantity / v.quantity end,
+    0), digits);
+  value := case
+    when v.quantity >= 0 then v.value + worth
+    when remaining > 0 then value_share(worth, remaining, p.quantity, digits)
+    when remaining = 0 then 0
+    else -value_part(-v.value, -remaining, -v.quantity, digits) end;
+  variance := v.value + worth - value;
+  if v.valuation_method = 'FIFO' and p.quantity > 0 and remaining > 0 then
+    if v.quantity >= 0 then
+      perform put_layers(f, p, v.sequence + 2, p.quantity, worth, digits);
+    else
+      perform add_layer(f.site, p.item, v.sequence + 2, 1, f.movement, f.at, remaining, value);
+    end if;
+  end if;
+end $$;
+
+ALTER FUNCTION public.value_in(f public.posting_facts, p public.posting_line, v public.value_balance, OUT worth numeric, OUT value numeric, OUT variance numeric) OWNER TO materials_owner;
+
+CREATE FUNCTION public.value_out(f public.posting_facts, p public.posting_line, v public.value_balance, OUT worth numeric, OUT value numeric, OUT variance numeric) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  digits int := currency_places(v.currency_code);
+  remaining numeric := v.quantity - p.quantity;
+  there numeric := least(p.quantity, greatest(v.quantity, 0));
+  taken numeric := 0;
+begin
+  if v.valuation_method = 'FIFO' then
+    taken := take_layers(f.site, p.item, v.sequence + 2, f.movement,
+                         case when f.reverses <> '' then f.reverses else p.returns end, there, digits);
+  elsif v.quantity > 0 then
+    taken := value_share(v.value, there, v.quantity, digits);
+  end if;
+  worth := coalesce(p.cost, taken + case
+    when p.quantity = there then 0
+    when v.quantity <> 0 then value_part(abs(v.value), p.quantity - there, abs(v.quantity), digits)
+    else round(coalesce(p.standard_cost, 0) * p.quantity, digits) end);
+  value := case
+    when remaining = 0 then 0
+    when remaining < 0 then least(v.value - worth, 0)
+    when v.valuation_method = 'FIFO' then v.value - taken
+    else greatest(v.value - worth, 0) end;
+  variance := v.value - worth - value;
+end $$;
+
+ALTER FUNCTION public.value_out(f public.posting_facts, p public.posting_line, v public.value_balance, OUT worth numeric, OUT value numeric, OUT variance numeric) OWNER TO materials_owner;
+
+CREATE FUNCTION public.value_part(p_value numeric, p_part numeric, p_whole numeric, p_places integer) RETURNS numeric
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select round(div(2 * p_value * p_part * round(10::numeric ^ p_places) + p_whole, 2 * p_whole)
+               / round(10::numeric ^ p_places), p_places)
+$$;
+
+ALTER FUNCTION public.value_part(p_value numeric, p_part numeric, p_whole numeric, p_places integer) OWNER TO materials_owner;
 
 CREATE FUNCTION public.value_share(p_value numeric, p_part numeric, p_whole numeric, p_places integer) RETURNS numeric
     LANGUAGE sql IMMUTABLE
@@ -2043,6 +2370,7 @@ CREATE TABLE public.item_settings (
     shortage text DEFAULT 'FORBID'::text NOT NULL,
     count_class text DEFAULT ''::text NOT NULL,
     fixed_location text DEFAULT ''::text NOT NULL,
+    valuation_method text DEFAULT 'MOVING_AVERAGE'::text NOT NULL,
     storage_class text DEFAULT ''::text NOT NULL
 );
 
@@ -2081,6 +2409,20 @@ ALTER TABLE public.journal ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.layer_take (
+    site text NOT NULL,
+    item text NOT NULL,
+    sequence bigint NOT NULL,
+    layer_sequence bigint NOT NULL,
+    layer_part integer NOT NULL,
+    movement text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    value numeric(24,9) NOT NULL,
+    restored numeric(20,6) NOT NULL
+);
+
+ALTER TABLE public.layer_take OWNER TO materials_owner;
 
 CREATE TABLE public.ledger_head (
     site text NOT NULL,
@@ -2361,6 +2703,18 @@ CREATE TABLE public.need_cover (
 );
 
 ALTER TABLE public.need_cover OWNER TO materials_owner;
+
+CREATE TABLE public.negative_stock (
+    balance text NOT NULL,
+    movement text NOT NULL,
+    site text NOT NULL,
+    item text NOT NULL,
+    begin_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone,
+    task text NOT NULL
+);
+
+ALTER TABLE public.negative_stock OWNER TO materials_owner;
 
 CREATE TABLE public.outbox (
     pos bigint NOT NULL,
@@ -3134,20 +3488,15 @@ CREATE TABLE public.transfer_line (
 
 ALTER TABLE public.transfer_line OWNER TO materials_owner;
 
-CREATE TABLE public.value_balance (
+CREATE TABLE public.valuation_change (
     site text NOT NULL,
     item text NOT NULL,
-    quantity numeric(20,6) NOT NULL,
-    value numeric(24,9) NOT NULL,
-    variance numeric(24,9) NOT NULL,
-    currency_code text NOT NULL,
-    sequence bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT ck_value_balance_quantity CHECK ((quantity >= (0)::numeric)),
-    CONSTRAINT ck_value_balance_value CHECK (((value >= (0)::numeric) AND ((quantity > (0)::numeric) OR (value = (0)::numeric))))
-)
-WITH (fillfactor='70');
+    change_time timestamp with time zone NOT NULL,
+    method text NOT NULL,
+    sequence bigint NOT NULL
+);
 
-ALTER TABLE public.value_balance OWNER TO materials_owner;
+ALTER TABLE public.valuation_change OWNER TO materials_owner;
 
 CREATE TABLE public.value_variance (
     site text NOT NULL,
@@ -3195,6 +3544,22 @@ UNION ALL
    FROM public.revaluation r;
 
 ALTER VIEW public.value_change OWNER TO materials_owner;
+
+CREATE TABLE public.value_layer (
+    site text NOT NULL,
+    item text NOT NULL,
+    sequence bigint NOT NULL,
+    part integer NOT NULL,
+    movement text NOT NULL,
+    layer_time timestamp with time zone NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    value numeric(24,9) NOT NULL,
+    remaining_quantity numeric(20,6) NOT NULL,
+    remaining_value numeric(24,9) NOT NULL,
+    CONSTRAINT ck_value_layer_remaining CHECK (((remaining_quantity >= (0)::numeric) AND (remaining_value >= (0)::numeric) AND ((remaining_quantity > (0)::numeric) OR (remaining_value = (0)::numeric))))
+);
+
+ALTER TABLE public.value_layer OWNER TO materials_owner;
 
 CREATE TABLE public.waiting_event (
     consumer text NOT NULL,
@@ -3253,6 +3618,18 @@ ALTER TABLE public.zero_confirmation OWNER TO materials_owner;
 
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE public.balance
+    ADD CONSTRAINT ck_balance_on_hand CHECK ((virtual OR ((negative_allowed OR (on_hand >= (0)::numeric)) AND (COALESCE(second_on_hand, (0)::numeric) >= (0)::numeric)))) NOT VALID;
+
+ALTER TABLE public.balance
+    ADD CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND ((reserved <= on_hand) OR (negative_allowed AND (reserved = (0)::numeric)))))) NOT VALID;
+
+ALTER TABLE public.value_balance
+    ADD CONSTRAINT ck_value_balance_quantity CHECK ((negative_allowed OR (quantity >= (0)::numeric))) NOT VALID;
+
+ALTER TABLE public.value_balance
+    ADD CONSTRAINT ck_value_balance_value CHECK ((((quantity > (0)::numeric) AND (value >= (0)::numeric)) OR ((quantity = (0)::numeric) AND (value = (0)::numeric)) OR ((quantity < (0)::numeric) AND (value <= (0)::numeric)))) NOT VALID;
 
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT pk_allocation PRIMARY KEY (reservation, balance);
@@ -3350,6 +3727,9 @@ ALTER TABLE ONLY public.job_run
 ALTER TABLE ONLY public.journal
     ADD CONSTRAINT pk_journal PRIMARY KEY (pos);
 
+ALTER TABLE ONLY public.layer_take
+    ADD CONSTRAINT pk_layer_take PRIMARY KEY (site, item, sequence, layer_sequence, layer_part);
+
 ALTER TABLE ONLY public.ledger_head
     ADD CONSTRAINT pk_ledger_head PRIMARY KEY (site);
 
@@ -3397,6 +3777,9 @@ ALTER TABLE ONLY public.movement_entry
 
 ALTER TABLE ONLY public.need_cover
     ADD CONSTRAINT pk_need_cover PRIMARY KEY (reservation, need_time);
+
+ALTER TABLE ONLY public.negative_stock
+    ADD CONSTRAINT pk_negative_stock PRIMARY KEY (balance, movement);
 
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT pk_outbox PRIMARY KEY (pos, recorded_at);
@@ -3521,8 +3904,14 @@ ALTER TABLE ONLY public.transfer
 ALTER TABLE ONLY public.transfer_line
     ADD CONSTRAINT pk_transfer_line PRIMARY KEY (transfer, line);
 
+ALTER TABLE ONLY public.valuation_change
+    ADD CONSTRAINT pk_valuation_change PRIMARY KEY (site, item, change_time);
+
 ALTER TABLE ONLY public.value_balance
     ADD CONSTRAINT pk_value_balance PRIMARY KEY (site, item);
+
+ALTER TABLE ONLY public.value_layer
+    ADD CONSTRAINT pk_value_layer PRIMARY KEY (site, item, sequence, part);
 
 ALTER TABLE ONLY public.value_variance
     ADD CONSTRAINT pk_value_variance PRIMARY KEY (site, item, sequence);
@@ -3681,6 +4070,8 @@ CREATE INDEX ix_item_state ON public.item USING btree (state, name);
 
 CREATE INDEX ix_journal_correlation ON public.journal USING btree (correlation, pos);
 
+CREATE INDEX ix_layer_take_movement ON public.layer_take USING btree (movement);
+
 CREATE INDEX ix_ledger_period_close_date ON public.ledger_period USING btree (site, close_date, name);
 
 CREATE INDEX ix_ledger_period_site ON public.ledger_period USING btree (site, name);
@@ -3748,6 +4139,8 @@ CREATE INDEX ix_movement_to_location ON public.movement USING btree (site, to_lo
 CREATE INDEX ix_movement_to_status ON public.movement USING btree (site, to_status, name);
 
 CREATE INDEX ix_movement_xid ON public.movement USING btree (site, xid);
+
+CREATE INDEX ix_negative_stock_open ON public.negative_stock USING btree (site, item) WHERE (end_time IS NULL);
 
 CREATE INDEX ix_outbox_aggregate ON ONLY public.outbox USING btree (aggregate_id, pos);
 
@@ -3893,6 +4286,10 @@ CREATE INDEX ix_transfer_state ON public.transfer USING btree (site, state, name
 
 CREATE INDEX ix_transfer_to_site ON public.transfer USING btree (site, to_site, name);
 
+CREATE INDEX ix_value_layer_movement ON public.value_layer USING btree (movement);
+
+CREATE INDEX ix_value_layer_open ON public.value_layer USING btree (site, item, layer_time, sequence, part) WHERE (remaining_quantity > (0)::numeric);
+
 CREATE INDEX ix_wave_site ON public.wave USING btree (site, name);
 
 CREATE INDEX ix_wave_state ON public.wave USING btree (site, state, name);
@@ -3956,6 +4353,8 @@ CREATE TRIGGER allocation_revision_states BEFORE UPDATE OF state ON public.alloc
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER balance_healed BEFORE UPDATE OF on_hand ON public.balance FOR EACH ROW WHEN ((old.negative_allowed AND (new.on_hand >= (0)::numeric))) EXECUTE FUNCTION public.heal_stock();
 
 CREATE TRIGGER count_document_states BEFORE UPDATE OF state ON public.count_document FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -4246,13 +4645,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.put_away_task TO materials_app;
 
 REVOKE ALL ON FUNCTION public.enter_line(p_site text, p_movement text, p_number integer, p_at timestamp with time zone, p public.posting_line, p_from text, p_to text, p_worth numeric, p_sequence bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.heal_stock() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hold_handling_units(p_names text[], p_alone boolean) TO materials_app;
 
 REVOKE ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.hold_items(p_site text, p_items text[]) TO materials_app;
 
-REVOKE ALL ON FUNCTION public.hold_refusal(p_site text, p_kind text, p public.posting_line, OUT outcome text, OUT subject text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.hold_refusal(f public.posting_facts, p public.posting_line, OUT outcome text, OUT subject text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
@@ -4264,7 +4665,7 @@ GRANT ALL ON FUNCTION public.post_commands(p_site text, p_postings jsonb) TO mat
 
 REVOKE ALL ON FUNCTION public.post_held(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.post_line(p_site text, p_movement text, p_kind text, p_reverses text, p_at timestamp with time zone, p_backdated boolean, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.post_line(f public.posting_facts, p public.posting_line, OUT outcome text, OUT available numeric, OUT subject text, OUT worth numeric, OUT currency text, OUT sequence bigint, OUT from_key text, OUT to_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_movements(p_site text, p_actor text, p_postings jsonb) TO materials_app;
@@ -4278,6 +4679,12 @@ GRANT ALL ON FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows
 REVOKE ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) TO materials_app;
 
+REVOKE ALL ON FUNCTION public.set_layers(p_site text, p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_layers(p_site text, p_rows jsonb) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.set_valuation_method(p_site text, p_item text, p_method text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_valuation_method(p_site text, p_item text, p_method text) TO materials_app;
+
 REVOKE ALL ON FUNCTION public.stock_is_held(p_site text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.balance TO materials_app;
@@ -4285,6 +4692,8 @@ GRANT SELECT ON TABLE public.balance TO materials_app;
 GRANT UPDATE(reserved) ON TABLE public.balance TO materials_app;
 
 GRANT UPDATE(update_time) ON TABLE public.balance TO materials_app;
+
+GRANT SELECT ON TABLE public.value_balance TO materials_app;
 
 GRANT SELECT ON TABLE public.alembic_version TO materials_app;
 GRANT SELECT ON TABLE public.alembic_version TO materials_migrator;
@@ -4354,6 +4763,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.job_run TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.journal TO materials_app;
 
+GRANT SELECT ON TABLE public.layer_take TO materials_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_head TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.ledger_period TO materials_app;
@@ -4385,6 +4796,10 @@ GRANT SELECT ON TABLE public.movement TO materials_app;
 GRANT SELECT ON TABLE public.movement_entry TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.need_cover TO materials_app;
+
+GRANT SELECT ON TABLE public.negative_stock TO materials_app;
+
+GRANT UPDATE(task) ON TABLE public.negative_stock TO materials_app;
 
 GRANT INSERT ON TABLE public.outbox TO materials_app;
 GRANT SELECT ON TABLE public.outbox TO materials_relay;
@@ -4493,11 +4908,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.transfer_line TO materials_app;
 
-GRANT SELECT ON TABLE public.value_balance TO materials_app;
+GRANT SELECT ON TABLE public.valuation_change TO materials_app;
 
 GRANT SELECT ON TABLE public.value_variance TO materials_app;
 
 GRANT SELECT ON TABLE public.value_change TO materials_app;
+
+GRANT SELECT ON TABLE public.value_layer TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.waiting_event TO materials_app;
 

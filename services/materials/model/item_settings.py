@@ -13,7 +13,9 @@ from sqlmodel import Field
 from services.chassis.faults import FieldInvalid
 from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
+from services.materials.model import layers
 from services.materials.model.base import Resource, listed
+from services.materials.model.movement import ValuationMethod
 from services.materials.rules.capacity import Goods
 from services.materials.rules.number_rules import NumberRule
 from services.materials.rules.put_away import Asked
@@ -26,6 +28,7 @@ class Shortage(StrEnum):
 
     FORBID = "FORBID"
     WARN = "WARN"
+    ALLOW = "ALLOW"
 
 
 class ItemSettings(Resource, table=True):
@@ -44,12 +47,17 @@ class ItemSettings(Resource, table=True):
     count_class: str = Field(default="", sa_type=Text, nullable=False)
     fixed_location: str = Field(default="", sa_type=Text, nullable=False)
     storage_class: str = Field(default="", sa_type=Text, nullable=False)
+    valuation_method: ValuationMethod = Field(
+        default=ValuationMethod.MOVING_AVERAGE, sa_type=enum_text(ValuationMethod), nullable=False
+    )
 
     over_issue_percent: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
 
     def checked(self) -> "ItemSettings":
         """FieldInvalid for a rule that no number could keep."""
         self.shortage = self.shortage if self.shortage in tuple(Shortage) else Shortage.FORBID
+        if self.valuation_method not in tuple(ValuationMethod):
+            self.valuation_method = ValuationMethod.MOVING_AVERAGE
         for name in ("lot_number_rule", "serial_number_rule"):
             if NumberRule.of(getattr(self, name)).broken():
                 rule = "must be more than the prefix has"
@@ -58,6 +66,18 @@ class ItemSettings(Resource, table=True):
             rule = f"must be from 0 to {MOST_PERCENT}"
             raise FieldInvalid(field="item_settings.over_issue_percent", rule=rule, value=self.over_issue_percent)
         return self
+
+
+async def value_by(unit: Unit, site: str, item: str, method: ValuationMethod) -> None:
+    """Value stock by another method from now on, by somebody's decision; the settings say so too."""
+    await layers.value_by(unit, site, item, method, asked=True)
+    columns: Any = ItemSettings
+    row = await unit.first(select(ItemSettings).where(columns.site == site, columns.item == item).with_for_update())
+    if row is None:
+        name = unit.new_name(f"sites/{site}", ItemSettings.COLLECTION, item.rpartition("/")[2])
+        row = unit.add(ItemSettings(name=name, item=item))
+    row.valuation_method = method
+    row.touch()
 
 
 async def over_issue_percent(unit: Unit, site: str, item: str) -> Decimal:

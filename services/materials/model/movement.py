@@ -50,6 +50,13 @@ class Status(StrEnum):
     CUSTOMER_RETURN = "CUSTOMER_RETURN"
 
 
+class ValuationMethod(StrEnum):
+    """How an item's stock at a site is valued (MAT-181, MAT-183)."""
+
+    MOVING_AVERAGE = "MOVING_AVERAGE"
+    FIFO = "FIFO"
+
+
 class AlreadyReversed(FailedPrecondition):
     """A movement is reversed at most once, and a reversal not at all (MAT-46)."""
 
@@ -261,8 +268,13 @@ class Balance(Table, table=True):
         {"item", "location", "lot", "status", "handling_unit", "on_hand", "reserved"}
     )
     __table_args__ = (
-        CheckConstraint("virtual or (on_hand >= 0 and coalesce(second_on_hand, 0) >= 0)", name="on_hand"),
-        CheckConstraint("virtual or (reserved >= 0 and reserved <= on_hand)", name="reserved"),
+        CheckConstraint(
+            "virtual or ((negative_allowed or on_hand >= 0) and coalesce(second_on_hand, 0) >= 0)", name="on_hand"
+        ),
+        CheckConstraint(
+            "virtual or (reserved >= 0 and (reserved <= on_hand or (negative_allowed and reserved = 0)))",
+            name="reserved",
+        ),
         Index(
             "uq_balance_dimensions",
             "item",
@@ -298,6 +310,7 @@ class Balance(Table, table=True):
     project: str = Field(default="", sa_type=Text, nullable=False)
     second_on_hand: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     second_on_hand_unit_code: str = Field(default="", sa_type=Text, nullable=False)
+    negative_allowed: bool = Field(default=False, nullable=False)
 
 
 THERE = or_(Balance.on_hand != 0, Balance.second_on_hand != 0)  # type: ignore[arg-type]
@@ -305,16 +318,19 @@ THERE = or_(Balance.on_hand != 0, Balance.second_on_hand != 0)  # type: ignore[a
 
 
 class ValueBalance(Table, table=True):
-    """Quantity and value of an item at a site, by moving average; its row is also the lock of the item's stock.
+    """Quantity and value of an item at a site; its row is also the lock of the item's stock.
 
-    `sequence` is the number of the item's last entry there; `variance` is what reversals at original cost left without
-    quantity to carry it.
+    `sequence` is the number of the item's last entry there; `variance` is what movements at a value of their own left
+    without quantity to carry it. Quantity and value are below 0 only while a place of the item is (MAT-55).
     """
 
     __tablename__ = "value_balance"
     __table_args__ = (
-        CheckConstraint("quantity >= 0", name="quantity"),
-        CheckConstraint("value >= 0 and (quantity > 0 or value = 0)", name="value"),
+        CheckConstraint("negative_allowed or quantity >= 0", name="quantity"),
+        CheckConstraint(
+            "(quantity > 0 and value >= 0) or (quantity = 0 and value = 0) or (quantity < 0 and value <= 0)",
+            name="value",
+        ),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -325,6 +341,10 @@ class ValueBalance(Table, table=True):
     variance: Decimal = Field(sa_type=Numeric(24, 9))
     currency_code: str = Field(sa_type=Text)
     sequence: int = Field(default=0, sa_type=BigInteger, nullable=False)
+    valuation_method: ValuationMethod = Field(
+        default=ValuationMethod.MOVING_AVERAGE, sa_type=enum_text(ValuationMethod), nullable=False
+    )
+    negative_allowed: bool = Field(default=False, nullable=False)
 
 
 class Revaluation(Table, table=True):

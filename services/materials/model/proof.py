@@ -132,13 +132,28 @@ _BY_ITEM = (
         """,
     ),
     (
+        "layers do not hold the stock and its value",
+        """
+        select v.item, v.valuation_method, v.quantity, coalesce(l.quantity, 0), v.value, coalesce(l.value, 0)
+        from value_balance v
+        left join (select x.item, sum(x.remaining_quantity) as quantity, sum(x.remaining_value) as value
+                   from value_layer x where x.site = :site and x.item > :after and x.item <= :until
+                     and x.remaining_quantity > 0 group by 1) l on l.item = v.item
+        where v.site = :site and v.item > :after and v.item <= :until
+          and (coalesce(l.quantity, 0), coalesce(l.value, 0)) <> (
+              case when v.valuation_method = 'FIFO' then greatest(v.quantity, 0) else 0 end,
+              case when v.valuation_method = 'FIFO' and v.quantity > 0 then v.value else 0 end) limit 100
+        """,
+    ),
+    (
         "stock was less than nothing at an instant",
         """
         select distinct r.item, r.location, r.lot, r.serial from (
           select e.item, e.location, e.lot, e.serial,
                  sum(e.quantity) over (partition by e.balance order by e.effective_time) as running
           from movement_entry e join balance b on b.name = e.balance and not b.virtual
-          where e.site = :site and e.item > :after and e.item <= :until) r
+          where e.site = :site and e.item > :after and e.item <= :until
+            and not exists (select from negative_stock n where n.balance = e.balance)) r
         where r.running < 0 limit 100
         """,
     ),

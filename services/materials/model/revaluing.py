@@ -12,20 +12,14 @@ from sqlalchemy import text
 from services.chassis.db import json_text
 from services.chassis.unit import Unit
 from services.chassis.wire import money
+from services.materials.model import replaying
 from services.materials.model.ledger import Posting
 from services.materials.model.movement import Movement, MovementKind
+from services.materials.model.replaying import GIVEN
 from services.materials.rules import valuation
 from services.materials.rules.valuation import Change, Stock
 
 ZERO = Decimal(0)
-
-GIVEN = frozenset(
-    {
-        MovementKind.REVERSAL, MovementKind.RETURN_TO_SUPPLIER, MovementKind.TRANSFER_SHIP,
-        MovementKind.TRANSFER_RECEIVE, MovementKind.PRODUCE,
-    }
-)  # fmt: skip
-"""Kinds that take stock out at a value of their own."""
 
 
 @dataclass(slots=True)
@@ -89,8 +83,11 @@ _CHANGES = text("""
 _BOOKED = text("""
     select v.item, v.value, v.currency_code,
            coalesce((select s.receipts_first from site_settings s
-                     where s.name = 'sites/' || v.site || '/materialsSettings'), false) as receipts_first
-    from value_balance v where v.site = :site and v.item = any(cast(:items as text[])) order by v.item
+                     where s.name = 'sites/' || v.site || '/materialsSettings'), false) as receipts_first,
+           case when i.standard_cost_currency_code = v.currency_code then i.standard_cost else 0 end as standard_cost,
+           exists (select from valuation_change x where x.site = v.site and x.item = v.item) as layered
+    from value_balance v join item i on i.name = v.item
+    where v.site = :site and v.item = any(cast(:items as text[])) order by v.item
 """)
 
 
@@ -101,19 +98,26 @@ async def follow(unit: Unit, site: str, postings: Iterable[Posting]) -> None:
         if posting.fault is None and posting.effective_time is not None and posting.effective_time < unit.now:
             for line in posting.lines:
                 outside = (line.from_virtual or line.from_owner != "") != (line.to_virtual or line.to_owner != "")
-                known = late.get(line.item)
-                if outside and (known is None or _time(posting) < _time(known)):
+                first = late.get(line.item)
+                if outside and (first is None or _time(posting) < _time(first)):
                     late[line.item] = posting
     if not late:
         return
     items = sorted(late)
     since = min(_time(posting) for posting in late.values())
+    known = (await unit.execute(_BOOKED, {"site": site, "items": items})).all()
+    layered = await replaying.replay(unit, site, [row for row in known if row.layered])
+    plain = [item for item in items if item not in layered]
     rows: dict[str, list[Any]] = {}
-    for row in await unit.execute(_CHANGES, {"site": site, "items": items, "since": since}):
+    for row in await unit.execute(_CHANGES, {"site": site, "items": plain, "since": since}) if plain else ():
         rows.setdefault(row.item, []).append(row)
     changed = []
-    for booked in await unit.execute(_BOOKED, {"site": site, "items": items}):
-        stock, issues = _replayed(rows.get(booked.item, []), booked)
+    for booked in known:
+        done = layered.get(booked.item)
+        if done is not None:
+            stock, issues = done.stock, list(done.issues)
+        else:
+            stock, issues = _replayed(rows.get(booked.item, []), booked)
         if (difference := stock.value - booked.value) != 0:
             cause = late[booked.item]
             changed.append(
@@ -139,5 +143,8 @@ def _replayed(rows: Sequence[Any], booked: Any) -> tuple[Stock, list[str]]:
         if row.kind == "START":
             start = Stock(row.quantity, row.value)
         else:
-            changes.append(Change(row.movement, row.quantity, row.value, row.kind in GIVEN, row.reverses))
+            given = row.kind in GIVEN
+            changes.append(
+                Change(row.movement, row.quantity, row.value, given, row.reverses, booked.standard_cost or ZERO)
+            )
     return valuation.replay(start, changes, valuation.places(booked.currency_code))

@@ -1,4 +1,4 @@
-"""Moving average: value is stored, the unit cost derived; the last piece takes the residue (MAT-180, MAT-181).
+"""Moving average: value is stored, the unit cost derived; the last piece takes the residue (MAT-180 .. MAT-182).
 
 The posting function computes the same in the database; a test compares both.
 """
@@ -38,6 +38,12 @@ def share(value: Decimal, part: Decimal, whole: Decimal, digits: int = 2) -> Dec
         return rounded(value * part / whole, digits)
 
 
+def part(value: Decimal, amount: Decimal, whole: Decimal, digits: int = 2) -> Decimal:
+    """Value of an amount at the price of a whole, rounded; also of more than the whole."""
+    with localcontext(prec=80):
+        return rounded(value * amount / whole, digits)
+
+
 def parts(value: Decimal, weights: Sequence[Decimal], digits: int = 2) -> list[Decimal]:
     """A rounded value in parts by weight that sum to it exactly (MAT-5): 10.00 in 1, 1, 1 is 3.34, 3.33, 3.33."""
     return units.split(rounded(value, digits), weights, Decimal(1).scaleb(-digits))
@@ -53,23 +59,44 @@ class Stock:
 
 
 def receive(stock: Stock, quantity: Decimal, value: Decimal, digits: int = 2) -> Stock:
-    """A receipt adds its value."""
-    return Stock(stock.quantity + quantity, stock.value + rounded(value, digits), stock.variance)
+    """A receipt adds its value.
+
+    Onto less than nothing, what is left of it counts at its own cost: what it differs from the cost at which the
+    missing part went out is variance (MAT-182).
+    """
+    came, left = rounded(value, digits), stock.quantity + quantity
+    if stock.quantity >= 0:
+        return Stock(left, stock.value + came, stock.variance)
+    worth = share(came, left, quantity, digits) if left > 0 else part(stock.value, left, stock.quantity, digits)
+    return Stock(left, worth, stock.variance + stock.value + came - worth)
 
 
-def issue(stock: Stock, quantity: Decimal, digits: int = 2) -> tuple[Stock, Decimal]:
+def missing(stock: Stock, quantity: Decimal, standard_cost: Decimal = ZERO, digits: int = 2) -> Decimal:
+    """What goes out beyond what is there, at the cost of what was there; else at standard cost (MAT-182)."""
+    if stock.quantity == 0:
+        return rounded(standard_cost * quantity, digits)
+    return part(abs(stock.value), quantity, abs(stock.quantity), digits)
+
+
+def issue(
+    stock: Stock, quantity: Decimal, digits: int = 2, standard_cost: Decimal = ZERO
+) -> tuple[Stock, Decimal]:  # fmt: skip
     """An issue takes quantity × value ÷ quantity on hand; the one that empties it takes all (MAT-181)."""
-    cost = share(stock.value, quantity, stock.quantity, digits) if stock.quantity > 0 else ZERO
+    there = min(quantity, max(stock.quantity, ZERO))
+    cost = share(stock.value, there, stock.quantity, digits) if stock.quantity > 0 else ZERO
+    if quantity > there:
+        cost += missing(stock, quantity - there, standard_cost, digits)
     return take_out(stock, quantity, cost), cost
 
 
 def take_out(stock: Stock, quantity: Decimal, cost: Decimal) -> Stock:
     """Take a quantity out at a given cost (MAT-46).
 
-    Stock never has a value below 0, and none at all without quantity: the difference goes to variance.
+    Stock has no value below 0 but where there is less than nothing, and none at all without quantity: the difference
+    goes to variance.
     """
     left, rest = stock.quantity - quantity, stock.value - cost
-    value = ZERO if left <= 0 else max(rest, ZERO)
+    value = ZERO if left == 0 else max(rest, ZERO) if left > 0 else min(rest, ZERO)
     return Stock(left, value, stock.variance + rest - value)
 
 
@@ -77,7 +104,8 @@ def take_out(stock: Stock, quantity: Decimal, cost: Decimal) -> Stock:
 class Change:
     """What a movement did to the stock of an item: signed quantity and value as booked; 0 changes value alone.
 
-    `given` keeps its value whatever the stock is worth; what came in always does, but for a reversal.
+    `given` keeps its value whatever the stock is worth; what came in always does, but for a reversal. `standard_cost`
+    is what one unit is worth where nothing was there to say so.
     """
 
     movement: str
@@ -85,6 +113,7 @@ class Change:
     value: Decimal
     given: bool = False
     reverses: str = ""
+    standard_cost: Decimal = ZERO
 
 
 def replay(start: Stock, changes: Iterable[Change], digits: int = 2) -> tuple[Stock, list[str]]:
@@ -99,12 +128,12 @@ def replay(start: Stock, changes: Iterable[Change], digits: int = 2) -> tuple[St
             if change.given:
                 stock = take_out(stock, -change.quantity, cost)
             else:
-                stock, cost = issue(stock, -change.quantity, digits)
+                stock, cost = issue(stock, -change.quantity, digits, change.standard_cost)
                 costs.setdefault(change.movement, []).append(cost)
                 if cost != -change.value:
                     issues[change.movement] = None
         else:
-            value = max(stock.value + change.value, ZERO) if stock.quantity > 0 else ZERO
+            value = max(stock.value + change.value, ZERO) if stock.quantity > 0 else stock.value
             stock = Stock(stock.quantity, value, stock.variance + stock.value + change.value - value)
     return stock, list(issues)
 

@@ -29,6 +29,7 @@ from tests.materials.builders import (
     eur,
     fresh,
     item,
+    lot,
     movement,
     place,
     post,
@@ -52,6 +53,7 @@ from tests.materials.counting import (
     record,
     twice,
 )
+from tests.materials.holds import hold, release
 from tests.materials.serials import serials
 from tests.plant import Refused
 from tests.world import Plant
@@ -288,6 +290,21 @@ async def test_a_loss_that_cannot_be_posted_breaks_no_claim(store: Plant) -> Non
     (outcome,) = await post_lines(store, count.name, line.name)
     assert reason(outcome) == "LOCATION_LOCKED"
     assert await claim_of(store, claim.work_order) == before
+
+
+@pytest.mark.rule("MAT-65", "MAT-150")
+async def test_what_a_count_misses_is_gone_also_of_stock_on_hold(store: Plant) -> None:
+    where, name = await shelf(store), await item(store, tracking="LOT")
+    mine = await lot(store, name)
+    await stocked(store, name, 10, where, lot=mine, effective_time=ago(days=1))
+    made = await hold(store, lot=mine)
+    with refused("LOT_ON_HOLD"):
+        await post(store, movement("ADJUST", name, 1, lot=mine, from_location=at(where)))
+    count = await counted_places(store, where)
+    (line,) = await twice(store, count.name, entry(7, item=name, lot=mine, location=at(where)))
+    await booked(store, count.name, line.name)
+    assert await on_hand(store, name, where) == 7
+    await release(store, made.name)
 
 
 @pytest.mark.rule("MAT-146")

@@ -7,5 +7,8 @@ RULE = "MAT-56"
 
 def plant() -> None:
     edit_function(
-        "materials", "post_line", "if lowest < p.quantity or second_lowest < p.second_quantity then", "if false then"
+        "materials",
+        "stock_refusal",
+        "if lowest < p.quantity or second_lowest < p.second_quantity then",
+        "if false then",
     )

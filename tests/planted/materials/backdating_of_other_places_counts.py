@@ -6,4 +6,4 @@ RULE = "MAT-56"
 
 
 def plant() -> None:
-    edit_function("materials", "post_line", "e.balance = from_key and", "e.item = p.item and e.lot = p.lot and")
+    edit_function("materials", "stock_refusal", "e.balance = p_key and", "e.item = p.item and e.lot = p.lot and")

@@ -6,4 +6,4 @@ RULE = "MAT-57"
 
 
 def plant() -> None:
-    edit_function("materials", "post_line", "if free is null or free < p.quantity then", "if false then")
+    edit_function("materials", "stock_refusal", "if free is null or free < p.quantity then", "if false then")

@@ -6,4 +6,4 @@ RULE = "MAT-49"
 
 
 def plant() -> None:
-    edit_function("materials", "post_line", "receipts_first and e.quantity < 0", "e.quantity > 0")
+    edit_function("materials", "stock_refusal", "receipts_first and e.quantity < 0", "e.quantity > 0")

@@ -6,4 +6,4 @@ RULE = "MAT-9"
 
 
 def plant() -> None:
-    edit_function("materials", "post_line", "if second_free < p.second_quantity then", "if false then")
+    edit_function("materials", "stock_refusal", "if second_free < p.second_quantity then", "if false then")

@@ -6,4 +6,4 @@ RULE = "MAT-70"
 
 
 def plant() -> None:
-    edit_function("materials", "post_line", "b.on_hand - b.reserved + p.allocated", "b.on_hand")
+    edit_function("materials", "stock_refusal", "b.on_hand - b.reserved + p.allocated", "b.on_hand")
