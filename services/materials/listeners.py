@@ -30,10 +30,12 @@ from sqlalchemy import select
 from services.chassis import access
 from services.chassis.faults import Fault
 from services.chassis.unit import Unit
-from services.chassis.wire import amount_of, decimal_of, python_of, to_date
+from services.chassis.wire import decimal_of, python_of, to_date
 from services.materials.model import (
     allocating,
+    direct_line,
     ledger,
+    ordering,
     picking,
     reservation,
     returning,
@@ -44,7 +46,7 @@ from services.materials.model import (
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
 from services.materials.model.lot import Lot
-from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction
+from services.materials.model.receipt import ExpectedReceipt
 from services.materials.model.reservation import Cover, Reservation, State
 from services.materials.model.supplier import SupplierFact
 from services.materials.model.supply_request import RequestState, SupplyRequest
@@ -212,16 +214,19 @@ async def release_completed(event: WorkOrderCompleted, unit: Unit) -> None:
     """What is left of a completed order is given back, unless it is kept (MNT-184)."""
     if not event.keep_reservations:
         await _release_all(unit, event.work_order, "the order is completed")
+        await direct_line.end(unit, event.work_order, "its work order is completed")
 
 
 async def release_closed(event: WorkOrderClosed, unit: Unit) -> None:
     """Nothing stays reserved for a closed order."""
     await _release_all(unit, event.work_order, "the order is closed")
+    await direct_line.end(unit, event.work_order, "its work order is closed")
 
 
 async def release_cancelled(event: WorkOrderCancelled, unit: Unit) -> None:
     """Nothing stays reserved for a cancelled order."""
     await _release_all(unit, event.work_order, f"the order was cancelled: {event.reason}")
+    await direct_line.end(unit, event.work_order, f"its work order was cancelled: {event.reason}")
 
 
 async def _of(unit: Unit, work_order: str) -> list[Reservation]:
@@ -287,6 +292,10 @@ async def expect_goods_anew(event: PurchaseOrderChanged, unit: Unit) -> None:
     await _expect(event, unit)
 
 
+_GOODS = ("", "STOCK", "DIRECT")
+"""Kinds of order lines that bring goods; a line without kind is stock."""
+
+
 async def _expect(event: Any, unit: Unit) -> None:
     """Expected receipts are as the order says; what it names no more is closed."""
     site = event.purchase_order.split("/")[1]
@@ -294,10 +303,11 @@ async def _expect(event: Any, unit: Unit) -> None:
     before = await unit.all(
         select(ExpectedReceipt.item).where(ExpectedReceipt.purchase_order == event.purchase_order)  # type: ignore[call-overload]
     )
-    await ledger.hold(unit, site, [*before, *(line.item for line in event.lines)])
-    known = await _known(unit, event.purchase_order)
+    lines = [line for line in event.lines if line.kind in _GOODS]
+    await ledger.hold(unit, site, {*before, *(line.item for line in lines)} - {""})
+    known = await ordering.known(unit, event.purchase_order)
     closed: set[str] = set()
-    for line in event.lines:
+    for line in lines:
         for schedule in line.schedules:
             row = known.pop((line.line, schedule.schedule), None)
             if row is None:
@@ -309,50 +319,17 @@ async def _expect(event: Any, unit: Unit) -> None:
                     unit_code=schedule.quantity.unit_code, quantity=Decimal(0), open_quantity=Decimal(0),
                     accept_limit=Decimal(0), base_numerator=1, base_denominator=1,
                 )  # fmt: skip
-                _fill(row, line, schedule)
+                ordering.fill(row, line, schedule)
                 unit.add(row)
-            elif _fill(row, line, schedule):
+            elif ordering.fill(row, line, schedule):
                 closed.add(row.item)
         for reference in line.references:
             await _ordered(unit, event.purchase_order, reference, line)
     closed |= {row.item for row in known.values() if row.close()}
+    closed -= {""}  # what has no item waits for nobody
     if closed:
         await unit.flush()
         await stock.uncover(unit, site, closed, event.purchase_order, f"{event.purchase_order} brings no more")
-
-
-async def _known(unit: Unit, order: str) -> dict[tuple[int, int], ExpectedReceipt]:
-    rows = await unit.all(
-        select(ExpectedReceipt)
-        .where(ExpectedReceipt.purchase_order == order)  # type: ignore[arg-type]
-        .order_by(ExpectedReceipt.name)
-        .with_for_update()
-    )
-    return {(row.order_line, row.schedule_line): row for row in rows}
-
-
-def _fill(row: ExpectedReceipt, line: Any, schedule: Any) -> bool:
-    """Take over what the order says; whether a row that was counted on is so no more."""
-    awaited = row.state is ExpectedState.OPEN
-    row.quantity = decimal_of(schedule.quantity.value)
-    row.open_quantity = decimal_of(schedule.open_quantity.value)
-    row.accept_limit = max(decimal_of(schedule.accept_limit.value), row.received)
-    row.base_numerator, row.base_denominator = schedule.base_numerator or 1, schedule.base_denominator or 1
-    row.over_receipt_action = OverReceiptAction.of(schedule.over_receipt_action)
-    row.location = schedule.delivery_location
-    row.expected_date = to_date(schedule.expected_date)
-    if line.HasField("unit_price"):
-        base = decimal_of(line.price_base_quantity.value) if line.HasField("price_base_quantity") else Decimal(1)
-        row.unit_price = round(amount_of(line.unit_price) / base, 9)
-        row.unit_price_currency_code = line.unit_price.currency_code
-    counted = awaited and not row.set_aside
-    row.set_aside = schedule.set_aside
-    if row.open_quantity <= 0 and not row.complete:
-        return row.close() and awaited
-    if row.open_quantity > 0 and row.state is ExpectedState.CLOSED:
-        row.move(ExpectedState.OPEN)
-    row.judge()
-    return counted and row.set_aside
 
 
 async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:
@@ -384,9 +361,9 @@ async def _drop(order: str, unit: Unit, cause: str) -> None:
     site = order.split("/")[1]
     items = set(
         await unit.all(select(ExpectedReceipt.item).where(ExpectedReceipt.purchase_order == order))  # type: ignore[call-overload]
-    )
+    ) - {""}
     await ledger.hold(unit, site, items)
-    for row in (await _known(unit, order)).values():
+    for row in (await ordering.known(unit, order)).values():
         row.close()
     await unit.flush()
     if items:

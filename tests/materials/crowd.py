@@ -15,6 +15,7 @@ from services.chassis.resource import EnumText
 from services.materials.model.allocation_policy import AllocationPolicy, AllocationRevision
 from services.materials.model.count import CountDocument, CountLine
 from services.materials.model.count_policy import CountPolicy, CountRevision
+from services.materials.model.direct_line import DirectLine
 from services.materials.model.exchange import Import
 from services.materials.model.expected_delivery import ExpectedDelivery, ExpectedDeliveryLine
 from services.materials.model.genealogy import GenealogyEdge
@@ -54,7 +55,7 @@ LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
     ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold, RecallCase,
     StructureRevision, ProductionOrder, ProductionReport, AllocationRevision, CountRevision, CountDocument, CountLine,
-    Import, Period, ExpectedDelivery, PutAwayRevision,
+    Import, Period, ExpectedDelivery, PutAwayRevision, DirectLine,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (
@@ -113,6 +114,7 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     ExpectedDeliveryLine: {
         "expected_delivery": "'sites/hamburg/expectedDeliveries/expecteddeliveries-' || n / 4", "line": "1 + n % 4",
     },
+    DirectLine: {"receipt": "'sites/hamburg/receipts/receipts-' || n / 2", "line": "1 + n % 2", "returned": "0"},
     InspectionLot: {"decided": "0"},
     Task: {
         "name": "'sites/hamburg/putAwayTasks/tasks-' || n", "kind": "'PUT_AWAY'",

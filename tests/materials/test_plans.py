@@ -11,6 +11,7 @@ from plantops.materials.v1 import (
     balances_pb2,
     count_policies_pb2,
     counts_pb2,
+    direct_lines_pb2,
     exchange_pb2,
     expected_deliveries_pb2,
     genealogy_pb2,
@@ -42,6 +43,7 @@ from services.chassis.bind import rpc_services
 from services.materials.model.allocation_policy import AllocationPolicy, AllocationRevision
 from services.materials.model.count import CountDocument, CountLine
 from services.materials.model.count_policy import CountPolicy, CountRevision
+from services.materials.model.direct_line import DirectLine
 from services.materials.model.exchange import Import
 from services.materials.model.expected_delivery import ExpectedDelivery
 from services.materials.model.handling_unit import HandlingUnit, HandlingUnitType
@@ -111,6 +113,7 @@ LISTS: list[tuple[Any, str, Any]] = [
         "allocationPolicies/allocationpolicies-7",
         AllocationRevision,
     ),
+    (direct_lines_pb2.ListDirectLinesRequest, SITE, DirectLine),
     (put_away_policies_pb2.ListPutAwayPoliciesRequest, "", PutAwayPolicy),
     (put_away_policies_pb2.ListPutAwayRevisionsRequest, "putAwayPolicies/putawaypolicies-7", PutAwayRevision),
     (counts_pb2.ListCountsRequest, SITE, CountDocument),

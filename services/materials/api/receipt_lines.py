@@ -75,7 +75,7 @@ class Counting:
         )
         if len(parts) > 1:
             entered = None
-        first = max((line.line for line in self.receipt.lines), default=0) + 1
+        first = self.receipt.next_line
         made = []
         for number, part in enumerate(parts, first):
             mine, serials = (serials[: int(part.quantity)], serials[int(part.quantity) :]) if serials else ([], [])

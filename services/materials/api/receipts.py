@@ -10,7 +10,7 @@ from sqlalchemy import select
 from services.chassis.faults import Fault, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, fill, quantity
-from services.materials.api import expected_deliveries, receipt_orders, supplier_returns
+from services.materials.api import direct_lines, expected_deliveries, receipt_orders, supplier_returns
 from services.materials.api.receipt_lines import Counting, stated
 from services.materials.model import (
     cross_docking,
@@ -24,6 +24,7 @@ from services.materials.model import (
 )
 from services.materials.model import location as locations
 from services.materials.model import task as directed
+from services.materials.model.direct_line import DirectLine
 from services.materials.model.handling_unit import Path
 from services.materials.model.inspection import InspectionLot, LotState
 from services.materials.model.item import Item, site_fact
@@ -89,6 +90,13 @@ class ReceiptService:
             fill(answer.lines.add(), line)
         return answer
 
+    async def receive_direct_line(self, request: Any, unit: Unit) -> Any:
+        receipt = (await unit.get(Receipt, request.name)).counting()
+        answer = receipts_pb2.ReceiveDirectLineResponse()
+        for row in await direct_lines.receive(unit, receipt, request):
+            fill(answer.direct_lines.add(), row)
+        return answer
+
     async def preview_receipt_line(self, request: Any, unit: Unit) -> Any:
         receipt = (await unit.get(Receipt, request.name, lock=False)).counting()
         items = await unit.get_many(Item, [request.item], lock=False)
@@ -108,12 +116,14 @@ class ReceiptService:
         receipt = await take_up(unit, request.name, request.etag)
         receipt.cancel()
         await _await_again(unit, receipt)
+        direct_lines.reversed_with(receipt)
         return receipt
 
     async def post_receipt(self, request: Any, unit: Unit) -> Any:
         receipt = await take_up(unit, request.name, request.etag)
-        expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
-        final = {row.line for row in receipt.lines if _state(expected, row) is not ExpectedState.OPEN}
+        counted: list[ReceiptLine | DirectLine] = [*receipt.lines, *receipt.direct_lines]
+        expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in counted])
+        final = {row.line for row in counted if _state(expected, row) is not ExpectedState.OPEN}
         watched = await suspended(unit, receipt.supplier)
         if watched:
             receipt.inspect()
@@ -159,6 +169,7 @@ class ReceiptService:
                 why = f"line {row.line} of {receipt.name} came from {receipt.supplier}, which is suspended"
                 exceptions.raise_for(unit, tasks[-1], why).predecessor = ""
         await _propose(unit, site, items, tasks)
+        await direct_lines.posted(unit, receipt)
         unit.emit(event, correlation=chain, also=chains)
         await holding.catch(unit, receipt)
         await stock.move(unit, site, postings)
@@ -174,6 +185,7 @@ class ReceiptService:
         event = receipt.reverse()
         site = receipt.site or ""
         await _await_again(unit, receipt)
+        direct_lines.reversed_with(receipt)
         for lot in await _of_receipt(unit, InspectionLot, receipt):
             if lot.state is not LotState.CREATED:
                 raise StockMovedOn(resource=receipt.name, why=f"{lot.name} was decided on", in_the_way=lot.name)
@@ -218,8 +230,9 @@ async def take_up(unit: Unit, name: str, etag: str = "") -> Receipt:
 async def _await_again(unit: Unit, receipt: Receipt) -> None:
     """What was counted to order lines is awaited there again, and so are announced units."""
     await expected_delivery.release(unit, receipt.name)
-    expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in receipt.lines])
-    for row in receipt.lines:
+    counted: list[ReceiptLine | DirectLine] = [*receipt.lines, *receipt.direct_lines]
+    expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in counted])
+    for row in counted:
         if row.expected_receipt in expected and not row.over:
             expected[row.expected_receipt].uncount(row.quantity)
 
@@ -238,7 +251,7 @@ async def _of_receipt(unit: Unit, model: Any, receipt: Receipt) -> Sequence[Any]
     return await unit.all(select(model).where(model.receipt == receipt.name).order_by(model.name).with_for_update())
 
 
-def _state(expected: dict[str, ExpectedReceipt], row: ReceiptLine) -> ExpectedState:
+def _state(expected: dict[str, ExpectedReceipt], row: ReceiptLine | DirectLine) -> ExpectedState:
     order = expected.get(row.expected_receipt)
     return order.state if order is not None else ExpectedState.OPEN
 

@@ -11,8 +11,9 @@ from services.chassis.access import denied
 from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.materials.model import handling_unit, second_quantity
+from services.materials.model import direct_line, handling_unit, second_quantity
 from services.materials.model import location as locations
+from services.materials.model.direct_line import DirectLine
 from services.materials.model.item import Item
 from services.materials.model.ledger import Entered
 from services.materials.model.location import Kind as PlaceKind
@@ -69,9 +70,12 @@ async def read(unit: Unit, task: Task, scan: Any, *, short: bool = False) -> See
     places = await locations.named(unit, there)
     if SOURCE in needed:
         _source(task, scan, skipped, places)
+    row = await direct_line.of_task(unit, task) if GOODS in needed and not task.item else None
     if GOODS in needed:
-        _goods(task, scan, skipped)
-    if task.kind is not Kind.EXCEPTION_TASK:
+        _goods(task, scan, skipped, row)
+    if row is not None:
+        _direct(task, scan, seen)
+    elif task.kind is not Kind.EXCEPTION_TASK:
         await _quantity(unit, task, scan, seen, short=short)
     if DESTINATION in needed and (seen.quantity > 0 or not short):
         await _destination(unit, task, scan, seen, skipped, places)
@@ -94,15 +98,30 @@ def _source(task: Task, scan: Any, skipped: Collection[str], places: dict[str, L
         place.confirmed(scan.from_check_code, "scan.from_check_code")
 
 
-def _goods(task: Task, scan: Any, skipped: Collection[str]) -> None:
+def _goods(task: Task, scan: Any, skipped: Collection[str], row: DirectLine | None) -> None:
     if GOODS in skipped:
         return
     if not scan.goods:
-        rule = "is required: item, lot, serial or handling unit has to be scanned"
+        rule = "is required: item, lot, serial, handling unit or label has to be scanned"
         raise FieldInvalid(field="scan.goods", rule=rule)
+    if row is not None:
+        if scan.goods not in (row.label_code, row.name):
+            raise ScanMismatch(
+                task=task.task_name, expected=row.label_code, scanned=scan.goods, field="scan.goods"
+            )  # fmt: skip
+        return
     if scan.goods not in {task.item, task.lot, task.handling_unit, *task.serials}:
         expected = task.handling_unit or task.lot or task.item
         raise ScanMismatch(task=task.task_name, expected=expected, scanned=scan.goods, field="scan.goods")
+
+
+def _direct(task: Task, scan: Any, seen: Seen) -> None:
+    """What is no stock is brought as a whole, in the unit of its order (MAT-102)."""
+    given = (scan.quantity.value, scan.quantity.unit_code)
+    if given != (canonical(task.quantity), task.unit_code):
+        rule = f"must be {canonical(task.quantity)} {task.unit_code}"
+        raise FieldInvalid(field="scan.quantity", rule=rule, value=" ".join(given))
+    seen.quantity = task.quantity
 
 
 async def _quantity(unit: Unit, task: Task, scan: Any, seen: Seen, *, short: bool) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.materials.api import put_away, task_scans
+from services.materials.api import direct_lines, put_away, task_scans
 from services.materials.api.task_scans import Seen
 from services.materials.model import bins, claims, content, picking, stock
 from services.materials.model import task as tasks
@@ -36,6 +36,8 @@ async def confirm(unit: Unit, request: Any, device: str) -> Task:
         case Kind.PICK:
             task.move(TaskState.COMPLETED)
             await _pick(unit, task, seen, device)
+        case Kind.STAGE if not task.item:
+            await direct_lines.staged(unit, task, seen)
         case _:
             await _bring(unit, task, seen, around)
     return task

@@ -693,11 +693,12 @@ CREATE FUNCTION public.place_content(p_site text, p_places text[]) RETURNS TABLE
            b.on_hand - case when b.owner <> '' or b.project <> '' then 0 else coalesce((
              select sum(case when b.serial = '' then l.quantity else 1 end) from leaving l
              where l.from_location = b.location and l.item = b.item and l.lot = b.lot and l.status = b.status
-               and l.handling_unit = b.handling_unit and (b.serial = '' or b.serial = any(l.serials))), 0) end as quantity
+               and l.handling_unit = b.handling_unit and (b.serial = '' or b.serial = any(l.serials))), 0) end
+             as quantity
     from balance b where b.site = p_site and b.location = any(p_places) and b.on_hand > 0
     union all
     select t.proposed_location, true, t.item, t.lot, '', t.status, t.handling_unit, t.quantity
-    from coming_tasks(p_site, p_places) t where t.quantity > 0) c
+    from coming_tasks(p_site, p_places) t where t.quantity > 0 and t.item <> '') c
   left join item i on i.name = c.item
   where c.quantity > 0
 $$;
@@ -2037,6 +2038,43 @@ CREATE TABLE public.decision (
 
 ALTER TABLE public.decision OWNER TO materials_owner;
 
+CREATE TABLE public.direct_line (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    receipt text NOT NULL,
+    line integer NOT NULL,
+    expected_receipt text NOT NULL,
+    purchase_order text NOT NULL,
+    order_line integer NOT NULL,
+    schedule_line integer NOT NULL,
+    text text NOT NULL,
+    work_order text NOT NULL,
+    demand text NOT NULL,
+    delivery_location text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    returned numeric(20,6) NOT NULL,
+    location text NOT NULL,
+    state text NOT NULL,
+    over boolean NOT NULL,
+    returned_line integer NOT NULL,
+    reason_code text NOT NULL,
+    label_code text NOT NULL,
+    stage_task text NOT NULL,
+    hand_over_person text NOT NULL,
+    hand_over_time timestamp with time zone,
+    exception_task text NOT NULL,
+    documents text[] NOT NULL,
+    CONSTRAINT ck_direct_line_returned CHECK (((returned >= (0)::numeric) AND (returned <= GREATEST(quantity, (0)::numeric))))
+);
+
+ALTER TABLE public.direct_line OWNER TO materials_owner;
+
 CREATE SEQUENCE public.document_number
     START WITH 1
     INCREMENT BY 1
@@ -2109,6 +2147,9 @@ CREATE TABLE public.expected_receipt (
     state text NOT NULL,
     over_receipt_action text DEFAULT 'REJECT'::text NOT NULL,
     set_aside boolean DEFAULT false NOT NULL,
+    text text DEFAULT ''::text NOT NULL,
+    work_order text DEFAULT ''::text NOT NULL,
+    demand text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_expected_receipt_received CHECK (((received >= (0)::numeric) AND (received <= accept_limit))),
     CONSTRAINT ck_expected_receipt_received_base CHECK (((received_base >= (0)::numeric) AND ((received_base * (base_denominator)::numeric) <= (accept_limit * (base_numerator)::numeric))))
 );
@@ -2979,6 +3020,7 @@ CREATE TABLE public.put_away_revision (
     approver text NOT NULL,
     approve_time timestamp with time zone,
     effective_time timestamp with time zone,
+    editors text[] DEFAULT '{}'::text[] NOT NULL,
     policy text NOT NULL,
     steps jsonb NOT NULL
 );
@@ -3676,6 +3718,9 @@ ALTER TABLE ONLY public.dead_letter
 ALTER TABLE ONLY public.decision
     ADD CONSTRAINT pk_decision PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.direct_line
+    ADD CONSTRAINT pk_direct_line PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.expected_delivery
     ADD CONSTRAINT pk_expected_delivery PRIMARY KEY (name);
 
@@ -3975,6 +4020,16 @@ CREATE INDEX ix_count_revision_state ON public.count_revision USING btree (polic
 CREATE INDEX ix_dead_letter_open ON public.dead_letter USING btree (consumer, aggregate) WHERE (state = 'PARKED'::text);
 
 CREATE INDEX ix_decision_site ON public.decision USING btree (site, name);
+
+CREATE INDEX ix_direct_line_purchase_order ON public.direct_line USING btree (site, purchase_order, name);
+
+CREATE INDEX ix_direct_line_receipt ON public.direct_line USING btree (site, receipt, name);
+
+CREATE INDEX ix_direct_line_site ON public.direct_line USING btree (site, name);
+
+CREATE INDEX ix_direct_line_state ON public.direct_line USING btree (site, state, name);
+
+CREATE INDEX ix_direct_line_work_order ON public.direct_line USING btree (site, work_order, name);
 
 CREATE INDEX ix_expected_delivery_delivery_note ON public.expected_delivery USING btree (site, delivery_note, name);
 
@@ -4306,6 +4361,8 @@ CREATE UNIQUE INDEX uq_count_policy_at_site ON public.count_policy USING btree (
 
 CREATE UNIQUE INDEX uq_count_revision_active ON public.count_revision USING btree (policy) WHERE (state = 'ACTIVE'::text);
 
+CREATE UNIQUE INDEX uq_direct_line ON public.direct_line USING btree (receipt, line);
+
 CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (purchase_order, order_line, schedule_line);
 
 CREATE UNIQUE INDEX uq_handling_unit_number ON public.handling_unit USING btree (site, number);
@@ -4365,6 +4422,8 @@ CREATE TRIGGER count_revision_states BEFORE UPDATE OF state ON public.count_revi
 CREATE TRIGGER decision_append_only BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER decision_no_truncate BEFORE TRUNCATE ON public.decision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER direct_line_states BEFORE UPDATE OF state ON public.direct_line FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER expected_delivery_states BEFORE UPDATE OF state ON public.expected_delivery FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -4480,6 +4539,9 @@ ALTER TABLE ONLY public.count_line
 
 ALTER TABLE ONLY public.count_revision
     ADD CONSTRAINT fk_count_revision_policy FOREIGN KEY (policy) REFERENCES public.count_policy(name);
+
+ALTER TABLE ONLY public.direct_line
+    ADD CONSTRAINT fk_direct_line_receipt FOREIGN KEY (receipt) REFERENCES public.receipt(name);
 
 ALTER TABLE ONLY public.expected_delivery_line
     ADD CONSTRAINT fk_expected_delivery_line_expected_delivery FOREIGN KEY (expected_delivery) REFERENCES public.expected_delivery(name);
@@ -4726,6 +4788,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.count_revision TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.decision TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.direct_line TO materials_app;
 
 GRANT USAGE ON SEQUENCE public.document_number TO materials_app;
 

@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from services.chassis.faults import FieldInvalid
-from services.chassis.revisions import RevisionColumns
 from services.chassis.unit import Unit
+from services.materials.model import revising
 from services.materials.model.base import Resource, Table, listed
 from services.materials.model.location import Kind, named
-from services.materials.model.revising import COMING, AmbiguousScope
+from services.materials.model.revising import EditedRevision
 from services.materials.rules import selectors
 from services.materials.rules.capacity import Goods
 from services.materials.rules.put_away import ZONED, PolicyStep, Step, Steps
@@ -52,7 +52,7 @@ class PutAwayPolicy(Resource, table=True):
         return self
 
 
-class PutAwayRevision(RevisionColumns, Table, table=True):
+class PutAwayRevision(EditedRevision, Table, table=True):
     """One version of a put-away policy."""
 
     __tablename__ = "put_away_revision"
@@ -109,24 +109,7 @@ class PutAwayRevision(RevisionColumns, Table, table=True):
 
 async def refuse_twin(unit: Unit, policy: PutAwayPolicy) -> None:
     """AmbiguousScope when another policy holds for the same, or is on its way to."""
-    same = (
-        select(PutAwayPolicy)
-        .where(
-            PutAwayPolicy.item == policy.item,  # type: ignore[arg-type]
-            PutAwayPolicy.item_class == policy.item_class,  # type: ignore[arg-type]
-            PutAwayPolicy.at_site == policy.at_site,  # type: ignore[arg-type]
-        )
-        .order_by(PutAwayPolicy.name)
-        .with_for_update()
-    )
-    others = [row.name for row in await unit.all(same) if row.name != policy.name]
-    taken = await unit.first(
-        select(PutAwayRevision.policy)  # type: ignore[call-overload]
-        .where(PutAwayRevision.policy.in_(others), PutAwayRevision.state.in_(COMING))  # type: ignore[attr-defined]
-        .order_by(PutAwayRevision.policy)
-    )
-    if taken is not None:
-        raise AmbiguousScope(policy=taken, selector=str(policy.selector), other=policy.name)
+    await revising.refuse_twin(unit, policy, PutAwayRevision, ("item", "item_class", "at_site"))
 
 
 async def steps_of(unit: Unit, site: str, goods: Sequence[Goods]) -> list[Steps]:

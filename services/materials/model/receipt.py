@@ -16,6 +16,7 @@ from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.resource import enum_text, instant
 from services.chassis.wire import canonical, quantity
 from services.materials.model.base import Resource, Table, listed
+from services.materials.model.direct_line import DirectLine
 from services.materials.model.ledger import Entered
 from services.materials.model.movement import Status
 from services.materials.rules import receiving, units
@@ -120,6 +121,9 @@ class ExpectedReceipt(Resource, table=True):
         default=OverReceiptAction.REJECT, sa_type=enum_text(OverReceiptAction), nullable=False
     )
     set_aside: bool = Field(default=False, nullable=False)
+    text: str = Field(default="", sa_type=Text, nullable=False)
+    work_order: str = Field(default="", sa_type=Text, nullable=False)
+    demand: str = Field(default="", sa_type=Text, nullable=False)
 
     @property
     def factor(self) -> Fraction:
@@ -308,6 +312,14 @@ class Receipt(Resource, table=True):
     lines: list[ReceiptLine] = Relationship(
         sa_relationship_kwargs={"lazy": "selectin", "order_by": "ReceiptLine.line", "cascade": "all"}
     )
+    direct_lines: list[DirectLine] = Relationship(
+        sa_relationship_kwargs={"lazy": "selectin", "order_by": "DirectLine.line", "cascade": "all"}
+    )
+
+    @property
+    def next_line(self) -> int:
+        """Number of the next line, of either kind."""
+        return max([row.line for row in self.lines] + [row.line for row in self.direct_lines], default=0) + 1
 
     def counting(self) -> "Receipt":
         """Refused once it is posted."""
@@ -317,13 +329,23 @@ class Receipt(Resource, table=True):
 
     def post(self, at: datetime, final: Collection[int]) -> events.ReceiptPosted:
         """The lines are in stock; `final` are those after which no more is awaited."""
-        if not self.lines:
+        if not self.lines and not self.direct_lines:
             raise FieldInvalid(field="name", rule="the receipt has no lines", value=self.name)
         self.move(ReceiptState.POSTED)
         self.post_time = at
         message = events.ReceiptPosted(supplier=self.supplier)
         message.arrive_time.FromDatetime(self.arrive_time)
         _lines(message, self.lines, final)
+        _direct_lines(message, self.direct_lines, final)
+        return self.event(message)
+
+    def give_back(self, row: DirectLine) -> events.ReceiptPosted:
+        """A line that takes another one back, which is no stock (MAT-102)."""
+        self.direct_lines.append(row)
+        self.touch()
+        message = events.ReceiptPosted(supplier=self.supplier)
+        message.arrive_time.FromDatetime(self.arrive_time)
+        _direct_lines(message, [row])
         return self.event(message)
 
     def inspect(self) -> None:
@@ -341,6 +363,7 @@ class Receipt(Resource, table=True):
         self.move(ReceiptState.REVERSED)
         message = events.ReceiptReversed(supplier=self.supplier)
         _lines(message, self.lines)
+        _direct_lines(message, self.direct_lines)
         return self.event(message)
 
 
@@ -351,4 +374,15 @@ def _lines(message: Any, lines: Iterable[ReceiptLine], final: Collection[int] = 
             schedule_line=row.schedule_line, item=row.item, quantity=quantity(row.quantity, row.unit_code),
             order_quantity=quantity(row.order_quantity, row.order_quantity_unit_code), lot=row.lot,
             status=row.status.value, final=row.line in final, serials=row.serials, over=row.over,
+        )  # fmt: skip
+
+
+def _direct_lines(message: Any, lines: Iterable[DirectLine], final: Collection[int] = ()) -> None:
+    for row in lines:
+        amount = quantity(row.quantity, row.unit_code)
+        message.lines.add(
+            receipt_line=row.line, purchase_order=row.purchase_order, order_line=row.order_line,
+            schedule_line=row.schedule_line, quantity=amount, order_quantity=amount, final=row.line in final,
+            over=row.over, text=row.text, work_order=row.work_order, demand=row.demand, location=row.location,
+            returned_line=row.returned_line,
         )  # fmt: skip
