@@ -10,6 +10,7 @@ from sqlalchemy import select
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, fill, money, quantity
 from services.materials.api import production_stock, report_rows, reporting
+from services.materials.api.order_costs import book_variance, cost_of
 from services.materials.api.production_planning import planned
 from services.materials.api.production_stock import one
 from services.materials.model import in_process, production, stock
@@ -85,7 +86,7 @@ class ProductionService:
         if request.variance_reason:
             await _book_left(unit, order, request.variance_reason)
         await _refuse_left(unit, order)
-        order.variance_value = order.consumed_value - order.output_value
+        await book_variance(unit, order, request.variance_reason)
         await _out_of_use(unit, order)
         return order
 
@@ -116,6 +117,9 @@ class ProductionService:
                 shown.oldest_time.FromDatetime(step.wip_since)
         answer.value.CopyFrom(money(total, order.currency_code))
         return answer
+
+    async def get_order_cost(self, request: Any, unit: Unit) -> Any:
+        return await cost_of(unit, request.name)
 
     async def get_production_report(self, request: Any, unit: Unit) -> Any:
         return await unit.get(ProductionReport, request.name)

@@ -212,7 +212,8 @@ _BOOKS = text("""
       select s.name, r.item, x.amount, x.account
       from sealed s join revaluation r on r.movement = s.name,
       lateral (values ('STOCK', r.value), ('VARIANCE', r.variance),
-                      ('INVOICE_CLEARING', -r.value - r.variance)) x(account, amount)
+                      (case when s.source like '%/productionOrders/%' then 'PRODUCTION' else 'INVOICE_CLEARING' end,
+                       -r.value - r.variance)) x(account, amount)
     )
     select s.ledger_number, s.name as movement, s.kind, s.effective_time, s.source, s.reverses, a.account, a.item,
            sum(a.amount) as amount

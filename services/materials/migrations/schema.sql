@@ -2930,6 +2930,7 @@ CREATE TABLE public.production_order (
     output_value numeric(24,9) NOT NULL,
     carried_value numeric(24,9) NOT NULL,
     variance_value numeric(24,9),
+    variance_movement text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_production_order_quantity CHECK ((quantity > (0)::numeric)),
     CONSTRAINT ck_production_order_units CHECK (((good >= (0)::numeric) AND (scrapped >= (0)::numeric) AND (reworked >= (0)::numeric)))
 );

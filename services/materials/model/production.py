@@ -217,6 +217,7 @@ class ProductionOrder(Resource, table=True):
     output_value: Decimal = Field(default=ZERO, sa_type=Numeric(24, 9), nullable=False)
     carried_value: Decimal = Field(default=ZERO, sa_type=Numeric(24, 9), nullable=False)
     variance_value: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
+    variance_movement: str = Field(default="", sa_type=Text, nullable=False)
     operations: list[ProductionOperation] = Relationship(
         sa_relationship_kwargs={"lazy": "selectin", "order_by": "ProductionOperation.operation"}
     )

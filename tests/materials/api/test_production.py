@@ -283,7 +283,9 @@ async def test_an_order_closes_when_nothing_is_in_process_and_the_rest_of_the_va
     assert (closed.state, amount(closed.consumed_value), amount(closed.output_value)) == (Order.CLOSED, 40, 30)
     assert amount(closed.variance_value) == 10
     found = await works("vic", movements_pb2.ListMovementsRequest(parent=SITE, filter=f'source = "{order.name}"'))
-    assert [row.kind for row in found.movements if row.reason_code == "LOST"] == [movements_pb2.Movement.CONSUME]
+    assert [row.kind for row in found.movements if row.reason_code == "LOST"] == [
+        movements_pb2.Movement.CONSUME, movements_pb2.Movement.REVALUE,
+    ]  # fmt: skip
     assert (await refusal(works, closing, PLANNER)).reason == "TRANSITION_NOT_ALLOWED"
 
 

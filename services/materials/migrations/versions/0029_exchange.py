@@ -45,4 +45,5 @@ def upgrade() -> None:
     op.execute(TABLES)
     schema.grant(op, "materials", "need_cover", "select, insert")
     op.execute(LEASES.replace(":=", r"\:="))
+    op.execute("alter table production_order add column variance_movement text not null default ''")
     op.execute("alter table hold add column broken_count integer not null default 0")

@@ -1,0 +1,66 @@
+"""What an order has cost, and the variance that closing it books (MAT-121)."""
+
+from decimal import Decimal
+from typing import Any
+
+from plantops.materials.v1 import production_pb2
+from sqlalchemy import text
+
+from services.chassis.unit import Unit
+from services.chassis.wire import money, quantity
+from services.materials.model import revaluing
+from services.materials.model.production import ProductionOrder
+from services.materials.model.revaluing import Revalue
+
+ZERO = Decimal(0)
+
+_BOOKED = text("""
+    select coalesce(o.kind, m.kind) as kind, e.item, e.unit_code, sum(e.quantity) as quantity,
+           sum(coalesce(e.value, 0)) as value
+    from movement m join movement_entry e on e.movement = m.name
+    join location l on l.name = e.location and l.kind = 'PRODUCTION'
+    left join movement o on o.name = m.reverses and m.reverses <> ''
+    where m.source = :order or m.source in (select name from production_report where production_order = :order)
+    group by 1, 2, 3 having sum(e.quantity) <> 0 or sum(coalesce(e.value, 0)) <> 0 order by 1, 2
+""")
+_VALUED = text("""
+    select v.item from value_balance v where v.site = :site and v.item = any(cast(:items as text[]))
+    order by array_position(cast(:items as text[]), v.item) limit 1
+""")
+
+
+async def book_variance(unit: Unit, order: ProductionOrder, reason: str) -> None:
+    """What the order used less what it made is its variance: a movement of value, out of production (MAT-121).
+
+    It stands with the item of the order, or, where that never came into stock, with the first that was used.
+    """
+    order.variance_value = order.consumed_value - order.output_value
+    if order.variance_value == 0:
+        return
+    items = [order.item, *(row.item for row in order.components)]
+    item = (await unit.execute(_VALUED, {"site": order.site, "items": items})).scalar_one()
+    row = Revalue(
+        item, ZERO, order.variance_value, order.currency_code, reason_code=reason, source=order.name,
+        correlation=order.chain,
+    )  # fmt: skip
+    await revaluing.post(unit, order.site or "", [row])
+    order.variance_movement = row.movement
+
+
+async def cost_of(unit: Unit, name: str) -> Any:
+    """What an order used and made, by item, from the ledger; one statement beside the order."""
+    order = await unit.get(ProductionOrder, name, lock=False)
+    answer = production_pb2.OrderCost(production_order=order.name, variance_movement=order.variance_movement)
+    for row in await unit.execute(_BOOKED, {"order": order.name}):
+        sign, rows = (1, answer.consumed) if row.kind == "CONSUME" else (-1, answer.produced)
+        rows.add(
+            item=row.item, quantity=quantity(sign * row.quantity, row.unit_code),
+            value=money(sign * row.value, order.currency_code),
+        )  # fmt: skip
+    answer.consumed_value.CopyFrom(money(order.consumed_value, order.currency_code))
+    answer.output_value.CopyFrom(money(order.output_value, order.currency_code))
+    left = order.consumed_value - order.output_value if order.variance_value is None else ZERO
+    answer.in_process_value.CopyFrom(money(left, order.currency_code))
+    if order.variance_value is not None:
+        answer.variance_value.CopyFrom(money(order.variance_value, order.currency_code))
+    return answer
