@@ -37,12 +37,15 @@ REMEMBERED = 100_000
 """Published rows behind an open one that are known without asking the broker; others it knows by their ids."""
 
 _WINDOW = """
+    with beyond as materialized (
+      select e.aggregate_id, min(e.pos) as pos from outbox e where e.xid >= $3::text::xid8 group by e.aggregate_id)
     select o.pos, o.xid::text as xid, o.aggregate_id, o.aggregate_version, o.subject, o.payload, o.headers,
-           exists (select 1 from outbox e
-                   where e.xid >= $3::text::xid8 and e.aggregate_id = o.aggregate_id and e.pos < o.pos) as held
-    from outbox o where o.xid >= $1::text::xid8 and o.xid < $3::text::xid8 and o.pos > $2
+           b.pos is not null as held
+    from outbox o left join beyond b on b.aggregate_id = o.aggregate_id and b.pos < o.pos
+    where o.xid >= $1::text::xid8 and o.xid < $3::text::xid8 and o.pos > $2
     order by o.pos limit $4
 """
+"""What lies beyond the horizon is little, so it is read once and not asked for with each row."""
 _HORIZON = "select pg_snapshot_xmin(pg_current_snapshot())::text"
 _BEAT = """
     insert into relay_lease (shard, pid, pod, beat_at) values ($1, pg_backend_pid(), $2, now())
@@ -120,7 +123,10 @@ class Relay:
 
     async def _session(self) -> None:
         connection = await asyncpg.connect(
-            self.url, server_settings={"application_name": f"relay {self.stream}"}, timeout=5
+            self.url,
+            # its plans are kept for as long as it leads, whatever the size of the outbox was when they were made
+            server_settings={"application_name": f"relay {self.stream}", "enable_seqscan": "off"},
+            timeout=5,
         )
         try:
             while not self._stopping.is_set():

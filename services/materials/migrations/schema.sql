@@ -82,6 +82,17 @@ $$;
 
 ALTER FUNCTION public.caller_mark(p_principal text) OWNER TO materials_owner;
 
+CREATE FUNCTION public.caller_marks(p_principals text[]) RETURNS TABLE(name text, mark text)
+    LANGUAGE sql STABLE
+    AS $$
+  select n.name, coalesce((select s.state from principal_state s where s.principal = n.name), '') || '|' || coalesce((
+    select string_agg(g.role || '@' || g.site, ',' order by g.role, g.site) from principal_grant g
+    where g.principal = n.name and g.from_time <= now() and (g.to_time is null or g.to_time > now())), '')
+  from unnest(p_principals) n(name)
+$$;
+
+ALTER FUNCTION public.caller_marks(p_principals text[]) OWNER TO materials_owner;
+
 CREATE FUNCTION public.capacity_refusal(p public.posting_line, p_site text, p_limits jsonb, OUT outcome text, OUT subject text) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
@@ -261,6 +272,7 @@ ALTER FUNCTION public.enter_line(p_site text, p_movement text, p_number integer,
 
 CREATE FUNCTION public.entries_sum_to_zero() RETURNS trigger
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   wrong record;
@@ -1021,19 +1033,22 @@ CREATE FUNCTION public.post_moves(p_site text, p_method text, p_action text, p_c
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
   skip int[] := '{}';
   shut text[];
   apart text[] := '{}';
+  lacking boolean;
   began bigint;
   opened bytea;
   stamp text;
+  day text;
 begin
   return query
     select 0, 'STALE', 0, null::bytea, k.name from unnest(p_callers, p_marks) k(name, mark)
-    where k.mark <> caller_mark(k.name)
+    join caller_marks(p_callers) m on m.name = k.name where m.mark <> k.mark
     union all
     select 0, 'STALE', 0, null, k.name from unnest(p_items, p_item_versions) k(name, version)
     where k.version is distinct from (select x.version from item x where x.name = k.name)
@@ -1068,57 +1083,69 @@ begin
       where l.name = k.name and (
         l.blocked or l.kind = 'GROUP' or l.limits is not null
         or exists (select from location_lock x where x.location = l.name)) offset 0) l);
-  if stock_is_held(p_site) then
+  if cardinality(shut) > 0 then
     apart := array(
+      select distinct k.item from unnest(p_item, p_from, p_to) k(item, from_place, to_place)
+      where k.from_place <> k.to_place and (k.from_place = any(shut) or k.to_place = any(shut)));
+  end if;
+  if stock_is_held(p_site) then
+    apart := apart || array(
       select distinct k.item from unnest(p_item, p_lot, p_from) k(item, lot, place)
       where exists (select from holds_on(p_site, k.item, k.lot, '', '', k.place)));
   end if;
-  apart := apart || array(
-    with given as materialized (
-      select k.n, k.item, k.from_place, k.to_place, k.quantity::numeric as quantity,
-             k.from_status <> 'UNRESTRICTED' and k.to_status = 'UNRESTRICTED' as frees,
-             balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
-             balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key
-      from unnest(p_item, p_lot, p_from, p_to, p_from_status, p_to_status, p_quantity) with ordinality
-        k(item, lot, from_place, to_place, from_status, to_status, quantity, n)
-      where k.n <> all(skip)
-    )
-    select w.item from (
-      select f.item, f.key, min(f.level) as lowest
-      from (select c.item, c.key, sum(c.change) over (partition by c.key order by c.n) as level
-            from (select g.n, g.item, g.from_key as key, -g.quantity as change from given g
-                  union all select g.n, g.item, g.to_key, g.quantity from given g) c) f
-      group by f.item, f.key having min(f.level) < 0) w
-    where coalesce((select b.on_hand - b.reserved from balance b where b.name = w.key), 0) + w.lowest < 0
-    union
-    select g.item from given g
-    where g.from_place <> g.to_place and (g.from_place = any(shut) or g.to_place = any(shut))
-    union
-    select g.item from given g
-    where g.frees and exists (
-      select from reservation r where r.site = p_site and r.item = g.item and r.state in ('PENDING', 'SHORT')));
+  if 'UNRESTRICTED' <> any(p_from_status) then
+    apart := apart || array(
+      select distinct k.item from unnest(p_item, p_from_status, p_to_status) k(item, from_status, to_status)
+      where k.from_status <> 'UNRESTRICTED' and k.to_status = 'UNRESTRICTED' and exists (
+        select from reservation r where r.site = p_site and r.item = k.item and r.state in ('PENDING', 'SHORT')));
+  end if;
 
-  insert into balance (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
-                       on_hand, reserved, unit_code, update_time)
-  select distinct k.key, p_site, k.item, k.lot, '', '', '', '', k.to_place, k.to_status, false, 0, 0, k.unit_code, now()
-  from (select x.*, balance_key(p_site, x.item, x.to_place, x.lot, x.to_status, '', '', '', '') as key
-        from unnest(p_item, p_lot, p_to, p_to_status, p_unit) with ordinality
-          x(item, lot, to_place, to_status, unit_code, n)
-        where x.n <> all(skip) and x.item <> all(apart)) k
-  where (select b.name from balance b where b.name = k.key) is null;
+  -- how low each balance gets, one movement after the other, against what is free of it
+  with changes as (
+    select k.n, k.item, s.change * k.quantity::numeric as change,
+           case s.change when -1 then balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '')
+             else balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') end as key
+    from unnest(p_item, p_lot, p_from, p_to, p_from_status, p_to_status, p_quantity) with ordinality
+      k(item, lot, from_place, to_place, from_status, to_status, quantity, n),
+    (values (-1), (1)) s(change)
+    where k.n <> all(skip)
+  )
+  select apart || coalesce(array_agg(distinct w.item) filter (where coalesce(b.free, 0) + w.lowest < 0), '{}'),
+         coalesce(bool_or(b.free is null), false)
+  into apart, lacking
+  from (select f.item, f.key, min(f.level) as lowest
+        from (select c.item, c.key, sum(c.change) over (partition by c.key order by c.n) as level from changes c) f
+        group by f.item, f.key) w
+  left join lateral (select x.on_hand - x.reserved as free from balance x where x.name = w.key offset 0) b on true
+  where b.free is null or w.lowest < 0;
+
+  if lacking then
+    insert into balance (name, site, item, lot, serial, handling_unit, owner, project, location, status, virtual,
+                         on_hand, reserved, unit_code, update_time)
+    select distinct k.key, p_site, k.item, k.lot, '', '', '', '', k.to_place, k.to_status, false, 0, 0, k.unit_code, now()
+    from (select x.*, balance_key(p_site, x.item, x.to_place, x.lot, x.to_status, '', '', '', '') as key
+          from unnest(p_item, p_lot, p_to, p_to_status, p_unit) with ordinality
+            x(item, lot, to_place, to_status, unit_code, n)
+          where x.n <> all(skip) and x.item <> all(apart)) k
+    where (select b.name from balance b where b.name = k.key) is null;
+  end if;
 
   -- taken after the locks: of two postings on one key the later one is also effective later
   began := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
   opened := instant_bytes((extract(epoch from now()) * 1000000)::bigint);
   opened := '\xf2010c'::bytea || opened || '\xfa010c'::bytea || opened;
   stamp := to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+  -- ids of events are filed by this database's day; what else is in them is the movement's own name
+  day := lpad(to_hex(began / 1000), 12, '0') || '7';
 
   return query
     with given as materialized (
       select x.*, x.head || '\x520c'::bytea || x.at_bytes || '\x5a0c'::bytea || x.at_bytes || opened || x.out_bytes
-               || varint_bytes(x.sequence - 1) || x.into_bytes || varint_bytes(x.sequence) as answered
+               || varint_bytes(x.sequence - 1) || x.into_bytes || varint_bytes(x.sequence) as answered,
+             (day || substr(x.mark, 1, 3) || '8' || substr(x.mark, 4, 15))::uuid as event
       from (
-        select k.*, uuidv7() as event, k.quantity_text::numeric(20, 6) as quantity, k.entered_text::numeric(20, 6) as entered,
+        select k.*, md5(k.name) as mark, k.quantity_text::numeric(20, 6) as quantity,
+               k.entered_text::numeric(20, 6) as entered,
                balance_key(p_site, k.item, k.from_place, k.lot, k.from_status, '', '', '', '') as from_key,
                balance_key(p_site, k.item, k.to_place, k.lot, k.to_status, '', '', '', '') as to_key,
                v.sequence + 2 * row_number() over (partition by k.item order by k.n) as sequence,
@@ -1173,8 +1200,8 @@ begin
       insert into journal (event_id, event_type, resource, version, actor, correlation, occurred_at)
       select g.event, 'MovementPosted', g.name, 0, g.actor, g.name, now() from given g
     ), audited as (
-      insert into audit (actor, device, on_behalf_of, roles, action, object, version, after, request_id, ip)
-      select g.actor, nullif(g.caller_device, ''), nullif(g.on_behalf_of, ''), g.roles, p_action, g.name, 1,
+      insert into audit (id, actor, device, on_behalf_of, roles, action, object, version, after, request_id, ip)
+      select g.event, g.actor, nullif(g.caller_device, ''), nullif(g.on_behalf_of, ''), g.roles, p_action, g.name, 1,
              g.audited::jsonb, g.request, nullif(g.ip, '')
       from given g
     ), kept as (
@@ -4701,6 +4728,9 @@ GRANT USAGE ON SCHEMA public TO materials_relay;
 
 REVOKE ALL ON FUNCTION public.caller_mark(p_principal text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.caller_mark(p_principal text) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.caller_marks(p_principals text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.caller_marks(p_principals text[]) TO materials_app;
 
 REVOKE ALL ON FUNCTION public.closed_until(p_site text, OUT end_time timestamp with time zone, OUT open_date text) FROM PUBLIC;
 

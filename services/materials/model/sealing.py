@@ -13,12 +13,17 @@ from sqlalchemy import false, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.unit import Unit
-from services.materials.model.movement import Head, Movement, MovementKind, Revaluation, Seal
+from services.materials.model.movement import Entry, Head, Movement, MovementKind, Revaluation, Seal
 from services.materials.rules import seal
 
 BATCH = 500
 
 _HORIZON = text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_SEAL = text("""
+    insert into ledger_seal (site, ledger_number, movement, form, hash, seal_time)
+    select :site, :first + k.n, k.movement, :form, k.hash, :time
+    from unnest(cast(:movements as text[]), cast(:hashes as bytea[])) with ordinality k(movement, hash, n)
+""")
 
 
 async def seal_some(unit: Unit, site: str) -> int:
@@ -27,32 +32,53 @@ async def seal_some(unit: Unit, site: str) -> int:
     head: Head = await unit.first(select(Head).where(Head.site == site).with_for_update())  # type: ignore[arg-type]
     horizon = int((await unit.execute(_HORIZON)).scalar_one())
     known = Movement.xid.is_(None) if head.horizon == 0 else false()  # type: ignore[union-attr]
-    rows: Sequence[Movement] = await unit.all(
-        select(Movement)
-        .outerjoin(Seal, Seal.movement == Movement.name)  # type: ignore[arg-type]
-        .where(
-            Movement.site == site,  # type: ignore[arg-type]
-            Seal.movement.is_(None),  # type: ignore[attr-defined]
-            or_(known, (Movement.xid >= head.horizon) & (Movement.xid < horizon)),  # type: ignore[operator, arg-type]
+    rows = (
+        await unit.execute(
+            select(*_columns(Movement, seal.MOVEMENT))
+            .outerjoin(Seal, Seal.movement == Movement.name)  # type: ignore[arg-type]
+            .where(
+                Movement.site == site,  # type: ignore[arg-type]
+                Seal.movement.is_(None),  # type: ignore[attr-defined]
+                or_(known, (Movement.xid >= head.horizon) & (Movement.xid < horizon)),  # type: ignore[operator, arg-type]
+            )
+            .order_by(Movement.xid.asc().nulls_first(), Movement.record_time, Movement.name)  # type: ignore[union-attr, arg-type]
+            .limit(BATCH)
         )
-        .order_by(Movement.xid.asc().nulls_first(), Movement.record_time, Movement.name)  # type: ignore[union-attr, arg-type]
-        .limit(BATCH)
-    )
-    last = await last_seal(unit, site)
-    number, before = (last.ledger_number, last.hash) if last is not None else (0, b"")
-    values = await _values(unit, rows)
-    for row in rows:
-        number += 1
-        before = seal.chained(before, seal.canonical(row, row.entries, values.get(row.name)))
-        unit.session.add(
-            Seal(site=site, ledger_number=number, movement=row.name, form=seal.FORM, hash=before, seal_time=unit.now)
-        )
+    ).all()
+    if rows:
+        await _seal(unit, site, rows)
     if len(rows) < BATCH:
         head.horizon = horizon
     return len(rows)
 
 
-async def _values(unit: Unit, rows: Sequence[Movement]) -> dict[str, Revaluation]:
+async def _seal(unit: Unit, site: str, rows: Sequence[Any]) -> None:
+    """Number and chain movements behind the last sealed one; plain rows, since this is done for every movement."""
+    last = await last_seal(unit, site)
+    number, before = (last.ledger_number, last.hash) if last is not None else (0, b"")
+    entries: dict[str, list[Any]] = {}
+    query = select(Entry.movement, *_columns(Entry, seal.ENTRY)).where(  # type: ignore[call-overload]
+        Entry.movement.in_([row.name for row in rows])  # type: ignore[attr-defined]
+    )
+    for entry in (await unit.execute(query)).all():
+        entries.setdefault(entry.movement, []).append(entry)
+    values = await _values(unit, rows)
+    hashes = []
+    for row in rows:
+        before = seal.chained(before, seal.canonical(row, entries.get(row.name, ()), values.get(row.name)))
+        hashes.append(before)
+    found = {
+        "site": site, "first": number, "form": seal.FORM, "time": unit.now,
+        "movements": [row.name for row in rows], "hashes": hashes,
+    }  # fmt: skip
+    await unit.execute(_SEAL, found)
+
+
+def _columns(model: Any, names: Sequence[str]) -> list[Any]:
+    return [getattr(model, name) for name in names]
+
+
+async def _values(unit: Unit, rows: Sequence[Any]) -> dict[str, Revaluation]:
     """What movements of value alone changed."""
     names = [row.name for row in rows if row.kind is MovementKind.REVALUE]
     if not names:

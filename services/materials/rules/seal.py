@@ -42,9 +42,11 @@ def chained(before: bytes, content: bytes) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    if value is None or type(value) is str or type(value) is int:  # what most of it is
+        return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, Decimal):
         text = format(value, "f")
         return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-    return value if value is None or isinstance(value, int) else str(value)
+    return value if isinstance(value, int) else str(value)
