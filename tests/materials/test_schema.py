@@ -148,6 +148,28 @@ def test_the_database_refuses_negative_stock_and_more_claims_than_stock(
             look.execute(insert, [on_hand, reserved])
 
 
+@pytest.mark.rule("MAT-57", "MAT-55")
+@pytest.mark.parametrize(
+    ("allowed", "on_hand", "reserved", "weight", "refused"),
+    [(True, -1, 0, None, False), (True, -1, 1, None, True), (True, -1, 0, -1, True), (True, 1, 2, None, True),
+     (False, -1, 0, None, True)],
+)  # fmt: skip
+def test_only_marked_stock_is_below_zero_and_none_of_it_is_claimed(
+    look: Any, allowed: bool, on_hand: int, reserved: int, weight: int | None, refused: bool
+) -> None:
+    insert = (
+        "insert into balance (name, site, item, lot, location, status, virtual, on_hand, reserved, unit_code,"
+        " update_time, negative_allowed, second_on_hand)"
+        " values ('n', 's', 'i', '', 'l', 'UNRESTRICTED', false, %s, %s, 'H87', now(), %s, %s)"
+    )
+    with look.transaction(force_rollback=True):
+        if refused:
+            with pytest.raises(psycopg.errors.CheckViolation), look.transaction():
+                look.execute(insert, [on_hand, reserved, allowed, weight])
+        else:
+            look.execute(insert, [on_hand, reserved, allowed, weight])
+
+
 TEXT_SEARCH = {"title"}
 CHANGING = {"on_hand", "reserved"}
 

@@ -22,9 +22,9 @@ from services.materials.api.postings import BackdateTooFar
 from services.materials.api.production_planning import required
 from services.materials.api.production_stock import component_of, give_back, picked, stated, take_up
 from services.materials.api.report_outputs import Making, Output
-from services.materials.model import in_process, item_settings, late_facts, production_report, settings, stock
+from services.materials.model import in_process, item_settings, late_facts, production_report, settings, stock, true_up
 from services.materials.model import location as locations
-from services.materials.model.item import Item, SiteFact, site_fact
+from services.materials.model.item import Item, SiteFact, Tracking, site_fact
 from services.materials.model.item_settings import Shortage
 from services.materials.model.ledger import Line, NotEnoughStock, Posting
 from services.materials.model.location import Kind, Location
@@ -67,6 +67,7 @@ class Plan:
     out: Decimal = ZERO
     used: list[Used] = field(default_factory=list)
     shortages: list[dict[str, Any]] = field(default_factory=list)
+    below: set[str] = field(default_factory=set)
     outputs: list[Output] = field(default_factory=list)
     consume: Posting | None = None
     produce: Posting | None = None
@@ -189,6 +190,8 @@ async def _round(known: Known, entries: Sequence[Any]) -> None:
         except Fault as fault:
             refused.append((entry, fault))
     await _post(known, plans, [plan.consume for plan in plans])
+    below = {item: plan.order.chain for plan in plans for item in plan.below}
+    await true_up.ask(unit, site, below, next(iter(below.values()), ""))
     for plan in plans:
         standing = standings[plan.order.name]
         _take_in(plan, standing)
@@ -320,13 +323,33 @@ def _use(known: Known, plan: Plan, component: ProductionComponent, passed: Decim
     _note(known, plan, component, parts, others)
     short = wanted - backflush.total(parts)
     if short > 0:
-        if known.shortages.get(item.name, Shortage.FORBID) is Shortage.FORBID:
+        if _may_lack(known, item) is Shortage.FORBID:
             raise NotEnoughStock(
                 available=canonical(backflush.total(parts)), unit_code=component.unit_code, item=item.name,
                 lot="", location=plan.order.name, status="UNRESTRICTED", asked=canonical(wanted),
             )  # fmt: skip
         missing = json_of(quantity(short, component.unit_code))
         plan.shortages.append({"component": component.line, "item": item.name, "quantity": missing})
+        if _may_lack(known, item) is Shortage.ALLOW:
+            _use_missing(known, plan, component, item, short)
+
+
+def _may_lack(known: Known, item: Item) -> Shortage:
+    """What a report does where too little is there; what is taken all the same has no lot, serial or weight."""
+    shortage = known.shortages.get(item.name, Shortage.FORBID)
+    plain = item.tracking is Tracking.NONE and item.catch is None
+    return Shortage.FORBID if shortage is Shortage.ALLOW and not plain else shortage
+
+
+def _use_missing(known: Known, plan: Plan, component: ProductionComponent, item: Item, short: Decimal) -> None:
+    """What was not staged is taken at the line all the same, which is below zero then (MAT-55)."""
+    order = plan.order
+    place = order.line_location or next(row.location for row in order.operations if row.operation == plan.operation)
+    source = Source("", item.name, place, "", "", "", short, project=order.name, operation=component.operation)
+    line = in_process.line(Part(source, short), component.unit_code, known.production)
+    line.standard_cost = item.standard(known.fact.currency_code)
+    plan.used.append(Used(component, Part(source, short), {}, line))
+    plan.below.add(item.name)
 
 
 def _note(
