@@ -1768,6 +1768,15 @@ $$;
 
 ALTER FUNCTION public.with_descendants(p_lots text[]) OWNER TO materials_owner;
 
+CREATE FUNCTION public.written_since(p_writer xid, p_seen pg_snapshot) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select age(p_writer) <= age((pg_snapshot_xmax(p_seen)::text::numeric % 4294967296)::text::xid)
+    or exists (select from pg_snapshot_xip(p_seen) x where (x::text::numeric % 4294967296)::text::xid = p_writer)
+$$;
+
+ALTER FUNCTION public.written_since(p_writer xid, p_seen pg_snapshot) OWNER TO materials_owner;
+
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
 );
@@ -4787,6 +4796,9 @@ GRANT UPDATE(reserved) ON TABLE public.balance TO materials_app;
 GRANT UPDATE(update_time) ON TABLE public.balance TO materials_app;
 
 GRANT SELECT ON TABLE public.value_balance TO materials_app;
+
+REVOKE ALL ON FUNCTION public.written_since(p_writer xid, p_seen pg_snapshot) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.written_since(p_writer xid, p_seen pg_snapshot) TO materials_app;
 
 GRANT SELECT ON TABLE public.alembic_version TO materials_app;
 GRANT SELECT ON TABLE public.alembic_version TO materials_migrator;

@@ -38,6 +38,14 @@ end $$;
 create trigger note_lease before update of state on put_away_task for each row
   when (old.state is distinct from new.state) execute function note_lease();
 """
+WRITTEN = """
+create function written_since(p_writer xid, p_seen pg_snapshot) returns boolean language sql stable as $$
+  select age(p_writer) <= age((pg_snapshot_xmax(p_seen)::text::numeric % 4294967296)::text::xid)
+    or exists (select from pg_snapshot_xip(p_seen) x where (x::text::numeric % 4294967296)::text::xid = p_writer)
+$$;
+revoke all on function written_since(xid, pg_snapshot) from public;
+grant execute on function written_since(xid, pg_snapshot) to materials_app;
+"""
 
 
 def upgrade() -> None:
@@ -45,5 +53,6 @@ def upgrade() -> None:
     op.execute(TABLES)
     schema.grant(op, "materials", "need_cover", "select, insert")
     op.execute(LEASES.replace(":=", r"\:="))
+    op.execute(WRITTEN)
     op.execute("alter table production_order add column variance_movement text not null default ''")
     op.execute("alter table hold add column broken_count integer not null default 0")
