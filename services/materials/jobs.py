@@ -11,7 +11,9 @@ from sqlalchemy import text
 from services.chassis.jobs import job
 from services.materials.model import (
     breaking,
+    filling,
     holding,
+    kanban,
     ledger,
     need_cover,
     period,
@@ -97,6 +99,29 @@ async def ask_policies(open_unit: Any) -> None:
                 async with open_unit() as unit:
                     await replenishing.ask(unit, site, *items[first : first + PART])
         after = places[-1] if places else after
+
+
+@job(every=timedelta(seconds=30))
+async def fill_places(open_unit: Any) -> None:
+    """Pick faces that are low, and places of empty cards, are filled by tasks (MAT-170, MAT-171)."""
+    places, after = [("", "")], ("", "")
+    while places:
+        async with open_unit() as unit:
+            places = await filling.places(unit, after, PLACES)
+            low = {
+                site: await filling.low(unit, site, (item for _, item in found))
+                for site, found in groupby(places, key=itemgetter(0))
+            }
+        for site, items in low.items():
+            for first in range(0, len(items), PART):
+                async with open_unit() as unit:
+                    await filling.fill(unit, site, *items[first : first + PART])
+        after = places[-1] if places else after
+    async with open_unit() as unit:
+        cards = await kanban.waiting(unit, PLACES)
+    for site, waiting in groupby(cards, key=itemgetter(0)):
+        async with open_unit() as unit:
+            await kanban.ask_again(unit, site, *(item for _, item in waiting))
 
 
 @job(every=timedelta(seconds=30))

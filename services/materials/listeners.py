@@ -34,6 +34,7 @@ from services.chassis.wire import decimal_of, python_of, to_date
 from services.materials.model import (
     allocating,
     direct_line,
+    kanban,
     ledger,
     ordering,
     picking,
@@ -341,6 +342,7 @@ async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:
             request.carry(order)
             await unit.flush()
             request.move(RequestState.SATISFIED)
+            await kanban.on_its_way(unit, [request.name])
     if reference.reservation:
         row = await unit.find(Reservation, reference.reservation)
         if row is not None and row.state is State.SHORT:
@@ -368,3 +370,4 @@ async def _drop(order: str, unit: Unit, cause: str) -> None:
     await unit.flush()
     if items:
         await stock.uncover(unit, site, items, order, cause)
+        await kanban.come_back(unit, site, order, items)

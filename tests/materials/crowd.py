@@ -24,6 +24,7 @@ from services.materials.model.hold import Hold
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.item import Item
 from services.materials.model.item_settings import ItemSettings
+from services.materials.model.kanban import KanbanCard
 from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Entry, Movement
@@ -55,7 +56,7 @@ LISTED: tuple[Any, ...] = (
     *FLAT, ItemSettings, Location, Lot, Serial, Movement, Balance, HandlingUnit, Revision, SupplyRequest,
     ExpectedReceipt, Receipt, Task, Wave, InspectionLot, Reservation, Transfer, Shipment, Hold, RecallCase,
     StructureRevision, ProductionOrder, ProductionReport, AllocationRevision, CountRevision, CountDocument, CountLine,
-    Import, Period, ExpectedDelivery, PutAwayRevision, DirectLine,
+    Import, Period, ExpectedDelivery, KanbanCard, PutAwayRevision, DirectLine,
 )  # fmt: skip
 GROWING = frozenset({Item, Lot, Serial, Movement, Balance, HandlingUnit, Reservation})
 PARTS: tuple[Any, ...] = (

@@ -21,6 +21,7 @@ from plantops.materials.v1 import (
     inspections_pb2,
     item_settings_pb2,
     items_pb2,
+    kanban_cards_pb2,
     locations_pb2,
     lots_pb2,
     movements_pb2,
@@ -51,6 +52,7 @@ from services.materials.model.hold import Hold
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.item import Item
 from services.materials.model.item_settings import ItemSettings
+from services.materials.model.kanban import KanbanCard
 from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
 from services.materials.model.movement import Balance, Movement
@@ -99,6 +101,7 @@ LISTS: list[tuple[Any, str, Any]] = [
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/-", Revision),
     (policies_pb2.ListMaterialsRevisionsRequest, "materialsPolicies/materialspolicies-7", Revision),
     (policies_pb2.ListSupplyRequestsRequest, SITE, SupplyRequest),
+    (kanban_cards_pb2.ListKanbanCardsRequest, SITE, KanbanCard),
     (structures_pb2.ListStructuresRequest, "", Structure),
     (structures_pb2.ListStructureRevisionsRequest, "structures/-", StructureRevision),
     (structures_pb2.ListStructureRevisionsRequest, "structures/structures-7", StructureRevision),

@@ -13,9 +13,11 @@ from services.materials.api import proposals
 from services.materials.api.handling_unit_codes import handling_units_of, taken_out_of
 from services.materials.model import replenishing, revising, stock
 from services.materials.model.item import Item, SiteFact
+from services.materials.model.kanban import CardState, KanbanCard
+from services.materials.model.location import Kind as Place
 from services.materials.model.location import Location
 from services.materials.model.lot import Lot, Serial
-from services.materials.model.policy import SELECTOR, Policy, Revision
+from services.materials.model.policy import SELECTOR, Outcome, Policy, Revision
 from services.materials.model.receipt import Receipt, ReceiptState
 from services.materials.model.supply_request import SupplyRequest
 from services.materials.rules import gtin, lot_numbers
@@ -40,6 +42,8 @@ class MaterialsPolicyService:
         if policy.site and await unit.first(known) is None:
             rule = "must be the id of a site that is known here"
             raise FieldInvalid(field="materials_policy.site", rule=rule, value=policy.site)
+        if policy.location:
+            await _face(unit, policy)
         return unit.add(policy)
 
     async def get_materials_revision(self, request: Any, unit: Unit) -> Any:
@@ -113,9 +117,23 @@ async def _taken_up(unit: Unit, name: str) -> Policy:
     return await unit.get(Policy, name)
 
 
+async def _face(unit: Unit, policy: Policy) -> None:
+    """FieldInvalid for what is no place that tasks fill, or for an item that they do not bring there."""
+    place = await unit.find(Location, policy.location, lock=False)
+    if place is None or place.virtual or place.kind in (Place.GROUP, Place.WIP, Place.TRANSIT):
+        rule = "must be a place that holds stock"
+        raise FieldInvalid(field="materials_policy.location", rule=rule, value=policy.location)
+    item = await unit.get(Item, policy.item or "", lock=False)
+    if item.catch is not None:
+        rule = "must not have a catch weight: tasks cannot say how much they bring"
+        raise FieldInvalid(field="materials_policy.item", rule=rule, value=item.name)
+
+
 async def _fitting(unit: Unit, policy: Policy, revision: Revision) -> Revision:
     """FieldInvalid or QuantityNotOnGrid for parameters that do not fit each other, the item or the sites."""
-    revision.checked()
+    if policy.location and not isinstance(revision.outcome, Outcome):
+        revision.outcome = Outcome.MOVE
+    revision.checked().fits(policy)
     if policy.item:
         revision.on_grid(await unit.get(Item, policy.item, lock=False))
     if revision.source_site:
@@ -180,5 +198,10 @@ class MaterialsLookupService:
             )
             if receipt.state is ReceiptState.ARRIVED:
                 match.actions.add(verb="post", rpc=service + "ReceiptService/PostReceipt", resource=receipt.name)
+        cards = select(KanbanCard).where(KanbanCard.site == site, KanbanCard.number == code)  # type: ignore[arg-type]
+        for card in await unit.all(cards):
+            match = answer.matches.add(kind="kanban card", resource=card.name, title=card.item, state=card.state.value)
+            verb, rpc = ("empty", "EmptyKanbanCard") if card.state is CardState.FULL else ("fill", "FillKanbanCard")
+            match.actions.add(verb=verb, rpc=f"{service}KanbanCardService/{rpc}", resource=card.name)
         await handling_units_of(unit, request, answer)
         return answer

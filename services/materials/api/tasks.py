@@ -14,7 +14,7 @@ from services.chassis.query import Page
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
 from services.materials.api import task_work
-from services.materials.model import choosing
+from services.materials.model import choosing, kanban
 from services.materials.model import location as locations
 from services.materials.model import task as tasks
 from services.materials.model.item import site_fact
@@ -74,6 +74,7 @@ class TaskService:
         until = unit.now + tasks.lease_of(request.lease_duration)
         mine = device(unit, request)
         await tasks.begin(unit, task, mine, until)
+        await kanban.follow(unit, task)
         return Shown(task.hand_to(unit.caller.name, mine, until))
 
     async def confirm_task(self, request: Any, unit: Unit) -> Any:

@@ -2487,6 +2487,27 @@ ALTER TABLE public.journal ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.kanban_card (
+    name text NOT NULL,
+    site text,
+    version integer NOT NULL,
+    event_version integer NOT NULL,
+    correlation text NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    update_time timestamp with time zone NOT NULL,
+    number text NOT NULL,
+    policy text NOT NULL,
+    item text NOT NULL,
+    location text NOT NULL,
+    state text NOT NULL,
+    quantity numeric(20,6) NOT NULL,
+    unit_code text NOT NULL,
+    supply_request text NOT NULL,
+    decision text NOT NULL
+);
+
+ALTER TABLE public.kanban_card OWNER TO materials_owner;
+
 CREATE TABLE public.layer_take (
     site text NOT NULL,
     item text NOT NULL,
@@ -2703,6 +2724,7 @@ CREATE TABLE public.materials_revision (
     overdue text DEFAULT 'COUNT'::text NOT NULL,
     delay_days integer DEFAULT 0 NOT NULL,
     review_days integer DEFAULT 0 NOT NULL,
+    card_count integer DEFAULT 0 NOT NULL,
     outcome text DEFAULT 'BUY'::text NOT NULL,
     source_site text DEFAULT ''::text NOT NULL
 );
@@ -3809,6 +3831,9 @@ ALTER TABLE ONLY public.job_run
 ALTER TABLE ONLY public.journal
     ADD CONSTRAINT pk_journal PRIMARY KEY (pos);
 
+ALTER TABLE ONLY public.kanban_card
+    ADD CONSTRAINT pk_kanban_card PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.layer_take
     ADD CONSTRAINT pk_layer_take PRIMARY KEY (site, item, sequence, layer_sequence, layer_part);
 
@@ -4162,6 +4187,16 @@ CREATE INDEX ix_item_state ON public.item USING btree (state, name);
 
 CREATE INDEX ix_journal_correlation ON public.journal USING btree (correlation, pos);
 
+CREATE INDEX ix_kanban_card_item ON public.kanban_card USING btree (site, item, name);
+
+CREATE INDEX ix_kanban_card_policy ON public.kanban_card USING btree (site, policy, name);
+
+CREATE INDEX ix_kanban_card_site ON public.kanban_card USING btree (site, name);
+
+CREATE INDEX ix_kanban_card_state ON public.kanban_card USING btree (site, state, name);
+
+CREATE INDEX ix_kanban_card_supply_request ON public.kanban_card USING btree (supply_request) WHERE (supply_request <> ''::text);
+
 CREATE INDEX ix_layer_take_movement ON public.layer_take USING btree (movement);
 
 CREATE INDEX ix_ledger_period_close_date ON public.ledger_period USING btree (site, close_date, name);
@@ -4410,6 +4445,8 @@ CREATE UNIQUE INDEX uq_handling_unit_type_grai ON public.handling_unit_type USIN
 
 CREATE UNIQUE INDEX uq_item_number ON public.item USING btree (number);
 
+CREATE UNIQUE INDEX uq_kanban_card_number ON public.kanban_card USING btree (site, number);
+
 CREATE UNIQUE INDEX uq_ledger_seal_movement ON public.ledger_seal USING btree (movement);
 
 CREATE UNIQUE INDEX uq_lot_number ON public.lot USING btree (item, number);
@@ -4485,6 +4522,8 @@ CREATE TRIGGER item_states BEFORE UPDATE OF state ON public.item FOR EACH ROW EX
 CREATE TRIGGER journal_append_only BEFORE DELETE OR UPDATE ON public.journal FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER journal_no_truncate BEFORE TRUNCATE ON public.journal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER kanban_card_states BEFORE UPDATE OF state ON public.kanban_card FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
 CREATE TRIGGER ledger_period_states BEFORE UPDATE OF state ON public.ledger_period FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
@@ -4603,6 +4642,12 @@ ALTER TABLE ONLY public.inspection_lot
 
 ALTER TABLE ONLY public.item_settings
     ADD CONSTRAINT fk_item_settings_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.kanban_card
+    ADD CONSTRAINT fk_kanban_card_item FOREIGN KEY (item) REFERENCES public.item(name);
+
+ALTER TABLE ONLY public.kanban_card
+    ADD CONSTRAINT fk_kanban_card_policy FOREIGN KEY (policy) REFERENCES public.materials_policy(name);
 
 ALTER TABLE ONLY public.ledger_seal
     ADD CONSTRAINT fk_ledger_seal_movement FOREIGN KEY (movement) REFERENCES public.movement(name);
@@ -4869,6 +4914,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.item_settings TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.job_run TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.journal TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.kanban_card TO materials_app;
 
 GRANT SELECT ON TABLE public.layer_take TO materials_app;
 

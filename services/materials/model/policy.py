@@ -21,6 +21,7 @@ ZERO = Decimal(0)
 SELECTOR = ("item", "item_class", "site", "location")
 WHERE = "materials_revision."
 Kind = Method
+AT_PLACES = (Kind.PICK_FACE, Kind.KANBAN)
 
 
 class Outcome(StrEnum):
@@ -29,6 +30,7 @@ class Outcome(StrEnum):
     BUY = "BUY"
     TRANSFER = "TRANSFER"
     PRODUCE = "PRODUCE"
+    MOVE = "MOVE"
 
 
 class Overdue(StrEnum):
@@ -63,6 +65,8 @@ class Policy(Resource, table=True):
             rule = "is left empty where an item is named"
             raise FieldInvalid(field="materials_policy.item_class", rule=rule, value=self.item_class)
         if self.location:
+            if not self.item:
+                raise FieldInvalid(field="materials_policy.item", rule="must be named for a place")
             of = self.location.split("/")[1]
             if self.site not in (None, "", of):
                 raise FieldInvalid(field="materials_policy.site", rule="must be that of the place", value=self.site)
@@ -79,6 +83,7 @@ class Revision(EditedRevision, Table, table=True):
     CONTENT: ClassVar[tuple[str, ...]] = ("kind", "reorder_point", "order_quantity", "maximum", "lead_days")
     ADDED: ClassVar[tuple[str, ...]] = (
         "multiple", "cap_at_max", "horizon_days", "overdue", "delay_days", "review_days", "outcome", "source_site",
+        "card_count",
     )  # fmt: skip
     __table_args__ = (
         Index("uq_materials_revision_active", "policy", unique=True, postgresql_where=text("state = 'ACTIVE'")),
@@ -98,6 +103,7 @@ class Revision(EditedRevision, Table, table=True):
     review_days: int = Field(default=0, nullable=False)
     outcome: Outcome = Field(default=Outcome.BUY, sa_type=enum_text(Outcome), nullable=False)
     source_site: str = Field(default="", sa_type=Text, nullable=False)
+    card_count: int = Field(default=0, nullable=False)
 
     def checked(self) -> "Revision":
         """FieldInvalid where the parameters of the kind are missing or contradict each other."""
@@ -108,20 +114,37 @@ class Revision(EditedRevision, Table, table=True):
             raise FieldInvalid(field=WHERE + "kind", rule="must be set")
         if self.reorder_point < 0:
             raise FieldInvalid(field=WHERE + "reorder_point", rule="must not be negative", value=self.reorder_point)
-        if self.kind is Kind.REORDER_POINT and (self.order_quantity or 0) <= 0:
-            raise FieldInvalid(field=WHERE + "order_quantity", rule="must be more than 0 for REORDER_POINT")
-        if self.kind is Kind.MIN_MAX and (self.maximum or 0) <= self.reorder_point:
-            raise FieldInvalid(field=WHERE + "maximum", rule="must be more than reorder_point for MIN_MAX")
+        if self.kind in (Kind.REORDER_POINT, Kind.KANBAN) and (self.order_quantity or 0) <= 0:
+            raise FieldInvalid(field=WHERE + "order_quantity", rule=f"must be more than 0 for {self.kind}")
+        if self.kind in (Kind.MIN_MAX, Kind.PICK_FACE) and (self.maximum or 0) <= self.reorder_point:
+            raise FieldInvalid(field=WHERE + "maximum", rule=f"must be more than reorder_point for {self.kind}")
         if self.kind is Kind.PERIODIC and (self.maximum or 0) <= 0:
             raise FieldInvalid(field=WHERE + "maximum", rule="must be more than 0 for PERIODIC")
+        if (self.kind is Kind.KANBAN) is not (self.card_count > 0):
+            raise FieldInvalid(field=WHERE + "card_count", rule="is more than 0 for KANBAN, and for it alone")
         if (self.kind is Kind.PERIODIC) is not (self.review_days > 0):
             raise FieldInvalid(field=WHERE + "review_days", rule="is more than 0 for PERIODIC, and for it alone")
         if self.multiple is not None and self.multiple <= 0:
             raise FieldInvalid(field=WHERE + "multiple", rule="must be more than 0", value=self.multiple)
+        if self.kind is Kind.KANBAN and self.multiple is not None:
+            raise FieldInvalid(field=WHERE + "multiple", rule="is not for KANBAN, which asks for containers")
         if self.cap_at_max and (self.multiple is None or self.kind is Kind.REORDER_POINT):
             raise FieldInvalid(field=WHERE + "cap_at_max", rule="goes with a multiple and a maximum")
         if (self.outcome is Outcome.TRANSFER) is not bool(self.source_site):
             raise FieldInvalid(field=WHERE + "source_site", rule="is set for TRANSFER, and for it alone")
+        return self
+
+    def fits(self, policy: Policy) -> "Revision":
+        """FieldInvalid for a kind or an outcome that is not for where the policy holds."""
+        if policy.location and self.kind not in AT_PLACES:
+            raise FieldInvalid(field=WHERE + "kind", rule="must be PICK_FACE or KANBAN for a place", value=self.kind)
+        if self.kind is Kind.PICK_FACE and not policy.location:
+            raise FieldInvalid(field=WHERE + "kind", rule="is for a policy of a place", value=self.kind)
+        if self.kind is Kind.KANBAN and not (policy.location or (policy.item and policy.site)):
+            raise FieldInvalid(field=WHERE + "kind", rule="is for one item at a site or a place", value=self.kind)
+        if (self.outcome is Outcome.MOVE) is not bool(policy.location):
+            rule = "is MOVE for a policy of a place, and for it alone"
+            raise FieldInvalid(field=WHERE + "outcome", rule=rule, value=self.outcome)
         return self
 
     def on_grid(self, item: Item) -> "Revision":

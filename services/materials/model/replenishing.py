@@ -20,7 +20,7 @@ from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.policy import Kind, Policy, Revision
 from services.materials.model.supply_request import COMING, SupplyRequest
 from services.materials.rules import replenishment, selectors
-from services.materials.rules.replenishment import Facts, Parameters, Supply, Verdict
+from services.materials.rules.replenishment import BY_POSITION, Facts, Parameters, Supply, Verdict
 
 DECISION = "REPLENISHMENT"
 
@@ -40,7 +40,7 @@ _FACTS = text("""
     select i.item,
       coalesce((select sum(b.on_hand) from balance b left join lot l on l.name = b.lot
                 where b.site = :site and b.item = i.item and not b.virtual and b.status = 'UNRESTRICTED'
-                and b.project = '' and (l.expire_date is null or l.expire_date >= :today)
+                and b.owner = '' and b.project = '' and (l.expire_date is null or l.expire_date >= :today)
                 and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is null), 0)
         - coalesce((select sum(l.quantity - l.received - l.disposed) from transfer_line l
                     join transfer t on t.name = l.transfer and t.to_site <> 'sites/' || :site
@@ -48,7 +48,7 @@ _FACTS = text("""
                     and l.item = i.item and l.status = 'UNRESTRICTED'
                     and hold_of(:site, l.item, l.lot, '', l.handling_unit, t.transit_location) is null), 0) as on_hand,
       coalesce((select sum(on_hand) from balance b where b.site = :site and b.item = i.item and not b.virtual
-                and b.status = 'INSPECTION'), 0) as inspection,
+                and b.status = 'INSPECTION' and b.owner = ''), 0) as inspection,
       coalesce((select sum(r.allocated + r.short + r.pending + r.supply_covered)
                 from reservation r join item m on m.name = r.item
                 where r.site = :site and r.item = i.item and r.unit_code = m.base_unit_code
@@ -147,6 +147,7 @@ async def asked(
     """
     fact = await site_fact(unit, site)
     today = fact.day(unit.now)
+    revisions = {item: revision for item, revision in revisions.items() if revision.kind in BY_POSITION}
     due = dict(revisions) if always else await _due(unit, site, revisions, fact, today, note=note)
     if not due:
         return []
@@ -212,19 +213,23 @@ async def judge(
 ) -> tuple[dict[str, SupplyRequest], list[tuple[SupplyRequest, ReplenishmentNeeded]]]:
     """The open requests of items with a policy in force, and the events of those that are new or raised.
 
-    The caller holds the items.
+    Loops of cards look after containers and not after the stock of a site. The caller holds the items.
     """
-    revisions = await in_force(unit, site, items)
+    found = await in_force(unit, site, items)
+    revisions = {item: revision for item, revision in found.items() if revision.kind in BY_POSITION}
     if not revisions:
         return {}, []
     rows = await asked(unit, site, revisions, note=True)
-    requests = await _open(unit, site, revisions)
-    needed = [(request, request.told()) for row in rows if (request := _request(unit, site, row, requests)) is not None]
+    requests = await open_requests(unit, site, revisions)
+    needed = [
+        (request, request.told()) for row in rows if (request := request_of(unit, site, row, requests)) is not None
+    ]
     await unit.flush()
     return requests, needed
 
 
-async def _open(unit: Unit, site: str, items: Iterable[str]) -> dict[str, SupplyRequest]:
+async def open_requests(unit: Unit, site: str, items: Iterable[str]) -> dict[str, SupplyRequest]:
+    """Item -> its open request, locked."""
     rows: Sequence[SupplyRequest] = await unit.all(
         select(SupplyRequest)
         .where(
@@ -238,7 +243,7 @@ async def _open(unit: Unit, site: str, items: Iterable[str]) -> dict[str, Supply
     return {row.item: row for row in rows}
 
 
-def _request(unit: Unit, site: str, row: Asked, requests: dict[str, SupplyRequest]) -> SupplyRequest | None:
+def request_of(unit: Unit, site: str, row: Asked, requests: dict[str, SupplyRequest]) -> SupplyRequest | None:
     """The request that was opened or raised, with its decision; None where nothing is needed."""
     found = row.found
     if found.quantity <= 0:
@@ -256,12 +261,12 @@ def _request(unit: Unit, site: str, row: Asked, requests: dict[str, SupplyReques
     else:
         request.quantity += found.quantity
     request.explanation = words
-    request.decision = _decide(unit, site, row, words)
+    request.decision = decide(unit, site, row, words)
     request.count(found.counted)
     return request
 
 
-def _decide(unit: Unit, site: str, row: Asked, words: list[str]) -> str:
+def decide(unit: Unit, site: str, row: Asked, words: list[str]) -> str:
     """Keep the decision in the transaction of its effect (MAT-162)."""
     name = unit.new_name(f"sites/{site}", Decision.COLLECTION)
     unit.session.add(

@@ -18,6 +18,12 @@ class Method(StrEnum):
     REORDER_POINT = "REORDER_POINT"
     MIN_MAX = "MIN_MAX"
     PERIODIC = "PERIODIC"
+    PICK_FACE = "PICK_FACE"
+    KANBAN = "KANBAN"
+
+
+BY_POSITION = frozenset({Method.REORDER_POINT, Method.MIN_MAX, Method.PERIODIC})
+"""Methods that look after the stock of a site."""
 
 
 class SupplyKind(StrEnum):
@@ -29,6 +35,7 @@ class SupplyKind(StrEnum):
     ORDER = "ORDER"
     TRANSFER = "TRANSFER"
     PRODUCTION = "PRODUCTION"
+    TASK = "TASK"
 
 
 PROMISED = frozenset({SupplyKind.ORDER, SupplyKind.TRANSFER, SupplyKind.PRODUCTION})
@@ -139,11 +146,14 @@ def needed(
     """Quantity to ask for before multiples; 0 while nothing is needed (MAT-165).
 
     REORDER_POINT: position <= R asks for Q, as often as needed to come above R. MIN_MAX: position < min asks
-    for max - position. PERIODIC, at its review: asks for max - position.
+    for max - position; PICK_FACE likewise, of a place (MAT-171). PERIODIC, at its review: asks for max - position.
+    KANBAN: asks for what empty cards stand for, which is all that its position holds (MAT-170).
     """
+    if method == Method.KANBAN:
+        return max(-position, ZERO)
     if method == Method.PERIODIC:
         return max(maximum - position, ZERO)
-    if method == Method.MIN_MAX:
+    if method in (Method.MIN_MAX, Method.PICK_FACE):
         return maximum - position if position < reorder_point else ZERO
     if position > reorder_point:
         return ZERO
@@ -195,6 +205,9 @@ def replay(recorded: Mapping[str, Any]) -> dict[str, Any]:
     return outcome(given, evaluate(given, facts))
 
 
+_DEMANDS: Mapping[str, str] = {Method.PICK_FACE: "open picks", Method.KANBAN: "empty containers"}
+
+
 def words(given: Parameters, found: Verdict) -> list[str]:
     """The parts of the position and what follows, in words."""
     parts = [
@@ -208,12 +221,14 @@ def words(given: Parameters, found: Verdict) -> list[str]:
                 ("under way", (SupplyKind.TRANSFER,)),
                 ("being made", (SupplyKind.PRODUCTION,)),
             )
+            if given.method in BY_POSITION
         ),
-        f"open demand {plain(found.demand)}",
+        *([f"on tasks {plain(found.supply())}"] if given.method == Method.PICK_FACE else []),
+        f"{_DEMANDS.get(given.method, 'open demand')} {plain(found.demand)}",
         f"position {plain(found.position)}",
     ]
     parts += [f"late: {row.supply.resource}, {plain(row.supply.quantity)}" for row in found.expedite]
-    if given.method != Method.PERIODIC:
+    if given.method not in (Method.PERIODIC, Method.KANBAN):
         parts.append(f"reorder point {plain(given.reorder_point)}")
     if found.needed != found.quantity:
         grid = given.multiple or given.step

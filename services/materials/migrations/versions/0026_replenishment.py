@@ -17,7 +17,8 @@ alter table materials_revision
   add column editors text[] not null default '{}', add column multiple numeric(20, 6),
   add column cap_at_max boolean not null default false, add column horizon_days integer,
   add column overdue text not null default 'COUNT', add column delay_days integer not null default 0,
-  add column review_days integer not null default 0, add column outcome text not null default 'BUY',
+  add column review_days integer not null default 0, add column card_count integer not null default 0,
+  add column outcome text not null default 'BUY',
   add column source_site text not null default '';
 alter table allocation_revision add column editors text[] not null default '{}';
 alter table count_revision add column editors text[] not null default '{}';
@@ -30,6 +31,21 @@ create table policy_review (
   constraint pk_policy_review primary key (revision, site, item),
   constraint fk_policy_review_revision foreign key (revision) references materials_revision (name)
 );
+create table kanban_card (
+  name text not null, site text, version integer not null, event_version integer not null, correlation text not null,
+  create_time timestamptz not null, update_time timestamptz not null,
+  number text not null, policy text not null, item text not null, location text not null, state text not null,
+  quantity numeric(20, 6) not null, unit_code text not null, supply_request text not null, decision text not null,
+  constraint pk_kanban_card primary key (name),
+  constraint fk_kanban_card_policy foreign key (policy) references materials_policy (name),
+  constraint fk_kanban_card_item foreign key (item) references item (name)
+);
+create unique index uq_kanban_card_number on kanban_card (site, number);
+create index ix_kanban_card_site on kanban_card (site, name);
+create index ix_kanban_card_item on kanban_card (site, item, name);
+create index ix_kanban_card_policy on kanban_card (site, policy, name);
+create index ix_kanban_card_state on kanban_card (site, state, name);
+create index ix_kanban_card_supply_request on kanban_card (supply_request) where supply_request <> '';
 """
 
 
@@ -37,3 +53,9 @@ def upgrade() -> None:
     """Columns that the release before fills by their defaults, and tables that it does not know."""
     op.execute(TABLES)
     schema.grant(op, "materials", "policy_review")
+    schema.grant(op, "materials", "kanban_card")
+    pairs = [
+        ("FULL", "EMPTY"), ("EMPTY", "REQUESTED"), ("REQUESTED", "IN_TRANSIT"), ("IN_TRANSIT", "FULL"),
+        ("REQUESTED", "EMPTY"), ("IN_TRANSIT", "EMPTY"),
+    ]  # fmt: skip
+    schema.guard_states(op, "kanban_card", pairs)
