@@ -237,6 +237,21 @@ DEFINITIONS = {
                 measured.YIELD.bindparams(scrap=True, rework=False),
             ),
             Definition(
+                "scrap_rate_cost",
+                "Σ value used by a report × scrap ÷ (good + scrap) ÷ Σ value used by reports",
+                "P1",
+                _MADE,
+                measured_flows.SCRAP_COST,
+            ),
+            Definition(
+                "consumption_variance",
+                "Σ (actual − standard quantity) × cost ÷ Σ standard quantity × cost, components of orders closed in the"
+                " window; less than one step of the component is none",
+                "P1",
+                _MADE,
+                measured_flows.CONSUMPTION,
+            ),
+            Definition(
                 "coverage_at_need",
                 "demands covered by stock a day before their need time ÷ demands needed",
                 "P1",

@@ -161,7 +161,7 @@ def replayed(books: Any, method: str) -> Replay:
 @pytest.mark.parametrize("method", ["MOVING_AVERAGE", "FIFO"])
 @given(course=steps)
 @settings(
-    max_examples=60, deadline=None,
+    max_examples=40, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_any_course_is_valued_as_the_rules_say_and_nothing_gets_lost(

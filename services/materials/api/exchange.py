@@ -13,6 +13,7 @@ from services.chassis.faults import FailedPrecondition, FieldInvalid
 from services.chassis.query import page_size, position
 from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, values_for
+from services.materials.api import sheets_values
 from services.materials.api.sheets import Sheet
 from services.materials.api.sheets_items import ItemSettingsSheet, ItemSheet
 from services.materials.api.sheets_lots import LotSheet, SerialSheet
@@ -115,12 +116,17 @@ class MaterialsExchangeService:
         """The header and all rows, in parts."""
         site = request.parent.split("/")[1]
         await site_fact(unit, site)
-        sheet = SHEETS[Kind(enum_name(request, "kind"))]
+        kind = Kind(enum_name(request, "kind"))
         _delimiter(request.delimiter, "delimiter")
+        names: Sequence[str] = sheets_values.NAMES
+        if kind is sheets_values.KIND:
+            pages = sheets_values.export(unit, site, request)
+        else:
+            names, pages = SHEETS[kind].names, SHEETS[kind].export(unit, site)
         out = _Writer(request.delimiter or ",", spreadsheet_safe=request.spreadsheet_safe)
-        out.add([sheet.names])
-        async for page in sheet.export(unit, site):
-            out.add([row[name] for name in sheet.names] for row in page)
+        out.add([names])
+        async for page in pages:
+            out.add([row[name] for name in names] for row in page)
             if len(out) >= PART_BYTES:
                 yield exchange_pb2.ExportMaterialsResponse(content=out.taken())
         yield exchange_pb2.ExportMaterialsResponse(content=out.taken())
@@ -155,6 +161,8 @@ def _delimiter(delimiter: str, field: str) -> None:
 
 def _allowed(unit: Unit, kind: Kind, site: str) -> Sheet:
     """The sheet of a kind; PERMISSION_DENIED unless the caller may make and change what its rows are."""
+    if kind not in SHEETS:
+        raise FieldInvalid(field="materials_import.kind", rule="must be one that comes in", value=kind)
     sheet = SHEETS[kind]
     for permission in sheet.permissions:
         if not unit.caller.may(permission, EVERYWHERE if sheet.flat else site):

@@ -8,9 +8,12 @@ from sqlalchemy import text
 
 from services.chassis.unit import Unit
 from services.chassis.wire import money, quantity
+from services.materials.api.production_planning import required
 from services.materials.model import revaluing
+from services.materials.model.item import Item
 from services.materials.model.production import ProductionOrder
 from services.materials.model.revaluing import Revalue
+from services.materials.rules import backflush, valuation
 
 ZERO = Decimal(0)
 
@@ -22,6 +25,11 @@ _BOOKED = text("""
     left join movement o on o.name = m.reverses and m.reverses <> ''
     where m.source = :order or m.source in (select name from production_report where production_order = :order)
     group by 1, 2, 3 having sum(e.quantity) <> 0 or sum(coalesce(e.value, 0)) <> 0 order by 1, 2
+""")
+_USED = text("""
+    select c.component, sum(c.quantity) as quantity, sum(c.value) as value
+    from production_consumption c join production_report r on r.name = c.production_report and r.state = 'POSTED'
+    where c.production_order = :order group by 1 order by 1
 """)
 _VALUED = text("""
     select v.item from value_balance v where v.site = :site and v.item = any(cast(:items as text[]))
@@ -48,7 +56,7 @@ async def book_variance(unit: Unit, order: ProductionOrder, reason: str) -> None
 
 
 async def cost_of(unit: Unit, name: str) -> Any:
-    """What an order used and made, by item, from the ledger; one statement beside the order."""
+    """What an order used and made, by item, from the ledger, and used beyond what it takes."""
     order = await unit.get(ProductionOrder, name, lock=False)
     answer = production_pb2.OrderCost(production_order=order.name, variance_movement=order.variance_movement)
     for row in await unit.execute(_BOOKED, {"order": order.name}):
@@ -56,6 +64,16 @@ async def cost_of(unit: Unit, name: str) -> Any:
         rows.add(
             item=row.item, quantity=quantity(sign * row.quantity, row.unit_code),
             value=money(sign * row.value, order.currency_code),
+        )  # fmt: skip
+    items = await unit.get_many(Item, {row.item for row in order.components}, lock=False)
+    components = {row.line: row for row in order.components}
+    for row in await unit.execute(_USED, {"order": order.name}):
+        part = components[row.component]
+        standard = required(part, items[part.item], backflush.passed(order.counts, part.operation))
+        cost = valuation.part(row.value, row.quantity - standard, row.quantity, valuation.places(order.currency_code))
+        answer.variances.add(
+            component=part.line, item=part.item, actual=quantity(row.quantity, part.unit_code),
+            standard=quantity(standard, part.unit_code), value=money(cost, order.currency_code),
         )  # fmt: skip
     answer.consumed_value.CopyFrom(money(order.consumed_value, order.currency_code))
     answer.output_value.CopyFrom(money(order.output_value, order.currency_code))

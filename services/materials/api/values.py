@@ -32,14 +32,11 @@ class ValueService:
         site = request.name.split("/")[1]
         currency = (await site_fact(unit, site, field="name")).currency_code
         size = query.page_size(request)
-        known = {
-            "site": site, "item": request.item, "effective": _instant(request, "effective_time"),
-            "known": _instant(request, "known_time"),
-        }  # fmt: skip
+        known = {**as_asked(site, request), "item": request.item}
         bound, after = operations.bound_to(unit, *(str(value) for value in known.values())), ""
         if request.page_token:
             (after,) = query.open_token(request.page_token, bound, unit.context.page_token_key, 1)
-        rows = (await unit.execute(_VALUES, {**known, "after": after, "size": size + 1})).mappings().all()
+        rows = (await unit.execute(VALUES, {**known, "after": after, "size": size + 1})).mappings().all()
         answer = values_pb2.GetValueResponse()
         for row in rows[:size]:
             fill(answer.values.add(), {**row, "value_currency_code": currency})
@@ -163,6 +160,12 @@ async def _stock(unit: Unit, site: str, item: str) -> Any:
     return (await unit.execute(_STOCK, {"site": site, "item": item})).one()
 
 
+def as_asked(site: str, request: Any) -> dict[str, Any]:
+    """Parameters of VALUES: all items of a site at the instants of a request."""
+    instants = {"effective": _instant(request, "effective_time"), "known": _instant(request, "known_time")}
+    return {"site": site, "item": "", **instants}
+
+
 def _instant(request: Any, field: str) -> Any:
     return python_of(getattr(request, field)) if request.HasField(field) else datetime.max.replace(tzinfo=UTC)
 
@@ -177,7 +180,7 @@ _LAYERS = text("""
       and (l.item, l.layer_time, l.sequence, l.part) > (:after, :time, :sequence, :part)
     order by l.item, l.layer_time, l.sequence, l.part limit :size
 """)
-_VALUES = text("""
+VALUES = text("""
     select c.item, i.base_unit_code as quantity_unit_code, sum(c.quantity) as quantity, sum(c.value) as value
     from value_change c join movement m on m.name = c.movement join item i on i.name = c.item
     where c.site = :site and c.item > :after and (cast(:item as text) = '' or c.item = :item)

@@ -177,3 +177,42 @@ OVERRIDES = text("""
           where r.site = :site and r.state = 'POSTED' and r.end_time >= :start and r.end_time < :end) f
     join item i on i.name = f.item and (:item_class = '' or i.item_class = :item_class)
 """)
+SCRAP_COST = text("""
+    select 100 * sum(u.value * r.scrap / (r.good + r.scrap)) filter (where r.good + r.scrap > 0) as numerator,
+           sum(u.value) filter (where r.good + r.scrap > 0) as denominator,
+           count(u.value) filter (where r.good + r.scrap > 0) as counted,
+           jsonb_build_object('rework alone', count(*) filter (where r.good + r.scrap = 0),
+                              'used nothing', count(*) filter (where r.good + r.scrap > 0 and u.value is null))
+             as left_out
+    from production_report r join production_order o on o.name = r.production_order
+    join item i on i.name = o.item and (:item_class = '' or i.item_class = :item_class)
+    cross join lateral (select sum(c.value) as value from production_consumption c where c.production_report = r.name) u
+    where r.site = :site and r.state = 'POSTED' and r.end_time >= :start and r.end_time < :end
+""")
+CONSUMPTION = text("""
+    with used as (
+      select p.production_order, p.line, sum(c.quantity) as quantity, sum(c.value) as value
+      from production_order o join production_component p on p.production_order = o.name
+      join item i on i.name = o.item and (:item_class = '' or i.item_class = :item_class)
+      left join production_consumption c on c.production_order = o.name and c.component = p.line and exists (
+        select from production_report r where r.name = c.production_report and r.state = 'POSTED')
+      where o.site = :site and o.state = 'CLOSED' and o.update_time >= :start and o.update_time < :end
+      group by 1, 2
+    ),
+    judged as (
+      select u.value / u.quantity as cost, u.quantity as actual, m.base_step, p.numerator * (
+               select greatest(max(q.good + (
+                 select sum(r.scrapped) from production_operation r
+                 where r.production_order = p.production_order and r.operation between p.operation and q.operation)), 0)
+               from production_operation q
+               where q.production_order = p.production_order and q.operation >= p.operation)
+             / (p.denominator * (1 - p.scrap_percent / 100)) as standard
+      from used u join production_component p on (p.production_order, p.line) = (u.production_order, u.line)
+      join item m on m.name = p.item
+    )
+    select 100 * sum((j.actual - j.standard) * j.cost) filter (where abs(j.actual - j.standard) >= j.base_step)
+             as numerator,
+           sum(j.standard * j.cost) as denominator, count(j.cost) as counted,
+           jsonb_build_object('not used at all', count(*) filter (where j.cost is null)) as left_out
+    from judged j
+""")

@@ -228,3 +228,25 @@ async def test_the_age_of_what_is_not_sealed_yet(store: Plant) -> None:
     if found.status == Measure.VALUE:  # the sealer runs by itself
         assert found.record_count >= 1
         assert 0 <= D(found.value.value) < 60
+
+
+@pytest.mark.rule("MAT-331")
+async def test_scrap_at_cost_and_what_was_used_beyond_the_standard(store: Plant) -> None:
+    """2 a piece: 4 good and 1 spoilt take 10 at 1.00; 12 were counted, so 2.00 of 10.00 are beyond the standard."""
+    kind, (part,) = await classed(store)
+    made = await bill(store, [component(part, 2, manual=True)], item=await item(store, item_class=kind))
+    place = (await line(store, fresh("line"))).rpartition("/")[2]
+    order = await ordered(store, made, 6, line_location=at(place))
+    await stocked(store, part, 12)
+    await staged(store, order.name, 6)
+    assert (await over(store, "scrap_rate_cost", kind, 0, 1)).status == Measure.INSUFFICIENT_DATA
+    counted = some(1, 12, reason_code="SPILLED")
+    await reported(store, order.name, 4, scrap=1, consumptions=[counted])
+    assert parts(await over(store, "scrap_rate_cost", kind, 0, 1)) == ("20", D(240), D(12), 1)
+    cost = await store("vic", production_pb2.GetOrderCostRequest(name=order.name))
+    (row,) = cost.variances
+    assert (row.item, row.actual.value, row.standard.value, row.value.units) == (part, "12", "10", 2)
+    assert (await over(store, "consumption_variance", kind, 0, 1)).status == Measure.INSUFFICIENT_DATA
+    for step in (production_pb2.CompleteOrderRequest, production_pb2.CloseOrderRequest):
+        await store("mara", step(name=order.name))
+    assert parts(await over(store, "consumption_variance", kind, 0, 1)) == ("20", D(200), D(10), 1)

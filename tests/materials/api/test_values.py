@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.type.money_pb2 import Money
-from plantops.materials.v1 import items_pb2, movements_pb2, values_pb2
+from plantops.materials.v1 import exchange_pb2, items_pb2, movements_pb2, values_pb2
 
 from services.materials.api import values
 from tests.materials.builders import (
@@ -25,6 +25,7 @@ from tests.materials.builders import (
     told,
     worth,
 )
+from tests.materials.files import cells, exported
 from tests.materials.periods import accountant, carl, close, noon, opened, reopen, reversed_, scrapped
 from tests.plant import Refused
 from tests.world import Plant
@@ -171,6 +172,33 @@ async def test_values_come_page_by_page(books: Plant) -> None:
         request.page_token = answer.next_page_token
     assert seen == sorted(seen)
     assert set(names) <= set(seen)
+
+
+@pytest.mark.rule("MAT-187", "MAT-322")
+async def test_values_go_out_as_a_file_as_they_were_and_as_they_were_known(books: Plant) -> None:
+    name = await item(books, standard_cost=eur(3))
+    await opened(books, name, 3, 4)
+    known = ago(seconds=0)
+    await opened(books, name, 1, 2)
+
+    async def row(**given: Any) -> list[str]:
+        (found,) = [row for row in cells(await exported(books, "STOCK_VALUE", **given)) if row["item"] == name_of(name)]
+        return [found[column] for column in ("site", "quantity", "unit", "value", "currency", "unit_cost")]
+
+    assert await row() == ["hamburg", "4", "H87", "12", "EUR", "3"]
+    assert await row(effective_time=noon(3)) == ["hamburg", "3", "H87", "9", "EUR", "3"]
+    assert await row(known_time=known) == ["hamburg", "3", "H87", "9", "EUR", "3"]
+    when = noon(3)
+    shown = cells(await exported(books, "STOCK_VALUE", effective_time=when))
+    assert {(row["effective_time"], row["known_time"]) for row in shown} == {(when.ToJsonString(), "")}
+    new = exchange_pb2.MaterialsImport(kind="STOCK_VALUE", title="file")
+    request = exchange_pb2.CreateMaterialsImportRequest(parent=SITE, materials_import=new)
+    assert (await refused(books("mara", request))).metadata["field"] == "materials_import.kind"
+
+
+def name_of(name: str) -> str:
+    """The number of an item of the builders."""
+    return name.rpartition("/")[2].upper()
 
 
 @pytest.mark.rule("MAT-43")

@@ -7,4 +7,4 @@ RULE = "MAT-187"
 
 
 def plant() -> None:
-    replace(values, "_VALUES", without(values._VALUES, "m.record_time <= :known", "(m.record_time <= :known or true)"))
+    replace(values, "VALUES", without(values.VALUES, "m.record_time <= :known", "(m.record_time <= :known or true)"))
