@@ -136,7 +136,7 @@ async def streams(engines: Engines) -> AsyncIterator[Any]:
     await nc.close()
 
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"materials": {"company_prefix": "0614141"}}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"materials": {"company_prefix": "0614141", "decision_days": 3653}}
 """What a service is told beside what all are told."""
 
 

@@ -6,11 +6,14 @@ from operator import itemgetter
 from typing import Any
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from services.chassis.faults import Fault
 from services.chassis.jobs import job
 from services.materials.model import (
     breaking,
+    decision,
+    enforcing,
     filling,
     holding,
     kanban,
@@ -23,6 +26,8 @@ from services.materials.model import (
     softness,
 )
 from services.materials.model import task as tasks
+from services.materials.model.item import SiteFact
+from services.materials.model.options import options
 
 log = structlog.get_logger("ledger")
 
@@ -99,6 +104,32 @@ async def ask_policies(open_unit: Any) -> None:
                 async with open_unit() as unit:
                     await replenishing.ask(unit, site, *items[first : first + PART])
         after = places[-1] if places else after
+
+
+@job(every=timedelta(minutes=1))
+async def put_revisions_in_force(open_unit: Any) -> None:
+    """Approved revisions of replenishment policies come into force at their start, each in a unit (MAT-161)."""
+    async with open_unit() as unit:
+        names = await enforcing.due(unit)
+    for name in names:
+        try:
+            async with open_unit() as unit:
+                await enforcing.put_in_force(unit, name)
+        except Fault as fault:
+            log.warning("a revision does not come into force", revision=name, why=fault.message)
+
+
+@job(every=timedelta(hours=1))
+async def purge_decisions(open_unit: Any) -> None:
+    """Decisions that are older than they are to be kept are deleted, a part in each unit (MAT-162)."""
+    async with open_unit() as unit:
+        days = options(unit).decision_days
+        sites = await unit.all(select(SiteFact.name)) if days else []  # type: ignore[call-overload]
+    for site in sites:
+        deleted = decision.PART
+        while deleted == decision.PART:
+            async with open_unit() as unit:
+                deleted = await decision.purge(unit, site.removeprefix("sites/"), days)
 
 
 @job(every=timedelta(seconds=30))

@@ -1,16 +1,15 @@
-"""Allocation policies and the decisions that they made."""
+"""Allocation policies with revisions."""
 
 from typing import Any
 
 from sqlalchemy import select
 
 from services.chassis import revisions
-from services.chassis.faults import FieldInvalid, ResourceNotFound
+from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
 from services.materials.model import allocation_policy
 from services.materials.model.allocation_policy import AllocationPolicy, AllocationRevision
-from services.materials.model.decision import Decision
 from services.materials.model.item import Item, SiteFact
 
 
@@ -80,16 +79,6 @@ class AllocationPolicyService:
         if policy.active_revision == revision.name:
             policy.active_revision = ""
         return revision.retire()
-
-
-class DecisionService:
-    """Decisions of policies."""
-
-    async def explain_decision(self, request: Any, unit: Unit) -> Any:
-        found = await unit.first(select(Decision).where(Decision.name == request.name))  # type: ignore[arg-type]
-        if found is None:
-            raise ResourceNotFound(resource=request.name)
-        return found
 
 
 def _policy(name: str) -> str:

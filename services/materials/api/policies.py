@@ -9,9 +9,9 @@ from services.chassis import chain, revisions
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
-from services.materials.api import proposals
+from services.materials.api import evaluations, proposals
 from services.materials.api.handling_unit_codes import handling_units_of, taken_out_of
-from services.materials.model import replenishing, revising, stock
+from services.materials.model import enforcing, revising
 from services.materials.model.item import Item, SiteFact
 from services.materials.model.kanban import CardState, KanbanCard
 from services.materials.model.location import Kind as Place
@@ -79,14 +79,7 @@ class MaterialsPolicyService:
         return revision.approve(unit.caller.name, request.content_hash, unit.now)
 
     async def activate_materials_revision(self, request: Any, unit: Unit) -> Any:
-        policy = await _taken_up(unit, _policy(request.name))
-        revision = await unit.get(Revision, request.name, etag=request.etag)
-        replaced = await revisions.activate(unit, revision, policy)
-        unit.emit(policy.event(revision.told(replaced, str(policy.selector))))
-        await unit.flush()
-        if policy.item and policy.site:  # the others are asked by the job
-            await replenishing.ask(unit, policy.site, policy.item)
-        return revision
+        return await enforcing.put_in_force(unit, request.name, request.etag)
 
     async def retire_materials_revision(self, request: Any, unit: Unit) -> Any:
         revision = await unit.get(Revision, request.name)
@@ -94,6 +87,9 @@ class MaterialsPolicyService:
         if policy.active_revision == revision.name:
             policy.active_revision = ""
         return revision.retire()
+
+    async def evaluate_materials_policy(self, request: Any, unit: Unit) -> Any:
+        return await evaluations.evaluated(request, unit)
 
     async def propose_reorder_point(self, request: Any, unit: Unit) -> Any:
         return await proposals.reorder_point(request, unit)
@@ -107,14 +103,6 @@ class MaterialsPolicyService:
 
 def _policy(name: str) -> str:
     return name.rpartition(f"/{Revision.COLLECTION}/")[0]
-
-
-async def _taken_up(unit: Unit, name: str) -> Policy:
-    """A policy, locked behind the stock of its item where it has one."""
-    found = await unit.find(Policy, name, lock=False)
-    if found is not None and found.item and found.site:
-        return await stock.take_up(unit, Policy, name)
-    return await unit.get(Policy, name)
 
 
 async def _face(unit: Unit, policy: Policy) -> None:

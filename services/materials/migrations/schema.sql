@@ -1370,6 +1370,19 @@ end $$;
 
 ALTER FUNCTION public.refuse_change() OWNER TO materials_owner;
 
+CREATE FUNCTION public.refuse_young_decision() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  -- what an enterprise keeps for a while only is purged when it is old (MAT-162)
+  if tg_op = 'DELETE' and old.create_time < now() - interval '30 days' then
+    return old;
+  end if;
+  raise exception '% is append-only', tg_table_name using errcode = '42501';
+end $$;
+
+ALTER FUNCTION public.refuse_young_decision() OWNER TO materials_owner;
+
 CREATE FUNCTION public.reservation_as_before() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2726,7 +2739,8 @@ CREATE TABLE public.materials_revision (
     review_days integer DEFAULT 0 NOT NULL,
     card_count integer DEFAULT 0 NOT NULL,
     outcome text DEFAULT 'BUY'::text NOT NULL,
-    source_site text DEFAULT ''::text NOT NULL
+    source_site text DEFAULT ''::text NOT NULL,
+    start_time timestamp with time zone
 );
 
 ALTER TABLE public.materials_revision OWNER TO materials_owner;
@@ -4493,7 +4507,7 @@ CREATE TRIGGER count_line_states BEFORE UPDATE OF state ON public.count_line FOR
 
 CREATE TRIGGER count_revision_states BEFORE UPDATE OF state ON public.count_revision FOR EACH ROW EXECUTE FUNCTION public.guard_state('state');
 
-CREATE TRIGGER decision_append_only BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+CREATE TRIGGER decision_append_only BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_young_decision();
 
 CREATE TRIGGER decision_no_truncate BEFORE TRUNCATE ON public.decision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
@@ -4875,7 +4889,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.count_revision TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.dead_letter TO materials_app;
 
-GRANT SELECT,INSERT ON TABLE public.decision TO materials_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.decision TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.direct_line TO materials_app;
 

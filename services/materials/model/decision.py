@@ -1,12 +1,13 @@
-"""Decisions of policies: the revision, the inputs, what came out and why, kept for good (MAT-89, MAT-162)."""
+"""Decisions of policies: the revision, the inputs, what came out and why (MAT-89, MAT-162)."""
 
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import ARRAY, Index, Text
+from sqlalchemy import ARRAY, Index, Text, text
 from sqlmodel import Field
 
 from services.chassis.resource import instant
+from services.chassis.unit import Unit
 from services.materials.model.base import Table
 
 
@@ -25,3 +26,17 @@ class Decision(Table, table=True):
     outcome: str = Field(sa_type=Text)
     explanation: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
     create_time: datetime = Field(sa_type=instant())
+
+
+PART = 5000
+_PURGE = text("""
+    delete from decision d
+    using (select name from decision where site = :site order by name limit :part) o
+    where d.name = o.name and d.create_time < now() - make_interval(days => :days)
+""")
+
+
+async def purge(unit: Unit, site: str, days: int) -> int:
+    """Delete a part of the decisions of a site that are older, the oldest first; gives how many it were."""
+    found = await unit.execute(_PURGE, {"site": site, "days": days, "part": PART})
+    return int(found.rowcount)  # type: ignore[attr-defined]

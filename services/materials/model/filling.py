@@ -115,20 +115,30 @@ async def _asked(unit: Unit, site: str, items: Iterable[str]) -> list[tuple[Aske
     )
     if not faces:
         return []
-    today = (await site_fact(unit, site)).day(unit.now)
-    known = await unit.get_many(Item, (row.item for row in faces), lock=False)
     revisions = await unit.get_many(Revision, (row.revision for row in faces), lock=False)
-    facts = await _facts(unit, site, faces, today)
+    return await _judged(unit, site, [(row.item, row.location, revisions[row.revision]) for row in faces])
+
+
+async def judged(unit: Unit, site: str, revision: Revision, item: str, place: str) -> Asked:
+    """What a revision asks for a pick face now."""
+    return (await _judged(unit, site, [(item, place, revision)]))[0][0]
+
+
+async def _judged(unit: Unit, site: str, faces: Sequence[tuple[str, str, Revision]]) -> list[tuple[Asked, str]]:
+    today = (await site_fact(unit, site)).day(unit.now)
+    known = await unit.get_many(Item, (item for item, _, _ in faces), lock=False)
+    facts = await _facts(unit, site, [(item, place) for item, place, _ in faces], today)
     found = []
-    for face in faces:
-        revision, there = revisions[face.revision], facts[face.item, face.location]
-        given = revision.parameters(known[face.item])
-        found.append((Asked(face.item, revision, given, there, replenishment.evaluate(given, there)), face.location))
+    for item, place, revision in faces:
+        given, there = revision.parameters(known[item]), facts[item, place]
+        found.append((Asked(item, revision, given, there, replenishment.evaluate(given, there)), place))
     return found
 
 
-async def _facts(unit: Unit, site: str, faces: Sequence[Any], today: date) -> Mapping[tuple[str, str], Facts]:
-    where = {"site": site, "items": [row.item for row in faces], "places": [row.location for row in faces]}
+async def _facts(
+    unit: Unit, site: str, faces: Sequence[tuple[str, str]], today: date
+) -> Mapping[tuple[str, str], Facts]:
+    where = {"site": site, "items": [item for item, _ in faces], "places": [place for _, place in faces]}
     coming: dict[tuple[str, str], list[Supply]] = {}
     for row in await unit.execute(_INTO_FACES, where):
         supply = Supply(SupplyKind.TASK.value, row.name, row.quantity)

@@ -1,11 +1,12 @@
 """Kanban cards: each stands for a container and asks for another one when that is empty (MAT-170)."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, Numeric, Text, select, text
+from sqlalchemy import ForeignKey, Index, Numeric, Text, func, select, text
 from sqlmodel import Field
 
 from services.chassis.faults import AlreadyExists, FailedPrecondition
@@ -169,14 +170,27 @@ async def ask(unit: Unit, site: str, *items: str) -> None:
             outside.setdefault(row.policy, []).append(row)
     today = (await site_fact(unit, site)).day(unit.now)
 
-    def judged(row: KanbanCard, count: int) -> Asked:
-        revision = revisions[policies[row.policy].active_revision]
-        given = revision.parameters(known[row.item])
-        facts = Facts(row.item, today, ZERO, given.order_quantity * count)
-        return Asked(row.item, revision, given, facts, replenishment.evaluate(given, facts))
+    def asked(row: KanbanCard, count: int) -> Asked:
+        return _asked(revisions[policies[row.policy].active_revision], known[row.item], today, count)
 
-    await _bring(unit, site, [(row, judged(row, 1)) for row in inside], known)
-    await _request(unit, site, [(cards, judged(cards[0], len(cards))) for cards in outside.values()])
+    await _bring(unit, site, [(row, asked(row, 1)) for row in inside], known)
+    await _request(unit, site, [(cards, asked(cards[0], len(cards))) for cards in outside.values()])
+
+
+def _asked(revision: Revision, item: Item, today: date, count: int) -> Asked:
+    """What so many empty cards ask for."""
+    given = revision.parameters(item)
+    facts = Facts(item.name, today, ZERO, given.order_quantity * count)
+    return Asked(item.name, revision, given, facts, replenishment.evaluate(given, facts))
+
+
+async def judged(unit: Unit, site: str, revision: Revision, item: str) -> Asked:
+    """What the cards that are empty ask for now."""
+    today = (await site_fact(unit, site)).day(unit.now)
+    count = await unit.first(
+        select(func.count()).where(KanbanCard.policy == revision.policy, KanbanCard.state == S.EMPTY)  # type: ignore[arg-type]
+    )
+    return _asked(revision, await unit.get(Item, item, lock=False), today, count)
 
 
 async def _bring(unit: Unit, site: str, rows: Sequence[tuple[KanbanCard, Asked]], known: dict[str, Item]) -> None:

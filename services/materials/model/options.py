@@ -13,6 +13,9 @@ class Options(ServiceConfig):
     company_prefix: str = Field(
         default="", pattern=r"^([0-9]{4,12})?$", description="GS1 company prefix, 4 to 12 digits; codes are made of it"
     )
+    decision_days: int = Field(
+        default=0, ge=0, description="days for which decisions are kept, at least 30; 0 = for good (MAT-162)"
+    )
 
 
 def options(unit: Unit) -> Options:

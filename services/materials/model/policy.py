@@ -1,6 +1,6 @@
 """Replenishment policies: where they hold and what their revisions say (MAT-160, MAT-161, MAT-165)."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
@@ -9,8 +9,8 @@ from plantops.materials.v1.events_pb2 import PolicyActivated
 from sqlalchemy import ForeignKey, Index, Numeric, Text, text
 from sqlmodel import Field
 
-from services.chassis.faults import FieldInvalid
-from services.chassis.resource import enum_text
+from services.chassis.faults import FailedPrecondition, FieldInvalid
+from services.chassis.resource import enum_text, instant
 from services.materials.model.base import Resource, Table, listed
 from services.materials.model.item import Item
 from services.materials.model.revising import EditedRevision
@@ -38,6 +38,12 @@ class Overdue(StrEnum):
 
     COUNT = "COUNT"
     EXCLUDE = "EXCLUDE"
+
+
+class RevisionNotDue(FailedPrecondition):
+    """A revision comes into force at its start (MAT-161)."""
+
+    text = "{revision} may be in force from {start_time} on."
 
 
 class Policy(Resource, table=True):
@@ -83,7 +89,7 @@ class Revision(EditedRevision, Table, table=True):
     CONTENT: ClassVar[tuple[str, ...]] = ("kind", "reorder_point", "order_quantity", "maximum", "lead_days")
     ADDED: ClassVar[tuple[str, ...]] = (
         "multiple", "cap_at_max", "horizon_days", "overdue", "delay_days", "review_days", "outcome", "source_site",
-        "card_count",
+        "card_count", "start_time",
     )  # fmt: skip
     __table_args__ = (
         Index("uq_materials_revision_active", "policy", unique=True, postgresql_where=text("state = 'ACTIVE'")),
@@ -104,6 +110,7 @@ class Revision(EditedRevision, Table, table=True):
     outcome: Outcome = Field(default=Outcome.BUY, sa_type=enum_text(Outcome), nullable=False)
     source_site: str = Field(default="", sa_type=Text, nullable=False)
     card_count: int = Field(default=0, nullable=False)
+    start_time: datetime | None = Field(default=None, sa_type=instant())
 
     def checked(self) -> "Revision":
         """FieldInvalid where the parameters of the kind are missing or contradict each other."""
@@ -132,6 +139,12 @@ class Revision(EditedRevision, Table, table=True):
             raise FieldInvalid(field=WHERE + "cap_at_max", rule="goes with a multiple and a maximum")
         if (self.outcome is Outcome.TRANSFER) is not bool(self.source_site):
             raise FieldInvalid(field=WHERE + "source_site", rule="is set for TRANSFER, and for it alone")
+        return self
+
+    def due(self, now: datetime) -> "Revision":
+        """RevisionNotDue before its start."""
+        if self.start_time is not None and self.start_time > now:
+            raise RevisionNotDue(revision=self.name, start_time=self.start_time.isoformat())
         return self
 
     def fits(self, policy: Policy) -> "Revision":

@@ -19,7 +19,7 @@ alter table materials_revision
   add column overdue text not null default 'COUNT', add column delay_days integer not null default 0,
   add column review_days integer not null default 0, add column card_count integer not null default 0,
   add column outcome text not null default 'BUY',
-  add column source_site text not null default '';
+  add column source_site text not null default '', add column start_time timestamptz;
 alter table allocation_revision add column editors text[] not null default '{}';
 alter table count_revision add column editors text[] not null default '{}';
 alter table supply_request
@@ -48,10 +48,26 @@ create index ix_kanban_card_state on kanban_card (site, state, name);
 create index ix_kanban_card_supply_request on kanban_card (supply_request) where supply_request <> '';
 """
 
+PURGE = """
+create function refuse_young_decision() returns trigger language plpgsql as $$
+begin
+  -- what an enterprise keeps for a while only is purged when it is old (MAT-162)
+  if tg_op = 'DELETE' and old.create_time < now() - interval '30 days' then
+    return old;
+  end if;
+  raise exception '% is append-only', tg_table_name using errcode = '42501';
+end $$;
+drop trigger decision_append_only on decision;
+create trigger decision_append_only before update or delete on decision
+  for each row execute function refuse_young_decision();
+"""
+
 
 def upgrade() -> None:
     """Columns that the release before fills by their defaults, and tables that it does not know."""
     op.execute(TABLES)
+    op.execute(PURGE)
+    schema.grant(op, "materials", "decision", "delete")
     schema.grant(op, "materials", "policy_review")
     schema.grant(op, "materials", "kanban_card")
     pairs = [
