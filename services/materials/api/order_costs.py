@@ -18,10 +18,11 @@ from services.materials.rules import backflush, valuation
 ZERO = Decimal(0)
 
 _BOOKED = text("""
-    select coalesce(o.kind, m.kind) as kind, e.item, e.unit_code, sum(e.quantity) as quantity,
+    select case coalesce(o.kind, m.kind) when 'PRODUCE' then 'PRODUCE' else 'CONSUME' end as kind, e.item,
+           e.unit_code, sum(e.quantity) as quantity,
            sum(coalesce(e.value, 0)) as value
     from movement m join movement_entry e on e.movement = m.name
-    join location l on l.name = e.location and l.kind = 'PRODUCTION'
+    join location l on l.name = e.location and l.kind in ('PRODUCTION', 'SCRAP')
     left join movement o on o.name = m.reverses and m.reverses <> ''
     where m.source = :order or m.source in (select name from production_report where production_order = :order)
     group by 1, 2, 3 having sum(e.quantity) <> 0 or sum(coalesce(e.value, 0)) <> 0 order by 1, 2
@@ -60,7 +61,7 @@ async def cost_of(unit: Unit, name: str) -> Any:
     order = await unit.get(ProductionOrder, name, lock=False)
     answer = production_pb2.OrderCost(production_order=order.name, variance_movement=order.variance_movement)
     for row in await unit.execute(_BOOKED, {"order": order.name}):
-        sign, rows = (1, answer.consumed) if row.kind == "CONSUME" else (-1, answer.produced)
+        sign, rows = (-1, answer.produced) if row.kind == "PRODUCE" else (1, answer.consumed)
         rows.add(
             item=row.item, quantity=quantity(sign * row.quantity, row.unit_code),
             value=money(sign * row.value, order.currency_code),

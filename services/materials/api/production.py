@@ -21,7 +21,6 @@ from services.materials.model.movement import Movement, MovementKind, StockMoved
 from services.materials.model.production import OrderState, ProductionOrder, WipNotEmpty
 from services.materials.model.production_report import ProductionConsumption, ProductionReport, ReportState, inputs
 from services.materials.rules import valuation
-from services.materials.rules.backflush import Part
 
 ZERO = Decimal(0)
 HOUR = Decimal(3600)
@@ -210,8 +209,7 @@ async def _book_left(unit: Unit, order: ProductionOrder, reason: str) -> None:
     lines: list[Line] = []
     for source in await in_process.own(unit, [order]):
         if source.kind == Kind.WIP:
-            part = Part(source, source.left)
-            lines.append(in_process.line(part, codes[source.item], into))
+            lines.append(in_process.line(production_stock.all_of(source), codes[source.item], into))
     if not lines:
         return
     posting = Posting.new(

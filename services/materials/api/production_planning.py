@@ -101,10 +101,6 @@ class Planning:
         if bool(given.source_system) is not bool(given.external_id):
             raise FieldInvalid(field=f"{FIELD}.external_id", rule="goes with source_system, both or neither")
         bill = self._bill(given, main)
-        for name in sorted({main.name, *(row.item for row in (*bill.components, *bill.outputs))}):
-            if self.items[name].catch is not None:
-                rule = "must not have a catch weight, nor a component"
-                raise FieldInvalid(field=f"{FIELD}.item", rule=rule, value=name)
         for field, name in zip(("line_location", "output_location"), _places_of(given), strict=True):
             if name:
                 place = self.places.get(name)

@@ -12,7 +12,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, quantity
 from services.materials.api.production_planning import required
-from services.materials.model import in_process, ledger, production, returning, stock
+from services.materials.model import in_process, ledger, production, returning, second_quantity, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Line, NotEnoughStock, Posting
@@ -23,6 +23,7 @@ from services.materials.model.production import (
     ProductionOperation,
     ProductionOrder,
     ProductionOutput,
+    WeightRequired,
     WipLimitReached,
 )
 from services.materials.rules import backflush
@@ -90,10 +91,33 @@ def picked(
     return [Part(part.source, part.quantity) for part in parts] if asked.lot else parts
 
 
+def all_of(source: Source) -> Part:
+    """All that lies there, in both quantities."""
+    return Part(source, source.left, second=source.second_left if source.second_unit_code else None)
+
+
 def give_back(parts: Iterable[Part]) -> None:
     """Undo what was planned to be taken."""
+    parts = list(parts)
+    backflush.unweigh(parts)
     for part in parts:
         part.source.left += part.quantity
+
+
+def weighed(
+    item: Item, parts: Sequence[Part], component: ProductionComponent, asked: Any = None, field: str = ""
+) -> list[Part]:
+    """Parts with their second quantities, as stated or all that lies there; else WeightRequired (MAT-9)."""
+    second = None
+    if asked is not None and (item.catch is None or asked.HasField("second_quantity")):
+        second, _ = second_quantity.stated(item, asked, backflush.total(parts), prefix=f"{field}.")
+    found = backflush.weighed(parts, second)
+    if found is not None and all(part.second is None or part.second > 0 for part in found):
+        return found
+    if found is not None:
+        backflush.unweigh(found)
+    give_back(parts)
+    raise WeightRequired(item=item.name, component=component.line, quantity=canonical(backflush.total(parts)))
 
 
 def stated(item: Item, asked: Any, field: str) -> Decimal:
@@ -128,7 +152,7 @@ async def _named_parts(
             parts += picked(mine, asked, component, first, today)
         if first < amount:
             parts += picked([s for s in sources if not s.project], asked, component, amount - first, today)
-        found += [(component, part) for part in parts]
+        found += [(component, part) for part in weighed(items[component.item], parts, component, asked, field)]
     return found
 
 
@@ -191,7 +215,7 @@ async def _missing_parts(
         if need - covered > 0:
             asked = production_pb2.ComponentStock(component=row.line)
             parts = picked(sources, asked, row, need - covered, today)
-            found += [(row, part) for part in parts]
+            found += [(row, part) for part in weighed(items[row.item], parts, row)]
     return found
 
 
@@ -273,7 +297,7 @@ async def free_surplus(unit: Unit, order: ProductionOrder) -> None:
         return
     codes = {row.item: row.unit_code for row in order.components}
     places = await locations.named(unit, {source.location for source in left})
-    lines = [in_process.line(Part(source, source.left), codes[source.item], places[source.location]) for source in left]
+    lines = [in_process.line(all_of(source), codes[source.item], places[source.location]) for source in left]
     posting = Posting.new(unit, site, MovementKind.MOVE, *lines, source=order.name, correlation=order.chain)
     await stock.move(unit, site, [posting])
     await stock.serve(unit, site, codes)

@@ -7,12 +7,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from plantops.materials.v1.production_pb2 import OutputQuantity
 from sqlalchemy import select
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, json_of, money, python_of, quantity
-from services.materials.model import in_process, item_settings
+from services.materials.model import in_process, item_settings, second_quantity
 from services.materials.model import location as locations
 from services.materials.model.genealogy import GenealogyEdge
 from services.materials.model.item import Item, SiteFact
@@ -45,6 +46,8 @@ class Output:
     serial_numbers: Sequence[str] = ()
     percent: Decimal = ZERO
     unit_value: Decimal | None = None
+    second: Decimal | None = None
+    second_unit_code: str = ""
 
 
 @dataclass(slots=True)
@@ -132,10 +135,14 @@ def planned(
         place = known.places.get(order.output_location)
         in_process.at_line(place, order.site or "", order.output_location, "production_order", staging=False)
         item = known.items[order.item]
+        if item.catch is not None and len(request.serial_numbers) > 1:
+            rule = "names one unit, where each has its own weight"
+            raise FieldInvalid(field="serial_numbers", rule=rule, value=list(request.serial_numbers))
         found.append(
             Output(
                 0, item, plan.good, _lot(known, item, request.lot_number, number, "lot_number"),
-                _serials(known, item, plan.good, request), order.cost_percent,
+                _serials(known, item, plan.good, request), order.cost_percent, None,
+                *second_quantity.stated(item, request, plan.good),
             )
         )  # fmt: skip
     elif request.serial_numbers or request.lot_number:
@@ -164,7 +171,8 @@ def planned(
             if item.tracking.by_serial:
                 raise FieldInvalid(field=f"{field_name}.output", rule="must not be tracked by serial", value=item.name)
             lot = _lot(known, item, stated.lot_number if stated is not None else "", number, f"{field_name}.lot_number")
-            found.append(Output(row.line, item, amount, lot, (), row.cost_percent, row.unit_value))
+            weight = second_quantity.stated(item, stated or OutputQuantity(), amount, prefix=f"{field_name}.")
+            found.append(Output(row.line, item, amount, lot, (), row.cost_percent, row.unit_value, *weight))
     return found
 
 
@@ -275,6 +283,7 @@ def _lines(
     line = Line(
         item=item.name, lot=lot, quantity=output.quantity, unit_code=item.base_unit_code,
         from_location=production.name, to_location=order.output_location, from_virtual=True, cost=value,
+        second_quantity=output.second, second_unit_code=output.second_unit_code,
     )  # fmt: skip
     return by_serial(line, serials, known.digits)
 

@@ -20,7 +20,7 @@ from services.chassis.wire import canonical, fill, json_of, python_of, quantity
 from services.materials.api import report_outputs, report_rows
 from services.materials.api.postings import BackdateTooFar
 from services.materials.api.production_planning import required
-from services.materials.api.production_stock import component_of, give_back, picked, stated, take_up
+from services.materials.api.production_stock import component_of, give_back, picked, stated, take_up, weighed
 from services.materials.api.report_outputs import Making, Output
 from services.materials.model import in_process, item_settings, late_facts, production_report, settings, stock, true_up
 from services.materials.model import location as locations
@@ -127,13 +127,13 @@ class Known:
     backdating: timedelta
     numbers: list[int]
     outputs: report_outputs.Known
-    there: list[Decimal] = field(default_factory=list)
+    there: list[tuple[Decimal, Decimal | None]] = field(default_factory=list)
 
     def begin(self) -> None:
         """As it was read, before anything is planned."""
-        self.there = self.there or [source.left for source in self.stock]
-        for source, left in zip(self.stock, self.there, strict=True):
-            source.left = left
+        self.there = self.there or [(source.left, source.second_left) for source in self.stock]
+        for source, there in zip(self.stock, self.there, strict=True):
+            source.left, source.second_left = there
         self.outputs.begin()
 
     @classmethod
@@ -303,7 +303,9 @@ def _use(known: Known, plan: Plan, component: ProductionComponent, passed: Decim
         reason = ""
         for index, asked in counted:
             amount = stated(item, asked, f"consumptions[{index}]")
-            parts = picked(mine, asked, component, amount, today)
+            parts = weighed(
+                item, picked(mine, asked, component, amount, today), component, asked, f"consumptions[{index}]"
+            )
             consumed += amount
             reason = reason or asked.reason_code
             _note(known, plan, component, parts, {})
@@ -317,7 +319,7 @@ def _use(known: Known, plan: Plan, component: ProductionComponent, passed: Decim
     if wanted == 0:
         return
     lots = {s.lot: s.left for s in mine if s.left > 0 and s.lot}
-    parts = backflush.draw(mine, wanted, component.operation, today)
+    parts = weighed(item, backflush.draw(mine, wanted, component.operation, today), component)
     booked = {part.source.lot for part in parts}
     others = {lot: canonical(min(left, wanted)) for lot, left in sorted(lots.items()) if lot not in booked}
     _note(known, plan, component, parts, others)

@@ -201,7 +201,9 @@ _BOOKS = text("""
     ), amounts as (
       select s.name, e.item, e.value as amount,
              case l.kind when 'SUPPLIER' then 'RECEIPT_CLEARING' when 'CONSUMED' then 'CONSUMPTION'
-               when 'PRODUCTION' then 'PRODUCTION' when 'SCRAP' then 'SCRAP' when 'ADJUSTMENT' then 'STOCK_DIFFERENCE'
+               when 'PRODUCTION' then 'PRODUCTION'
+               when 'SCRAP' then case when s.source like '%/productionOrders/%' then 'PRODUCTION' else 'SCRAP' end
+               when 'ADJUSTMENT' then 'STOCK_DIFFERENCE'
                when 'OPENING' then 'OPENING' when 'CUSTOMER' then 'COST_OF_SALES' when 'INTER_SITE' then 'INTER_SITE'
                else case when e.owner = '' then 'STOCK' else 'RECEIPT_CLEARING' end end as account
       from sealed s join movement_entry e on e.movement = s.name join location l on l.name = e.location

@@ -27,7 +27,8 @@ SMALLEST = Decimal("0.000001")
 _OWN = text("""
     select b.name as balance, b.item, b.location, b.lot, b.serial, b.handling_unit, b.on_hand - b.reserved as left,
            lot.expire_date, lot.first_receipt_time as since, l.path_order, b.project, l.kind,
-           coalesce(o.operation, 0) as operation
+           coalesce(o.operation, 0) as operation, b.second_on_hand_unit_code as second_unit_code,
+           case when b.reserved = 0 then b.second_on_hand end as second_left
     from balance b join location l on l.name = b.location left join lot on lot.name = b.lot
     left join production_operation o on o.production_order = b.project and o.location = b.location
     where b.site = :site and b.item = any(cast(:items as text[])) and b.location = any(cast(:places as text[]))
@@ -38,7 +39,8 @@ _OWN = text("""
 _FREE = text("""
     select b.name as balance, b.item, b.location, b.lot, b.serial, b.handling_unit, b.on_hand - b.reserved as left,
            lot.expire_date, lot.first_receipt_time as since, l.path_order, b.project, l.kind,
-           0 as operation
+           0 as operation, b.second_on_hand_unit_code as second_unit_code,
+           case when b.reserved = 0 then b.second_on_hand end as second_left
     from balance b
     join location l on l.name = b.location and not l.blocked and not exists (
       select from location_lock k where k.location = l.name and k.direction <> 'INBOUND')
@@ -93,6 +95,7 @@ def line(part: Part, unit_code: str, into: Location, *, project: str = "") -> Li
         item=source.item, lot=source.lot, serial=source.serial, quantity=part.quantity, unit_code=unit_code,
         from_location=source.location, to_location=into.name, from_handling_unit=source.handling_unit,
         from_project=source.project, to_project=project, to_virtual=into.virtual,
+        second_quantity=part.second, second_unit_code=source.second_unit_code if part.second is not None else "",
     )  # fmt: skip
 
 

@@ -68,6 +68,12 @@ class ConsumptionUnusual(ToleranceExceeded):
     text = "{used} {unit_code} of {item} would be used where {required} are required; a reason_code says why."
 
 
+class WeightRequired(FailedPrecondition):
+    """A component with catch weight is weighed and not computed, unless all that lies there is taken (MAT-9)."""
+
+    text = "{item} has a catch weight: say what {quantity} of component {component} weigh by second_quantity."
+
+
 class ProductionOperation(Table, table=True):
     """A step of an order, with the place of what is in process there."""
 

@@ -1,7 +1,7 @@
 """Backflush: what production has used of a component, computed from what it reported (MAT-122 .. MAT-124, MAT-130)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -75,6 +75,8 @@ class Source:
     project: str = ""
     operation: int = 0
     kind: str = ""
+    second_left: Decimal | None = None
+    second_unit_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Part:
     source: Source
     quantity: Decimal
     pooled: bool = False
+    second: Decimal | None = None
 
 
 def order(source: Source, operation: int) -> tuple[bool, bool, date, float, int, str]:
@@ -113,6 +116,40 @@ def draw(sources: Iterable[Source], amount: Decimal, operation: int = 0, today: 
         amount -= taken
         found.append(Part(source, taken, len(lots) > 1 and not source.serial))
     return found
+
+
+def weighed(parts: Sequence[Part], stated: Decimal | None = None) -> list[Part] | None:
+    """Parts that were drawn, with their second quantities; None where one is not known (MAT-9).
+
+    A part that is all of its source has what lies there. Of what was `stated` for all the last part has the rest.
+    """
+    found: list[Part] = []
+    rest = stated
+    for number, part in enumerate(parts, 1):
+        source = part.source
+        if not source.second_unit_code:
+            found.append(part)
+            continue
+        whole = source.left == 0
+        if rest is not None and number == len(parts):
+            second = rest
+        elif whole and source.second_left is not None:
+            second = source.second_left
+        else:
+            unweigh(found)
+            return None
+        rest = rest - second if rest is not None else None
+        if source.second_left is not None:
+            source.second_left -= second
+        found.append(replace(part, second=second))
+    return found
+
+
+def unweigh(parts: Iterable[Part]) -> None:
+    """Undo what `weighed` took."""
+    for part in parts:
+        if part.second is not None and part.source.second_left is not None:
+            part.source.second_left += part.second
 
 
 def total(parts: Sequence[Part]) -> Decimal:

@@ -66,6 +66,28 @@ async def test_what_is_left_of_an_order_is_booked_as_its_variance(store: Plant) 
 
 
 @pytest.mark.rule("MAT-121")
+async def test_what_is_destroyed_in_process_is_borne_by_the_order_and_not_by_scrap(store: Plant) -> None:
+    """Three at 10.00 are handed out, one is destroyed there, two come out: they are worth 30.00, nothing is left."""
+    part = await item(store, standard_cost=eur(10))
+    made = await bill(store, [component(part)])
+    await line(store, place := fresh("line"))
+    await stocked(store, part, 5)
+    order = await ordered(store, made, 2, line_location=at(place))
+    await staged(store, order.name, 2)
+    await store(WORKER, production_pb2.IssueComponentsRequest(name=order.name, stocks=[some(1, 3)]))
+    spoil = production_pb2.ScrapWipRequest(name=order.name, stocks=[some(1, 1)], reason_code="BENT")
+    await store(WORKER, spoil)
+    report = await reported(store, order.name, 2)
+    cost = await store("vic", production_pb2.GetOrderCostRequest(name=order.name))
+    assert [(row.quantity.value, amount(row.value)) for row in cost.consumed] == [("3", D(30))]
+    await store(PLANNER, production_pb2.CompleteOrderRequest(name=order.name))
+    closed = await store(PLANNER, production_pb2.CloseOrderRequest(name=order.name))
+    assert (amount(closed.output_value), amount(closed.variance_value)) == (D(30), D(0))
+    sums, _ = await booked(store, order.name, report.name)
+    assert (sums["PRODUCTION"], sums["SCRAP"], sums["VARIANCE"], sums["STOCK"]) == (D(0), D(0), D(0), D(0))
+
+
+@pytest.mark.rule("MAT-121")
 async def test_an_order_that_made_nothing_has_all_as_variance_and_one_that_lost_nothing_none(store: Plant) -> None:
     part = await item(store, standard_cost=eur(4))
     made = await bill(store, [component(part)])

@@ -130,17 +130,6 @@ async def test_an_order_of_another_system_comes_once_with_its_own_bill(works: Pl
         assert (await refusal(works, request, PLANNER)).fields == [f"production_order.{field}"]
     assert (await refusal(works, ordering(made, 1), PLANNER)).fields == ["production_order.item"]
     assert (await refusal(works, ordering(made, 0), PLANNER)).fields == ["production_order.quantity.value"]
-    weighed = await item(
-        works,
-        catch_weight={
-            "unit_code": "KGM",
-            "step": {"value": "0.01"},
-            "nominal": {"value": "1"},
-            "tolerance_percent": {"value": "5"},
-        },
-    )
-    refused = await refusal(works, ordering(weighed, 1, components=given["components"]), PLANNER)
-    assert refused.fields == ["production_order.item"]
     other = await works(PLANNER, ordering(await bill(works, [component(used)]), 1))
     refused = await refusal(works, ordering(made, 1, structure_revision=other.structure_revision), PLANNER)
     assert refused.fields == ["production_order.structure_revision"]
