@@ -81,6 +81,12 @@ class Caller:
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     trusted: bool = False
     """The service itself, in listeners and jobs."""
+    role_names: str = field(init=False, default="", compare=False)
+    """Roles for the audit, sorted."""
+
+    def __post_init__(self) -> None:
+        names = sorted({role for held in self.roles.values() for role in held})
+        object.__setattr__(self, "role_names", ", ".join(names))
 
     def may(self, permission: str, site: str = EVERYWHERE) -> bool:
         """Whether the caller holds a permission at a site ("-" = for the whole enterprise)."""
@@ -98,11 +104,6 @@ class Caller:
         if self.may(permission):
             return None
         return frozenset(site for site, held in self.roles.items() if any(allows(role, permission) for role in held))
-
-    @property
-    def role_names(self) -> str:
-        """Roles for the audit, sorted."""
-        return ", ".join(sorted({role for held in self.roles.values() for role in held}))
 
 
 @dataclass(frozen=True, slots=True)

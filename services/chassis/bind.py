@@ -22,7 +22,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from services.chassis import access, conventions
 from services.chassis.admission import shed_reason
@@ -229,10 +229,9 @@ async def _answered(
     status: status_pb2.Status | None = None
     ended, reason = "CANCELLED", ""
     kind, attributes = SpanKind.SERVER, conventions.rpc(method.containing_service.full_name, method.name)
-    with (
-        commands.tracing.work(label, kind, given(metadata), attributes=attributes) as traced,
-        bound_contextvars(request_id=request, method=method.full_name, actor="", site="", **traced.ids),
-    ):
+    with commands.tracing.work(label, kind, given(metadata), attributes=attributes) as traced:
+        # a call is a task of its own: what is bound here ends with it
+        bind_contextvars(request_id=request, method=method.full_name, actor="", site="", **traced.ids)
         try:
             answer = await work(traced)
             ended = "OK"

@@ -1,11 +1,13 @@
 """Logs: one JSON object a line on stdout, secrets redacted by key and by pattern (OPS-43, SEC-38)."""
 
+import asyncio
+import json
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -56,13 +58,53 @@ def start(process: str, level: str = "info") -> None:
             structlog.processors.format_exc_info,
             _named(process),
             redact,
-            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+            structlog.processors.JSONRenderer(serializer=_text),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=False,
+        logger_factory=_Writer(sys.stdout),
+        cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_ToStructlog()], level=logging.WARNING, force=True)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
+
+
+def _text(entry: Any, **_: Any) -> str:
+    return _JSON.encode(entry)
+
+
+class _Writer:
+    """Writes lines; what one turn of the event loop says without haste leaves the process in one write."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._write = file.write
+        self._file = file
+        self._due = False
+
+    def __call__(self, *names: object) -> "_Writer":
+        return self
+
+    def _soon(self, line: str) -> None:
+        self._write(line + "\n")
+        if self._due:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._flush)
+            self._due = True
+        except RuntimeError:
+            self._flush()
+
+    def _now(self, line: str) -> None:
+        self._write(line + "\n")
+        self._flush()
+
+    def _flush(self) -> None:
+        self._due = False
+        self._file.flush()
+
+    debug = info = _soon
+    log = msg = warn = warning = err = error = critical = exception = fatal = failure = _now
 
 
 def _named(process: str) -> Any:

@@ -97,9 +97,13 @@ def date_message(value: date) -> date_pb2.Date:
 
 def enum_name(message: Message, field: str) -> str:
     """Value name of an enum field, such as "DONE"."""
-    descriptor = message.DESCRIPTOR.fields_by_name[field]
-    name: str = descriptor.enum_type.values_by_number[getattr(message, field)].name
-    return name
+    return _value_names(message.DESCRIPTOR, field)[getattr(message, field)]
+
+
+@cache
+def _value_names(descriptor: Descriptor, field: str) -> Mapping[int, str]:
+    enum = descriptor.fields_by_name[field].enum_type
+    return {number: value.name for number, value in enum.values_by_number.items()}
 
 
 # --- row -> message ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from plantops.materials.v1 import movements_pb2
+from plantops.type.v1.quantity_pb2 import Quantity
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import lazyload
@@ -56,6 +57,7 @@ class Moves:
         self._items: dict[str, Item] = {}
         self._lots: dict[str, Lot] = {}
         self._places: dict[str, Location] = {}
+        self._known: dict[str, Known] = {}
 
     def fits(self, request: Any) -> bool:
         """Whether a movement is one of those that the function posts."""
@@ -104,21 +106,25 @@ class Moves:
         asked = request.movement
         site = request.parent.split("/")[1]
         item = self._items.get(asked.item)
-        places = [self._places.get(name) for name in (asked.from_location, asked.to_location) if name]
         if item is None or item.catch_weight is not None or (asked.lot and asked.lot not in self._lots):
             return None
-        if any(place is None or place.site != site or place.limits is not None for place in places):
-            return None
-        if any(place is not None and place.kind is Kind.TRANSIT for place in places):
-            return None  # who waits is served when goods are under way no more
-        known = Known(
-            site, "", self._items, self._lots, {place.name: place for place in places if place is not None}, {}, {}, {},
-            {}, {}, timedelta(),
-        )  # fmt: skip
+        for name in (asked.from_location, asked.to_location):
+            if name and not self._usual(site, name):
+                return None
+        known = self._known.get(site)
+        if known is None:
+            facts = (self._items, self._lots, self._places)
+            known = self._known[site] = Known(site, "", *facts, {}, {}, {}, {}, {}, timedelta())
         posting = known.posting(_Alone(caller), request)  # type: ignore[arg-type]
         if not simple(posting):
             return None
         return columns(posting, caller, request.request_id, member.hash, member.call.traceparent, member.call.ip)
+
+    def _usual(self, site: str, name: str) -> bool:
+        """Whether it is a place of the site that asks for nothing more than a look."""
+        place = self._places.get(name)
+        # who waits is served when goods are under way no more
+        return place is not None and place.site == site and place.limits is None and place.kind is not Kind.TRANSIT
 
     def arguments(
         self, names: list[str], marks: list[str], members: Sequence[Member], elements: Sequence[Sequence[Any]]
@@ -176,8 +182,8 @@ def columns(
     )
     head, out, into = _answer(posting, caller, wrapped)
     return (
-        caller.device or caller.name, UUID(request_id), request_hash, name, posting.kind.value, line.item, line.lot,
-        line.from_location, line.to_location, line.from_status.value, line.to_status.value, str(line.quantity),
+        caller.device or caller.name, UUID(request_id), request_hash, name, posting.kind, line.item, line.lot,
+        line.from_location, line.to_location, line.from_status, line.to_status, str(line.quantity),
         line.unit_code, str(entered.quantity), entered.unit_code, entered.numerator, entered.denominator,
         posting.reason_code, posting.device, caller.name, caller.device, caller.on_behalf_of, caller.role_names, ip,
         json_text(ledger.audited(posting)), event.subject("materials"), event.opened_headers("materials"),
@@ -204,20 +210,19 @@ def _answer(posting: Posting, caller: access.Caller, wrapped: bool) -> tuple[byt
     line = posting.line
     entered = line.entered
     assert entered is not None
+    moved, stated = canonical(line.quantity), canonical(entered.quantity)
     head = movements_pb2.Movement(
-        name=posting.name, kind=posting.kind.value, item=line.item, lot=line.lot, from_location=line.from_location,
-        to_location=line.to_location, from_status=line.from_status.value, to_status=line.to_status.value,
-        quantity={"value": canonical(line.quantity), "unit_code": line.unit_code}, reason_code=posting.reason_code,
+        name=posting.name, kind=posting.kind, item=line.item, lot=line.lot, from_location=line.from_location,
+        to_location=line.to_location, from_status=line.from_status, to_status=line.to_status,
+        quantity=Quantity(value=moved, unit_code=line.unit_code), reason_code=posting.reason_code,
         actor=caller.name, device=posting.device, etag='"1"',
     )  # fmt: skip
     sides = []
-    for sign, place, status in (
-        (-1, line.from_location, line.from_status), (1, line.to_location, line.to_status),
-    ):  # fmt: skip
+    for sign, place, status in (("-", line.from_location, line.from_status), ("", line.to_location, line.to_status)):
         content = movements_pb2.Movement.Entry(
-            item=line.item, lot=line.lot, location=place, status=status.value,
-            quantity={"value": canonical(sign * line.quantity), "unit_code": line.unit_code},
-            entered_quantity={"value": canonical(sign * entered.quantity), "unit_code": entered.unit_code},
+            item=line.item, lot=line.lot, location=place, status=status,
+            quantity=Quantity(value=sign + moved, unit_code=line.unit_code),
+            entered_quantity=Quantity(value=sign + stated, unit_code=entered.unit_code),
             factor_numerator=entered.numerator, factor_denominator=entered.denominator,
         ).SerializeToString()  # fmt: skip
         sides.append(_ENTRIES + _varint(len(content) + len(_SEQUENCE) + _NUMBER) + content + _SEQUENCE)

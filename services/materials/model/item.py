@@ -26,6 +26,7 @@ from services.materials.rules.units import Rounding
 ONE = Decimal(1)
 LARGEST = Decimal(10) ** 14
 """Quantities in the base unit are less."""
+_SAME = Fraction(1)
 
 
 class Tracking(StrEnum):
@@ -161,18 +162,21 @@ class Item(Resource, table=True):
 
         UnitUnknown, UnitIncompatible, QuantityNotOnGrid or FieldInvalid instead of a guess.
         """
-        quantity = decimal_of(given.value, f"{field}.value")
-        factor = self.factor(given.unit_code)
-        amount = self.base(quantity, given.unit_code, f"{field}.value")
-        return amount, Entered(quantity, given.unit_code, factor.numerator, factor.denominator)
+        field = f"{field}.value"
+        quantity, code = decimal_of(given.value, field), given.unit_code
+        factor = self.factor(code)
+        return self._settled(quantity, code, field), Entered(quantity, code, factor.numerator, factor.denominator)
 
     def base(self, quantity: Decimal, unit_code: str, field: str) -> Decimal:
         """Quantity in the base unit, rounded once where it is measured and refused off the grid where it is counted."""
         self.factor(unit_code)
+        return self._settled(quantity, unit_code, field)
+
+    def _settled(self, quantity: Decimal, unit_code: str, field: str) -> Decimal:
+        base_unit = self.base_unit_code
+        factors = {} if unit_code == base_unit else self.factors()
         try:
-            amount = units.to_base(
-                quantity, unit_code, self.base_unit_code, self.factors(), self.base_step, self.rounding
-            )
+            amount = units.to_base(quantity, unit_code, base_unit, factors, self.base_step, self.rounding)
         except units.OffGrid:
             raise self._off_grid(quantity, unit_code, field) from None
         return self._bounded(amount, field)
@@ -189,6 +193,8 @@ class Item(Resource, table=True):
 
     def factor(self, unit_code: str) -> Fraction:
         """Base units per unit; UnitUnknown or UnitIncompatible without one."""
+        if unit_code == self.base_unit_code:
+            return _SAME
         try:
             return units.factor(unit_code, self.base_unit_code, self.factors())
         except units.UnknownUnit:

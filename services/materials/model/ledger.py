@@ -378,7 +378,7 @@ def _line(line: Line) -> dict[str, Any]:
 
 def told(item: Posting) -> MovementPosted:
     """What is told of a movement; before it is posted, without what only the database knows."""
-    message = MovementPosted(movement=item.name, kind=item.kind.value, source=item.source, **item.about)
+    message = MovementPosted(movement=item.name, kind=item.kind, source=item.source, **item.about)
     message.reverses = item.reverses
     if item.effective_time is not None:
         message.effective_time.FromDatetime(item.effective_time)
@@ -388,7 +388,7 @@ def told(item: Posting) -> MovementPosted:
             (1, line.to_location, line.to_status, line.to_handling_unit, line.to_owner, line.to_project),
         ):
             entry = message.entries.add(
-                item=line.item, lot=line.lot, location=location, status=status.value,
+                item=line.item, lot=line.lot, location=location, status=status,
                 quantity=quantity(line.quantity * sign, line.unit_code), serial=line.serial,
                 handling_unit=handling_unit, owner=owner, project=project,
             )  # fmt: skip

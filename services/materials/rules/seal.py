@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 FORM = 1
@@ -29,11 +30,14 @@ def canonical(movement: Any, entries: Iterable[Any], revaluation: Any = None) ->
 
     A change of value alone has no entries; its amounts stand in their place.
     """
-    rows = [[_plain(getattr(entry, name)) for name in ENTRY] for entry in sorted(entries, key=lambda row: row.side)]
+    rows = [list(map(_plain, _ENTRY(entry))) for entry in sorted(entries, key=_SIDE)]
     if revaluation is not None:
         rows.append([_plain(getattr(revaluation, name)) for name in REVALUATION])
-    content = [FORM, [_plain(getattr(movement, name)) for name in MOVEMENT], rows]
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode([FORM, list(map(_plain, _MOVEMENT(movement))), rows]).encode()
+
+
+_MOVEMENT, _ENTRY, _SIDE = attrgetter(*MOVEMENT), attrgetter(*ENTRY), attrgetter("side")
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def chained(before: bytes, content: bytes) -> bytes:

@@ -85,6 +85,10 @@ def to_base(
     rounding: Rounding = Rounding.HALF_EVEN,
 ) -> Decimal:  # fmt: skip
     """Quantity in the base unit: entered × numerator ÷ denominator, brought to the grid once (MAT-3, MAT-4)."""
+    if unit_code == base_unit:
+        count, rest = divmod(quantity, step)
+        if not rest:  # on the grid as it stands
+            return count * step
     return settled(Fraction(quantity) * factor(unit_code, base_unit, factors), base_unit, step, rounding)
 
 
