@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from plantops.materials.v1 import item_settings_pb2, items_pb2, receipts_pb2, values_pb2
+from plantops.materials.v1 import item_settings_pb2, items_pb2, periods_pb2, receipts_pb2, values_pb2
 
 from tests.materials.builders import (
     SITE,
@@ -246,6 +246,8 @@ async def test_layers_that_do_not_hold_the_stock_are_found(books: Plant) -> None
     with books.look("materials") as connection:
         connection.execute(b"update value_layer set remaining_value = 19 where item = %s", (name,))
         (finding,) = await check(books)
+        period = await close(books, 20)
         connection.execute(b"update value_layer set remaining_value = 20 where item = %s", (name,))
     assert finding.startswith("layers do not hold the stock and its value")
     assert name in finding
+    assert (period.state, list(period.findings)) == (periods_pb2.Period.OPEN, [finding])

@@ -281,6 +281,9 @@ begin
     insert into negative_stock (balance, movement, site, item, begin_time, end_time, task)
     select b.name, f.movement, f.site, p.item, clock_timestamp(), case when b.on_hand >= 0 then clock_timestamp() end, ''
     from balance b where b.name = from_key on conflict do nothing;
+    update value_balance b set negative_allowed = false
+    where b.site = f.site and b.item = p.item and b.quantity >= 0 and not exists (
+      select from balance x where x.site = f.site and x.item = p.item and x.negative_allowed);
   end if;
 
   if p.serial <> '' and p.from_virtual <> p.to_virtual then
