@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NoReturn
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from sqlalchemy import ColumnElement, and_, not_, or_
+from sqlalchemy import ColumnElement, and_, literal_column, not_, or_
 from sqlalchemy.dialects.postgresql import ARRAY as PG_ARRAY
 from sqlalchemy.types import ARRAY
 
@@ -144,6 +144,10 @@ class _Parser:
         if literal is None:
             return column.is_(None) if operator == "=" else column.is_not(None)
         compared: Condition = _COMPARE[operator](column, literal)
+        usual = getattr(self.model, "USUAL", {}).get(name)
+        if operator == "=" and usual is not None and literal != usual:
+            # said once more, so that the index that leaves out what nearly all rows hold is known to serve
+            return and_(compared, column != literal_column(f"'{usual}'"))
         return compared
 
     def literal(self, field: FieldDescriptor, value: str, name: str, *, quoted: bool) -> Any:

@@ -30,6 +30,8 @@ LOCK = 7_301_002
 BATCH = 1000
 ROUND_SECONDS = 2.0
 BUSY_PAUSE, IDLE_PAUSE = 0.05, 0.2
+MANY, GATHER = 8, 0.02
+"""A round of so many events is followed by one that gathers for a moment: each costs the database its looks."""
 STANDBY_PAUSE = 0.25
 """How often a standby tries the lock: a relay that was drained is replaced within this time (OPS-18)."""
 BEAT_SECONDS, BEAT_LIMIT = 5, 20
@@ -96,6 +98,8 @@ class Relay:
         self._done: dict[int, int] = {}
         self._reconnects = -1
         self._missing = False
+        self._last_count = 0
+        """Events of the last round."""
 
     def wake(self) -> None:
         """There may be something to publish."""
@@ -160,6 +164,8 @@ class Relay:
                 nc = self.client()
                 if not found and nc is not None and nc.is_connected:
                     found = await replay.work(connection, self.publisher, nc, self._stored)
+            if self._last_count >= MANY and not self._stopping.is_set():
+                await asyncio.sleep(GATHER)
             await self._pause(BUSY_PAUSE if found else IDLE_PAUSE)
 
     async def _pause(self, seconds: float) -> None:
@@ -237,6 +243,7 @@ class Relay:
             if self.publisher.doubtful or self._stopping.is_set() or time.monotonic() > ends:
                 break
         self.published += sent
+        self._last_count = sent
         if whole:
             self._stored = self._open
             self._done = {pos: xid for pos, xid in self._done.items() if xid >= self._stored}

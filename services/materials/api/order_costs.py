@@ -24,7 +24,8 @@ _BOOKED = text("""
     from movement m join movement_entry e on e.movement = m.name
     join location l on l.name = e.location and l.kind in ('PRODUCTION', 'SCRAP')
     left join movement o on o.name = m.reverses and m.reverses <> ''
-    where m.source = :order or m.source in (select name from production_report where production_order = :order)
+    where m.site = :site and m.source <> '' and m.source in (
+      select :order union all select name from production_report where production_order = :order)
     group by 1, 2, 3 having sum(e.quantity) <> 0 or sum(coalesce(e.value, 0)) <> 0 order by 1, 2
 """)
 _USED = text("""
@@ -60,7 +61,7 @@ async def cost_of(unit: Unit, name: str) -> Any:
     """What an order used and made, by item, from the ledger, and used beyond what it takes."""
     order = await unit.get(ProductionOrder, name, lock=False)
     answer = production_pb2.OrderCost(production_order=order.name, variance_movement=order.variance_movement)
-    for row in await unit.execute(_BOOKED, {"order": order.name}):
+    for row in await unit.execute(_BOOKED, {"order": order.name, "site": order.site}):
         sign, rows = (-1, answer.produced) if row.kind == "PRODUCE" else (1, answer.consumed)
         rows.add(
             item=row.item, quantity=quantity(sign * row.quantity, row.unit_code),

@@ -37,7 +37,7 @@ _HANDED_OUT = text("""
     select e.lot, sum(case when m.kind = 'ISSUE' then e.quantity else -e.quantity end) as quantity,
            coalesce(sum(case when m.kind = 'ISSUE' then e.second_quantity else -e.second_quantity end), 0) as second
     from movement m join movement_entry e on e.movement = m.name and e.side % 2 = 0
-    where m.source = :source and m.kind in ('ISSUE', 'RETURN_TO_STOCK')
+    where m.site = :site and m.source = :source and m.source <> '' and m.kind in ('ISSUE', 'RETURN_TO_STOCK')
     group by e.lot having sum(case when m.kind = 'ISSUE' then e.quantity else -e.quantity end) > 0
 """)
 
@@ -246,7 +246,7 @@ async def _refuse_expired(unit: Unit, name: str, fact: SiteFact) -> None:
 
 async def _issued_lot(unit: Unit, row: Reservation, wanted: str, asked: _Asked) -> str:
     """The lot that comes back: one that was handed out, and no more of it than that (MAT-48)."""
-    rows = await unit.execute(_HANDED_OUT, {"source": row.name})
+    rows = await unit.execute(_HANDED_OUT, {"source": row.name, "site": row.site})
     found = {row.lot: row for row in rows}
     issued: dict[str, Decimal] = {lot: row.quantity for lot, row in found.items()}
     lot = wanted or (next(iter(issued)) if len(issued) == 1 else "")

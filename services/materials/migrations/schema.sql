@@ -4264,23 +4264,23 @@ CREATE INDEX ix_movement_entry_serial ON public.movement_entry USING btree (seri
 
 CREATE INDEX ix_movement_from_location ON public.movement USING btree (site, from_location, name);
 
-CREATE INDEX ix_movement_from_status ON public.movement USING btree (site, from_status, name);
+CREATE INDEX ix_movement_from_status_unusual ON public.movement USING btree (site, from_status, name) WHERE (from_status <> 'UNRESTRICTED'::text);
 
 CREATE INDEX ix_movement_item ON public.movement USING btree (site, item, name);
 
 CREATE INDEX ix_movement_kind ON public.movement USING btree (site, kind, name);
 
-CREATE INDEX ix_movement_lot ON public.movement USING btree (site, lot, name);
+CREATE INDEX ix_movement_lot_unusual ON public.movement USING btree (site, lot, name) WHERE (lot <> ''::text);
 
 CREATE INDEX ix_movement_record_time ON public.movement USING btree (site, record_time, name);
 
 CREATE INDEX ix_movement_site ON public.movement USING btree (site, name);
 
-CREATE INDEX ix_movement_source ON public.movement USING btree (source, name);
+CREATE INDEX ix_movement_source_unusual ON public.movement USING btree (site, source, name) WHERE (source <> ''::text);
 
 CREATE INDEX ix_movement_to_location ON public.movement USING btree (site, to_location, name);
 
-CREATE INDEX ix_movement_to_status ON public.movement USING btree (site, to_status, name);
+CREATE INDEX ix_movement_to_status_unusual ON public.movement USING btree (site, to_status, name) WHERE (to_status <> 'UNRESTRICTED'::text);
 
 CREATE INDEX ix_movement_xid ON public.movement USING btree (site, xid);
 

@@ -15,7 +15,7 @@ from sqlmodel import Field, Relationship
 
 from services.chassis.faults import FailedPrecondition
 from services.chassis.resource import enum_text, instant
-from services.materials.model.base import Resource, Table, listed
+from services.materials.model.base import Resource, Table, listed, unusual
 
 
 class MovementKind(StrEnum):
@@ -132,6 +132,10 @@ class Movement(Resource, table=True):
     """A posted fact; item, places and quantity are those of a movement of one line, empty for one of several."""
 
     COLLECTION: ClassVar[str] = "movements"
+    USUAL: ClassVar[dict[str, str]] = {
+        "lot": "", "source": "", "from_status": "UNRESTRICTED", "to_status": "UNRESTRICTED"
+    }  # fmt: skip
+    """What nearly all movements hold is found in the order of names, and its index costs a posting nothing (PERF-7)."""
     FILTERABLE: ClassVar[frozenset[str]] = frozenset(
         {
             "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status", "source",
@@ -140,11 +144,8 @@ class Movement(Resource, table=True):
     )  # fmt: skip
     __table_args__ = (
         Index("ix_movement_site", "site", "name"),
-        *listed(
-            "movement", "kind", "item", "lot", "from_location", "to_location", "from_status", "to_status",
-            "effective_time", "record_time", "actor",
-        ),
-        Index("ix_movement_source", "source", "name"),
+        *listed("movement", "kind", "item", "from_location", "to_location", "effective_time", "record_time", "actor"),
+        *(unusual("movement", column, usual) for column, usual in USUAL.items()),
         Index("ix_movement_xid", "site", "xid"),
         Index("uq_movement_reverses", "reverses", unique=True, postgresql_where=text("reverses <> ''")),
     )  # fmt: skip
