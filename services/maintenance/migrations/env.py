@@ -2,10 +2,10 @@
 
 from alembic import context
 
-import services.maintenance.api
+import services.maintenance.model
 from services.chassis import migrate
 from services.chassis.bind import load
 from services.maintenance.model.base import Table
 
-load(services.maintenance.api)
+load(services.maintenance.model)
 migrate.run(context, Table.metadata)

@@ -2,10 +2,10 @@
 
 from alembic import context
 
-import services.materials.api
+import services.materials.model
 from services.chassis import migrate
 from services.chassis.bind import load
 from services.materials.model.base import Table
 
-load(services.materials.api)
+load(services.materials.model)
 migrate.run(context, Table.metadata)

@@ -2,10 +2,10 @@
 
 from alembic import context
 
-import services.procurement.api
+import services.procurement.model
 from services.chassis import migrate
 from services.chassis.bind import load
 from services.procurement.model.base import Table
 
-load(services.procurement.api)
+load(services.procurement.model)
 migrate.run(context, Table.metadata)
