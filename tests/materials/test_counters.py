@@ -157,7 +157,7 @@ LISTS: list[tuple[Any, str, int]] = [
     (locations_pb2.ListLocationsRequest(parent=SITE), "FROM location ", 2),
     (reservations_pb2.ListReservationsRequest(parent=SITE), "FROM reservation ", 2),
     (receipts_pb2.ListExpectedReceiptsRequest(parent=SITE), "FROM expected_receipt ", 1),
-    (receipts_pb2.ListReceiptsRequest(parent=SITE), "FROM receipt ", 2),
+    (receipts_pb2.ListReceiptsRequest(parent=SITE), "FROM receipt ", 3),
     (inspections_pb2.ListInspectionLotsRequest(parent=SITE), "FROM inspection_lot ", 1),
     (tasks_pb2.ListPutAwayTasksRequest(parent=SITE), "FROM put_away_task ", 1),
     (policies_pb2.ListMaterialsPoliciesRequest(), "FROM materials_policy ", 1),

@@ -10,16 +10,19 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid, QuantityNotOnGrid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, decimal_of
+from services.materials.api import receiving
 from services.materials.api.task_scans import Seen
 from services.materials.model import direct_line
 from services.materials.model import location as locations
 from services.materials.model.direct_line import DirectLine, DirectState
 from services.materials.model.movement import StockMovedOn
-from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction, Receipt
+from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceipt, OverReceiptAction, Receipt
+from services.materials.model.settings import Receiving
 from services.materials.model.task import Task, TaskState
-from services.materials.rules import receiving, unit_codes, units
+from services.materials.rules import receiving as rule
+from services.materials.rules import unit_codes, units
 
-ONE = Decimal(1)
+ONE, ZERO = Decimal(1), Decimal(0)
 
 
 class DirectLineService:
@@ -61,16 +64,23 @@ class DirectLineService:
         return row
 
 
-async def receive(unit: Unit, receipt: Receipt, request: Any) -> list[DirectLine]:
+async def receive(unit: Unit, receipt: Receipt, request: Any, way: Receiving) -> list[DirectLine]:
     """Count in what came of an order line, over its schedule lines; beyond their limits as the order says."""
     expected = await _expected(unit, receipt, request)
-    amount = _stated(request, expected[0].unit_code)
+    unit_code = expected[0].unit_code
+    amount = _stated(request, unit_code)
     waiting = [row for row in expected if row.state is ExpectedState.OPEN]
-    step = ONE if unit_codes.discrete(expected[0].unit_code) else units.SHOWN
-    spread, excess = receiving.spread([row.left(step) for row in waiting], amount)
+    step = ONE if unit_codes.discrete(unit_code) else units.SHOWN
+    rooms = [row.left(step) for row in waiting]
+    spread, excess = rule.spread(rooms, amount)
+    if way is Receiving.GUIDED:
+        receiving.guide(sum((room.awaited for room in rooms), ZERO), amount, unit_code, excess=request.excess)
     parts = [(row, part, False) for row, part in zip(waiting, spread, strict=True) if part > 0]
     if excess > 0:
-        parts.append((_takes(expected, waiting, excess), excess, True))
+        try:
+            parts.append((_takes(expected, waiting, excess), excess, True))
+        except OverReceipt as fault:
+            raise receiving.unseen(fault, amount, unit_code) if way is Receiving.BLIND else fault from None
     made = []
     for order, part, over in parts:
         if not over:

@@ -6,8 +6,10 @@ from typing import Any
 from plantops.materials.v1 import receipts_pb2
 
 from services.chassis.faults import FieldInvalid
+from services.chassis.query import Page
 from services.chassis.unit import Unit
 from services.chassis.wire import date_message, decimal_of, quantity, values_for
+from services.materials.api import receiving
 from services.materials.api.receipt_lines import DATES, Counting
 from services.materials.model import expected_delivery, sscc_range
 from services.materials.model.expected_delivery import DeliveryState, ExpectedDelivery, ExpectedDeliveryLine
@@ -21,10 +23,11 @@ class ExpectedDeliveryService:
     """Deliveries that were announced; they change no stock (MAT-95)."""
 
     async def get_expected_delivery(self, request: Any, unit: Unit) -> Any:
-        return await unit.get(ExpectedDelivery, request.name)
+        return (await receiving.announced(unit, [await unit.get(ExpectedDelivery, request.name)]))[0]
 
     async def list_expected_deliveries(self, request: Any, unit: Unit) -> Any:
-        return await unit.list(ExpectedDelivery, request)
+        page = await unit.list(ExpectedDelivery, request)
+        return Page(await receiving.announced(unit, page.rows), page.next_page_token)
 
     async def create_expected_delivery(self, request: Any, unit: Unit) -> Any:
         given = request.expected_delivery

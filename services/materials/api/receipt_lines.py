@@ -11,7 +11,7 @@ from sqlalchemy import select
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import to_date
-from services.materials.api import receipt_orders
+from services.materials.api import receipt_orders, receiving
 from services.materials.api.receipt_orders import Part
 from services.materials.model import handling_unit, item_settings, second_quantity
 from services.materials.model.handling_unit import HandlingUnitElsewhere, Path
@@ -20,7 +20,8 @@ from services.materials.model.item_settings import NumberRules
 from services.materials.model.ledger import Entered, SerialExists
 from services.materials.model.lot import Lot, LotDateConflict, Register, named, possible
 from services.materials.model.movement import Movement, MovementKind
-from services.materials.model.receipt import ExpectedReceipt, Receipt, ReceiptLine
+from services.materials.model.receipt import ExpectedReceipt, OverReceipt, Receipt, ReceiptLine
+from services.materials.model.settings import Receiving
 from services.materials.rules import lot_numbers, units
 from services.materials.rules.lots import Dates, lasting
 
@@ -41,6 +42,12 @@ class Counting:
     register: Register
     around: dict[str, Path]
     returns: set[str]
+    way: Receiving = Receiving.FREE
+
+    @property
+    def blind(self) -> bool:
+        """Whether who counts does not see how much is expected."""
+        return self.way is Receiving.BLIND
 
     @classmethod
     async def of(cls, unit: Unit, receipt: Receipt, requests: Iterable[Any]) -> "Counting":
@@ -59,7 +66,8 @@ class Counting:
         register = await Register.of(unit, items, [number for row in rows for number in row.serial_numbers])
         known = {(lot.item, lot.number): lot for lot in lots}
         returns = await _returns(unit, {row.returns for row in rows if row.returns})
-        return cls(unit, receipt, items, expected, known, rules, register, around, returns)
+        way = await receiving.of(unit, receipt.site or "")
+        return cls(unit, receipt, items, expected, known, rules, register, around, returns, way)
 
     def add(self, request: Any) -> list[ReceiptLine]:
         """One scan, one line or several that it is spread to; nothing is changed when it is refused."""
@@ -68,7 +76,7 @@ class Counting:
         self._check_lot(item, request)
         self._check_handling_unit(request.handling_unit)
         numbers = self._numbers(item, amount, request)
-        parts = receipt_orders.parts(self.expected, self.receipt.supplier, item, amount, request)
+        parts = self._parts(item, amount, request)
         lot = self._lot(item, request)
         serials = sorted(
             (self.register.find(item.name, n) or self.register.make(item.name, n, lot)).name for n in numbers
@@ -91,6 +99,17 @@ class Counting:
             made.append(row)
         self.receipt.touch()
         return made
+
+    def _parts(self, item: Item, amount: Decimal, request: Any) -> list[Part]:
+        """What is counted to which order line; what is not awaited has to be meant where receiving is guided."""
+        try:
+            found = receipt_orders.parts(self.expected, self.receipt.supplier, item, amount, request)
+        except OverReceipt as fault:
+            raise receiving.unseen(fault, amount, item.base_unit_code) if self.blind else fault from None
+        if self.way is Receiving.GUIDED:
+            awaited = receipt_orders.awaited(found, item)
+            receiving.guide(awaited, amount, item.base_unit_code, excess=request.excess)
+        return found
 
     def _check_handling_unit(self, name: str) -> None:
         """A unit that goods arrive in is open and stands at the dock."""

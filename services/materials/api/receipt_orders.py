@@ -85,6 +85,14 @@ def parts(expected: Iterable[ExpectedReceipt], supplier: str, item: Item, amount
     return found
 
 
+def awaited(found: Iterable[Part], item: Item) -> Decimal:
+    """What of a delivery is awaited by the lines that it is counted to."""
+    return sum(
+        (min(part.quantity, part.order.left(item.base_step).awaited) for part in found if part.order and not part.over),
+        ZERO,
+    )
+
+
 def _earliest(row: ExpectedReceipt) -> tuple[bool, date, str]:
     return row.expected_date is None, row.expected_date or date.max, row.name
 

@@ -8,9 +8,10 @@ from plantops.materials.v1 import receipts_pb2
 from sqlalchemy import select
 
 from services.chassis.faults import Fault, FieldInvalid
+from services.chassis.query import Page
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, fill, quantity
-from services.materials.api import direct_lines, expected_deliveries, receipt_orders, supplier_returns
+from services.materials.api import direct_lines, expected_deliveries, receipt_orders, receiving, supplier_returns
 from services.materials.api.receipt_lines import Counting, stated
 from services.materials.model import (
     cross_docking,
@@ -34,6 +35,7 @@ from services.materials.model.lot import Lot
 from services.materials.model.movement import Movement, MovementKind, Status, StockMovedOn
 from services.materials.model.placing import Wanted
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState, OverReceiptAction, Receipt, ReceiptLine
+from services.materials.model.settings import Receiving
 from services.materials.model.supplier import suspended
 from services.materials.model.task import Kind as TaskKind
 from services.materials.model.task import Task, TaskState
@@ -44,16 +46,18 @@ class ReceiptService:
     """Goods that come in."""
 
     async def get_expected_receipt(self, request: Any, unit: Unit) -> Any:
-        return await unit.get(ExpectedReceipt, request.name)
+        return (await receiving.expected(unit, [await unit.get(ExpectedReceipt, request.name)]))[0]
 
     async def list_expected_receipts(self, request: Any, unit: Unit) -> Any:
-        return await unit.list(ExpectedReceipt, request)
+        page = await unit.list(ExpectedReceipt, request)
+        return Page(await receiving.expected(unit, page.rows), page.next_page_token)
 
     async def get_receipt(self, request: Any, unit: Unit) -> Any:
-        return await unit.get(Receipt, request.name)
+        return (await receiving.receipts(unit, [await unit.get(Receipt, request.name)]))[0]
 
     async def list_receipts(self, request: Any, unit: Unit) -> Any:
-        return await unit.list(Receipt, request)
+        page = await unit.list(Receipt, request)
+        return Page(await receiving.receipts(unit, page.rows), page.next_page_token)
 
     async def start_receipt(self, request: Any, unit: Unit) -> Any:
         place = await unit.find(Location, request.location, lock=False)
@@ -77,13 +81,14 @@ class ReceiptService:
         counting = await Counting.of(unit, receipt, [entry.request for entry in batch.open])
         for entry in batch.open:
             try:
-                entry.answer(fill(receipts_pb2.Receipt.Line(), counting.add(entry.request)[0]))
+                entry.answer(receiving.line(counting.add(entry.request), blind=counting.blind))
             except Fault as fault:
                 entry.refuse(fault)
         return batch.response(receipts_pb2.BatchAddReceiptLinesResponse)
 
     async def receive_announced_unit(self, request: Any, unit: Unit) -> Any:
         receipt = (await unit.get(Receipt, request.name)).counting()
+        await receiving.refuse_blind(unit, receipt)
         lines = await expected_deliveries.receive(unit, receipt, request)
         answer = receipts_pb2.ReceiveAnnouncedUnitResponse()
         for line in lines:
@@ -93,12 +98,15 @@ class ReceiptService:
     async def receive_direct_line(self, request: Any, unit: Unit) -> Any:
         receipt = (await unit.get(Receipt, request.name)).counting()
         answer = receipts_pb2.ReceiveDirectLineResponse()
-        for row in await direct_lines.receive(unit, receipt, request):
+        way = await receiving.of(unit, receipt.site or "")
+        made = await direct_lines.receive(unit, receipt, request, way)
+        for row in receiving.beside(made, blind=way is Receiving.BLIND):
             fill(answer.direct_lines.add(), row)
         return answer
 
     async def preview_receipt_line(self, request: Any, unit: Unit) -> Any:
         receipt = (await unit.get(Receipt, request.name, lock=False)).counting()
+        await receiving.refuse_blind(unit, receipt)
         items = await unit.get_many(Item, [request.item], lock=False)
         item, amount, _ = stated(items, request)
         expected = await receipt_orders.expected_of(unit, receipt, items, lock=False)

@@ -26,7 +26,7 @@ class MaterialsSettingsService:
             raise EtagMismatch(resource=found.name, etag=request.materials_settings.etag, current=found.etag)
         if found.create_time is None:
             unit.add(found)
-        return unit.update(found, request.materials_settings, request.update_mask)
+        return unit.update(found, request.materials_settings, request.update_mask).checked()
 
 
 async def _known(unit: Unit, site: str) -> None:

@@ -3431,6 +3431,7 @@ CREATE TABLE public.site_settings (
     update_time timestamp with time zone NOT NULL,
     backdating_days integer NOT NULL,
     receipts_first boolean NOT NULL,
+    receiving text DEFAULT 'FREE'::text NOT NULL,
     CONSTRAINT ck_site_settings_backdating_days CHECK (((backdating_days >= 0) AND (backdating_days <= 366)))
 );
 

@@ -37,6 +37,7 @@ create table put_away_revision (
 );
 create index ix_put_away_revision_state on put_away_revision (policy, state, name);
 create unique index uq_put_away_revision_active on put_away_revision (policy) where state = 'ACTIVE';
+alter table site_settings add column receiving text not null default 'FREE';
 alter table expected_receipt add column text text not null default '';
 alter table expected_receipt add column work_order text not null default '';
 alter table expected_receipt add column demand text not null default '';
