@@ -189,7 +189,7 @@ async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
     if late:
         why = "what was allocated expires before it is needed"
         await stock.claim_anew(unit, site, late, why)
-        await picking.follow(unit, site, [row.name for row in late], why)
+        await picking.follow_anew(unit, site, late, why)
     gave = await softness.move(unit, site, [row for row in rows if row not in late])
     await picking.follow(unit, site, gave, "it is needed later")
 

@@ -136,7 +136,7 @@ async def _serve_anew(unit: Unit, site: str, lot: Lot) -> None:
     until = lot.expire_date
     late = [row for row in rows if until is not None and until < row.needed_on(fact, unit.now) + life]
     await stock.claim_anew(unit, site, late, f"{lot.name} expires before it is needed")
-    await picking.follow(unit, site, [row.name for row in late], f"{lot.name} expires before it is needed")
+    await picking.follow_anew(unit, site, late, f"{lot.name} expires before it is needed")
     await stock.serve(unit, site, {lot.item})
 
 

@@ -9,7 +9,7 @@ from services.chassis.wire import enum_name, values_for
 from services.materials.api import delivery_note, goods
 from services.materials.api.transfers import take_up
 from services.materials.model import goods as going
-from services.materials.model import loading, second_quantity, stock
+from services.materials.model import loading, second_quantity, ship_tasks, stock
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import ZERO, Line, Posting, by_serial
@@ -69,14 +69,26 @@ class ShipmentService:
         return row
 
     async def unpack_shipment(self, request: Any, unit: Unit) -> Any:
-        return (await unit.get(Shipment, request.name, etag=request.etag)).move(State.DRAFT)
+        row = (await unit.get(Shipment, request.name, etag=request.etag)).move(State.DRAFT)
+        await ship_tasks.stop(unit, row)
+        return row
 
     async def cancel_shipment(self, request: Any, unit: Unit) -> Any:
-        return (await unit.get(Shipment, request.name, etag=request.etag)).move(State.CANCELLED)
+        row = (await unit.get(Shipment, request.name, etag=request.etag)).move(State.CANCELLED)
+        await ship_tasks.stop(unit, row)
+        return row
+
+    async def release_shipment(self, request: Any, unit: Unit) -> Any:
+        row, loaded = await take_up(unit, Shipment, ShipmentLine, request.name, request.etag)
+        await _for_customers(unit, row.site or "", [one for one in row.lines if not one.of_unit])
+        place = (await locations.named(unit, {request.location})).get(request.location)
+        await ship_tasks.release(unit, row, loaded, place, request.location)
+        return row
 
     async def ship_shipment(self, request: Any, unit: Unit) -> Any:
         row, loaded = await take_up(unit, Shipment, ShipmentLine, request.name, request.etag)
         site = row.site or ""
+        await ship_tasks.done(unit, row)
         await loading.ready(unit, site, loaded, leaves=True, at=unit.now)
         row.ship(loaded, unit.now)
         await _for_customers(unit, site, row.lines)

@@ -70,12 +70,13 @@ async def read(unit: Unit, task: Task, scan: Any, *, short: bool = False) -> See
     places = await locations.named(unit, there)
     if SOURCE in needed:
         _source(task, scan, skipped, places)
-    row = await direct_line.of_task(unit, task) if GOODS in needed and not task.item else None
+    whole = task.handling_unit != "" and not task.item
+    row = await direct_line.of_task(unit, task) if GOODS in needed and not task.item and not whole else None
     if GOODS in needed:
         _goods(task, scan, skipped, row)
     if row is not None:
         _direct(task, scan, seen)
-    elif task.kind is not Kind.EXCEPTION_TASK:
+    elif task.kind is not Kind.EXCEPTION_TASK and not whole:
         await _quantity(unit, task, scan, seen, short=short)
     if DESTINATION in needed and (seen.quantity > 0 or not short):
         await _destination(unit, task, scan, seen, skipped, places)
@@ -168,7 +169,7 @@ async def _destination(
     if task.kind is Kind.PICK and place.kind not in CARRIERS and name != task.proposed_location:
         rule = "must be a cart, a vehicle or the staging of the pick"
         raise FieldInvalid(field="scan.to_location", rule=rule, value=name)
-    if task.kind is Kind.STAGE and name != task.proposed_location:
+    if task.kind in (Kind.STAGE, Kind.SHIP) and name != task.proposed_location:
         raise ScanMismatch(
             task=task.task_name, expected=task.proposed_location, scanned=name, field="scan.to_location"
         )  # fmt: skip

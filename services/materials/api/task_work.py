@@ -9,7 +9,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.materials.api import direct_lines, put_away, task_scans
 from services.materials.api.task_scans import Seen
-from services.materials.model import bins, claims, content, kanban, picking, stock
+from services.materials.model import bins, claims, content, kanban, picking, ship_tasks, stock
 from services.materials.model import task as tasks
 from services.materials.model.bins import ZeroCheckNeeded, ZeroConfirmation
 from services.materials.model.ledger import Line, Posting, by_serial
@@ -42,6 +42,8 @@ async def confirm(unit: Unit, request: Any, device: str) -> Task:
             await _bring(unit, task, seen, around)
             await unit.flush()
             await kanban.follow(unit, task)
+            if task.shipment:
+                await ship_tasks.brought(unit, task)
     return task
 
 

@@ -220,6 +220,7 @@ CREATE TABLE public.put_away_task (
     note text DEFAULT ''::text NOT NULL,
     owner text DEFAULT ''::text NOT NULL,
     decision text DEFAULT ''::text NOT NULL,
+    shipment text DEFAULT ''::text NOT NULL,
     lease_time timestamp with time zone,
     leased_seconds numeric(20,6) DEFAULT 0 NOT NULL
 );
@@ -3365,7 +3366,8 @@ CREATE TABLE public.shipment (
     carrier text NOT NULL,
     state text NOT NULL,
     ship_time timestamp with time zone,
-    movement text NOT NULL
+    movement text NOT NULL,
+    loading_location text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.shipment OWNER TO materials_owner;
@@ -3395,6 +3397,7 @@ CREATE TABLE public.shipment_line (
     returned_serials text[] NOT NULL,
     cost numeric(24,9),
     cost_currency_code text NOT NULL,
+    ship_task text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_shipment_line_returned CHECK (((returned >= (0)::numeric) AND (returned <= quantity))),
     CONSTRAINT ck_shipment_line_second_returned CHECK (((second_returned >= (0)::numeric) AND (second_returned <= COALESCE(second_quantity, (0)::numeric))))
 );

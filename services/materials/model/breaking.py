@@ -29,10 +29,10 @@ async def break_claims(unit: Unit, site: str, balances: Mapping[str, Decimal | N
     """Make stock free that is claimed: lowest priority first, then newest first.
 
     Of each balance so much is free afterwards, or all that is there; None: nothing of it is claimed any more. Who lost
-    stock gets other stock as far as there is; the rest is SHORT with the cause. ReservationAllocated or
-    ReservationShort is told of each. The caller holds the items (`ledger.hold`) and has written why the stock may not
-    be taken again (a hold, a lock), or takes what is free now in this unit. Statements do not grow with the number of
-    balances or claims.
+    stock gets other stock as far as there is, and picks of it where it was being picked; the rest is SHORT with the
+    cause. ReservationAllocated or ReservationShort is told of each. The caller holds the items (`ledger.hold`) and has
+    written why the stock may not be taken again (a hold, a lock), or takes what is free now in this unit. Statements do
+    not grow with the number of balances or claims.
     """
     rows = await _holders(unit, site, balances)
     if not rows:
@@ -57,8 +57,9 @@ async def break_claims(unit: Unit, site: str, balances: Mapping[str, Decimal | N
         row.gave(next(taken for taken in row.allocations if taken.balance == claim.balance), amount)
         row.cause = cause
     broken = {claim.reservation for claim, _ in plan}
-    await stock.claim_all(unit, site, [row for row in rows if row.name in broken], spared=balances)
-    await picking.follow(unit, site, broken, cause)
+    losers = [row for row in rows if row.name in broken]
+    await stock.claim_all(unit, site, losers, spared=balances)
+    await picking.follow_anew(unit, site, losers, cause)
     return [Broken(claim.reservation, claim.balance, amount) for claim, amount in plan]
 
 

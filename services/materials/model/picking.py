@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import text
 
@@ -166,19 +167,69 @@ _FOLLOW = text("""
                   then array_remove(h.serials, null) else t.serials end,
         note = :note, version = t.version + 1, update_time = now()
     from held h where t.name = h.name and h.claimed < h.quantity
-    returning t.name, t.version, t.state, t.quantity
+    returning t.name, t.version, t.state, t.quantity, t.reservation, t.wave, t.proposed_location, t.to_handling_unit,
+              t.priority
 """)
 
 
-async def follow(unit: Unit, site: str, reservations: Iterable[str], cause: str) -> None:
+async def follow(unit: Unit, site: str, reservations: Iterable[str], cause: str) -> Sequence[Any]:
     """Tasks after a change of claims: a pick of nothing is cancelled, one of less is lowered (MAT-64).
 
-    Goods that ride on a cart for nobody are an exception that a person has to solve. One statement.
+    Goods that ride on a cart for nobody are an exception that a person has to solve. One statement; gives the tasks
+    that lost something.
     """
     names = sorted(set(reservations))
     if not names:
-        return
+        return ()
     await unit.flush()
-    for row in await unit.execute(_FOLLOW, {"site": site, "names": names, "note": cause}):
+    rows = (await unit.execute(_FOLLOW, {"site": site, "names": names, "note": cause})).all()
+    for row in rows:
         after = {"state": row.state, "quantity": row.quantity, "note": cause}
         unit.audit(row.name, "", {}, after, row.version)
+    return rows
+
+
+# picks of reservations take all that these hold where they pick
+_RAISE = text("""
+    with at_work as (
+      select t.name from put_away_task t
+      where t.site = :site and t.kind = 'PICK' and t.reservation = any(cast(:names as text[]))
+        and t.state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING')
+      order by t.name for update
+    ), held as (
+      select t.name, t.quantity, sum(a.quantity) as claimed,
+             array_remove(array_agg(a.serial order by a.serial), '') as serials
+      from at_work o join put_away_task t on t.name = o.name
+      join allocation a on a.reservation = t.reservation
+      join balance b on b.name = a.balance and b.location = t.from_location and b.lot = t.lot
+        and b.handling_unit = t.handling_unit
+      group by 1, 2
+    )
+    update put_away_task t set quantity = h.claimed, serials = h.serials, version = t.version + 1, update_time = now()
+    from held h where t.name = h.name and h.claimed > h.quantity
+    returning t.name, t.version, t.quantity
+""")
+
+
+async def follow_anew(unit: Unit, site: str, rows: Iterable[Reservation], cause: str) -> None:
+    """As `follow`; what a reservation holds in place of goods that were being picked gets picks (MAT-77).
+
+    They are of the same wave, to the same staging, into the same handling unit, each behind the task that lost goods;
+    where the reservation picks already, its pick is raised. A constant number of statements.
+    """
+    known = {row.name: row for row in rows}
+    before: dict[str, Any] = {}
+    for lost in sorted(await follow(unit, site, known, cause), key=lambda row: str(row.name)):
+        before.setdefault(lost.reservation, lost)
+    if not before:
+        return
+    for row in await unit.execute(_RAISE, {"site": site, "names": sorted(before)}):
+        unit.audit(row.name, "", {}, {"quantity": row.quantity}, row.version)
+    waits = await standing.waiting(unit, before)
+    for pick in await allocated(unit, site, before):
+        lost = before[pick.reservation]
+        made = task_of(
+            unit, pick, known[pick.reservation], lost.proposed_location, waits=pick.reservation in waits,
+            wave=lost.wave, into=lost.to_handling_unit,
+        )  # fmt: skip
+        made.predecessor, made.priority = lost.name, lost.priority

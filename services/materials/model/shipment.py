@@ -66,6 +66,7 @@ class ShipmentLine(GoodsLine, table=True):
     returned_serials: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     cost: Decimal | None = Field(default=None, sa_type=Numeric(24, 9))
     cost_currency_code: str = Field(default="", sa_type=Text, nullable=False)
+    ship_task: str = Field(default="", sa_type=Text, nullable=False)
 
     @property
     def second_returned_unit_code(self) -> str:
@@ -150,6 +151,7 @@ class Shipment(Resource, table=True):
     state: State = Field(default=State.DRAFT, sa_type=enum_text(State), nullable=False)
     ship_time: datetime | None = Field(default=None, sa_type=instant())
     movement: str = Field(default="", sa_type=Text, nullable=False)
+    loading_location: str = Field(default="", sa_type=Text, nullable=False)
     lines: list[ShipmentLine] = Relationship(
         sa_relationship_kwargs={
             "lazy": "selectin", "order_by": "ShipmentLine.line", "cascade": "all, delete-orphan",

@@ -69,7 +69,9 @@ async def swap(unit: Unit, row: Reservation, amount: Decimal, *, location: str, 
     if losers:
         await stock.claim_all(unit, site, losers)
     await stock.serve(unit, site, {row.item})
-    await picking.follow(unit, site, [row.name, *(other.name for other in losers)], f"{row.name} takes other stock")
+    why = f"{row.name} takes other stock"
+    await picking.follow(unit, site, [row.name], why)
+    await picking.follow_anew(unit, site, losers, why)
 
 
 async def _targets(unit: Unit, row: Reservation, location: str, lot: str) -> list[Candidate]:

@@ -128,6 +128,7 @@ class Task(Resource, table=True):
     skipped_scans: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     note: str = Field(default="", sa_type=Text, nullable=False)
     decision: str = Field(default="", sa_type=Text, nullable=False)
+    shipment: str = Field(default="", sa_type=Text, nullable=False)
 
     @property
     def task_name(self) -> str:

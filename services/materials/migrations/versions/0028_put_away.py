@@ -37,6 +37,9 @@ create table put_away_revision (
 );
 create index ix_put_away_revision_state on put_away_revision (policy, state, name);
 create unique index uq_put_away_revision_active on put_away_revision (policy) where state = 'ACTIVE';
+alter table put_away_task add column shipment text not null default '';
+alter table shipment add column loading_location text not null default '';
+alter table shipment_line add column ship_task text not null default '';
 alter table site_settings add column receiving text not null default 'FREE';
 alter table expected_receipt add column text text not null default '';
 alter table expected_receipt add column work_order text not null default '';

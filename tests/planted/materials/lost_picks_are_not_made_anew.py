@@ -1,0 +1,13 @@
+"""What takes the place of goods that were being picked is picked by nobody."""
+
+from services.materials.model import picking
+from tests.planted.planting import replace
+
+RULE = "MAT-77"
+
+
+def plant() -> None:
+    async def follow_anew(unit, site, rows, cause):  # type: ignore[no-untyped-def]
+        await picking.follow(unit, site, [row.name for row in rows], cause)
+
+    replace(picking, "follow_anew", follow_anew)
