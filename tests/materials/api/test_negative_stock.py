@@ -11,6 +11,7 @@ from tests.materials.builders import (
     at,
     check,
     eur,
+    fresh,
     item,
     kinds_told,
     lot,
@@ -22,6 +23,7 @@ from tests.materials.builders import (
     stocked,
     worth,
 )
+from tests.materials.counting import booked, counted_places, entry, lines_of, twice
 from tests.materials.production import (
     PLANNER,
     bill,
@@ -120,7 +122,22 @@ async def test_what_was_not_brought_is_used_all_the_same_until_it_is_brought(wor
 
 
 @pytest.mark.rule("MAT-55")
-async def test_a_report_that_is_taken_back_or_a_count_heals_the_place(works: Plant) -> None:
+async def test_what_a_count_finds_heals_the_place_at_the_cost_of_what_was_used(works: Plant) -> None:
+    part = await allowed(works, await item(works, standard_cost=eur(7)))
+    place_name = (await line(works, fresh("line"))).rpartition("/")[2]
+    order = await ordered(works, await bill(works, [component(part, 1)]), 10, line_location=at(place_name))
+    await reported(works, order.name, 3)
+    count = await counted_places(works, place_name)
+    (line_of,) = await lines_of(works, count.name)
+    assert await tasks(works, part) == [("READY", place_name)]
+    (counted,) = await twice(works, count.name, entry(2, line=line_of.name))
+    (counted,) = await booked(works, count.name, counted.name)
+    assert (counted.difference.value, counted.value.units) == ("5", 35)
+    assert (worth(works, part), await tasks(works, part)) == ((2, 14, 0), [("COMPLETED", place_name)])
+
+
+@pytest.mark.rule("MAT-55")
+async def test_a_report_that_is_taken_back_heals_the_place(works: Plant) -> None:
     part = await allowed(works, await item(works, standard_cost=eur(7)))
     order = await ordered(works, await bill(works, [component(part, 1)]), 10)
     made = await reported(works, order.name, 3)

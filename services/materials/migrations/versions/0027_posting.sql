@@ -164,9 +164,9 @@ declare
 begin
   worth := round(coalesce(
     p.cost,
-    case when f.kind = 'ADJUST' and v.quantity > 0 then v.value * p.quantity / v.quantity end,
+    case when f.kind = 'ADJUST' and v.quantity <> 0 then v.value * p.quantity / v.quantity end,
     p.standard_cost * p.quantity,
-    case when v.quantity > 0 then v.value * p.quantity / v.quantity end,
+    case when v.quantity <> 0 then v.value * p.quantity / v.quantity end,
     0), digits);
   value := case
     when v.quantity >= 0 then v.value + worth
