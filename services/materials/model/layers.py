@@ -110,7 +110,7 @@ async def value_by(unit: Unit, site: str, item: str, method: ValuationMethod, *,
     columns: Any = ValueBalance
     known = select(columns.valuation_method, columns.quantity).where(columns.site == site, columns.item == item)
     found = (await unit.execute(known)).first()
-    if found is None and method is ValuationMethod.MOVING_AVERAGE:
+    if method is (found.valuation_method if found is not None else ValuationMethod.MOVING_AVERAGE):
         return
     await ledger.hold(unit, site, [item])
     found = (await unit.execute(known)).one()
