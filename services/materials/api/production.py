@@ -13,11 +13,12 @@ from services.materials.api import production_stock, report_rows, reporting
 from services.materials.api.order_costs import book_variance, cost_of
 from services.materials.api.production_planning import planned
 from services.materials.api.production_stock import one
-from services.materials.model import in_process, production, stock
+from services.materials.model import in_process, production, stock, supplying
 from services.materials.model import location as locations
 from services.materials.model.ledger import Line, NotEnoughStock, Posting, line_of
 from services.materials.model.location import Kind, Location
 from services.materials.model.movement import Movement, MovementKind, StockMovedOn
+from services.materials.model.policy import Outcome
 from services.materials.model.production import OrderState, ProductionOrder, WipNotEmpty
 from services.materials.model.production_report import ProductionConsumption, ProductionReport, ReportState, inputs
 from services.materials.rules import valuation
@@ -46,15 +47,22 @@ class ProductionService:
         return await unit.list(ProductionOrder, request)
 
     async def create_production_order(self, request: Any, unit: Unit) -> Any:
-        return await planned(request, unit)
+        order = await planned(request, unit)
+        if order.supply_request:
+            where = {"site": order.site or "", "field": "production_order.supply_request"}
+            await supplying.carry(unit, order.supply_request, order.name, Outcome.PRODUCE, **where)
+        return order
 
     async def release_order(self, request: Any, unit: Unit) -> Any:
-        return (await unit.get(ProductionOrder, request.name, etag=request.etag)).move(OrderState.RELEASED)
+        order = (await unit.get(ProductionOrder, request.name, etag=request.etag)).move(OrderState.RELEASED)
+        await supplying.bring(unit, order.supply_request)
+        return order
 
     async def cancel_order(self, request: Any, unit: Unit) -> Any:
         order = await one(unit, request.name, etag=request.etag)
         order.move(OrderState.CANCELLED)
         await _refuse_left(unit, order)
+        await supplying.give_up(unit, order.supply_request, order.name)
         await _out_of_use(unit, order)
         return order
 

@@ -30,7 +30,16 @@ from services.materials.rules.structures import fits
 
 FIELD = "production_order"
 FIRST = 10
-_PLAIN = ("source_system", "external_id", "asset", "start_time", "due_time", "line_location", "output_location")
+_PLAIN = (
+    "source_system",
+    "external_id",
+    "asset",
+    "start_time",
+    "due_time",
+    "line_location",
+    "output_location",
+    "supply_request",
+)
 
 
 @dataclass(frozen=True, slots=True)

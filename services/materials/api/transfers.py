@@ -12,13 +12,14 @@ from services.chassis.wire import enum_name, values_for
 from services.materials.api import goods
 from services.materials.api.arrivals import chosen
 from services.materials.model import goods as going
-from services.materials.model import ledger, loading, replenishing, stock
+from services.materials.model import ledger, loading, replenishing, stock, supplying
 from services.materials.model import location as locations
 from services.materials.model.item import site_fact
 from services.materials.model.ledger import Line, Posting
 from services.materials.model.loading import Loaded
 from services.materials.model.location import Kind, Location
 from services.materials.model.movement import MovementKind
+from services.materials.model.policy import Outcome
 from services.materials.model.transfer import (
     CurrencyDiffers,
     Disposition,
@@ -53,6 +54,10 @@ class TransferService:
         row = Transfer(name=name, site=site, number=await unit.next_number("TR"), disposals=[], lines=[], **values)
         await _check(unit, row)
         row = unit.add(row)
+        if row.supply_request:
+            to = row.to_site.removeprefix("sites/")
+            where = {"site": to, "source": f"sites/{site}", "field": "transfer.supply_request"}
+            await supplying.carry(unit, row.supply_request, name, Outcome.TRANSFER, **where)
         row.lines = await goods.lines(unit, site, request.transfer.lines, TransferLine, "transfer", transfer=name)
         return row
 
@@ -94,6 +99,7 @@ class TransferService:
         posting = Posting.new(unit, site, MovementKind.TRANSFER_SHIP, *lines, source=row.name, correlation=row.chain)
         row.movement = posting.name
         await stock.move(unit, site, [posting])
+        await supplying.bring(unit, row.supply_request)
         if row.between_sites:
             await unit.flush()
             await replenishing.ask(unit, site, *{line.item for line in row.lines})

@@ -3006,6 +3006,7 @@ CREATE TABLE public.production_order (
     output_value numeric(24,9) NOT NULL,
     carried_value numeric(24,9) NOT NULL,
     variance_value numeric(24,9),
+    supply_request text DEFAULT ''::text NOT NULL,
     variance_movement text DEFAULT ''::text NOT NULL,
     CONSTRAINT ck_production_order_quantity CHECK ((quantity > (0)::numeric)),
     CONSTRAINT ck_production_order_units CHECK (((good >= (0)::numeric) AND (scrapped >= (0)::numeric) AND (reworked >= (0)::numeric)))
@@ -3574,7 +3575,8 @@ CREATE TABLE public.transfer (
     state text NOT NULL,
     ship_time timestamp with time zone,
     movement text NOT NULL,
-    disposals jsonb NOT NULL
+    disposals jsonb NOT NULL,
+    supply_request text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.transfer OWNER TO materials_owner;

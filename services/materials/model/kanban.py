@@ -238,13 +238,18 @@ async def come_back(unit: Unit, site: str, order: str, items: Iterable[str]) -> 
 
     The caller holds the items.
     """
+    if await emptied(unit, order):
+        await ask(unit, site, *items)
+
+
+async def emptied(unit: Unit, order: str) -> bool:
+    """Cards that waited for an order are empty again; whether there were any."""
     names = [row.name for row in await unit.execute(_ORDERED, {"order": order})]
     cards = await _of(unit, KanbanCard.name.in_(names), *ASKED) if names else []  # type: ignore[attr-defined]
     for card in cards:
         card.empty()
     await unit.flush()
-    if cards:
-        await ask(unit, site, *items)
+    return bool(cards)
 
 
 async def _of(unit: Unit, condition: Any, *states: CardState) -> Sequence[KanbanCard]:

@@ -214,6 +214,7 @@ class ProductionOrder(Resource, table=True):
     asset: str = Field(default="", sa_type=Text, nullable=False)
     start_time: datetime | None = Field(default=None, sa_type=instant())
     due_time: datetime | None = Field(default=None, sa_type=instant())
+    supply_request: str = Field(default="", sa_type=Text, nullable=False)
     state: OrderState = Field(default=OrderState.PLANNED, sa_type=enum_text(OrderState), nullable=False)
     good: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
     scrapped: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)

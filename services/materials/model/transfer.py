@@ -188,6 +188,7 @@ class Transfer(Resource, table=True):
     transit_location: str = Field(sa_type=Text, sa_column_args=[ForeignKey("location.name")])
     to_location: str = Field(default="", sa_type=Text, nullable=False)
     carrier: str = Field(default="", sa_type=Text, nullable=False)
+    supply_request: str = Field(default="", sa_type=Text, nullable=False)
     expected_date: date | None = None
     note: str = Field(default="", sa_type=Text, nullable=False)
     state: State = Field(default=State.DRAFT, sa_type=enum_text(State), nullable=False)

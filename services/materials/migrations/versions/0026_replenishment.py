@@ -25,6 +25,8 @@ alter table count_revision add column editors text[] not null default '{}';
 alter table supply_request
   add column outcome text not null default 'BUY', add column source_site text not null default '',
   add column decision text not null default '', add column supplies jsonb not null default '[]';
+alter table transfer add column supply_request text not null default '';
+alter table production_order add column supply_request text not null default '';
 alter table expected_receipt add column set_aside boolean not null default false;
 create table policy_review (
   revision text not null, site text not null, item text not null, review_date date not null,
