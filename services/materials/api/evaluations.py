@@ -18,9 +18,9 @@ from services.materials.rules import replenishment
 async def evaluated(request: Any, unit: Unit) -> Any:
     """The evaluation of a policy's revision for an item at a site or a place."""
     policy = await unit.get(Policy, request.name, lock=False)
-    item = _one(policy.item or "", request.item, "item")
+    item = one(policy.item or "", request.item, "item")
     home = policy.location.split("/")[1] if policy.location else policy.site or ""
-    site = _one(home, request.site, "site")
+    site = one(home, request.site, "site")
     await site_fact(unit, site, field="site")
     row = await _asked(unit, policy, await _revision(unit, policy, request.revision), site, item)
     found, given = row.found, row.given
@@ -53,7 +53,7 @@ async def _revision(unit: Unit, policy: Policy, named: str) -> Revision:
     return revision
 
 
-def _one(fixed: str, given: str, field: str) -> str:
+def one(fixed: str, given: str, field: str) -> str:
     """What the policy names, else what is given; FieldInvalid for neither, or for another one."""
     if not (fixed or given):
         raise FieldInvalid(field=field, rule="is required: the policy names none")

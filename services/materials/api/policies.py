@@ -1,5 +1,6 @@
 """Replenishment policies, supply requests, the chain and the lookup of codes."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from plantops.materials.v1 import chain_pb2
@@ -9,7 +10,7 @@ from services.chassis import chain, revisions
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import values_for
-from services.materials.api import evaluations, proposals
+from services.materials.api import backtests, evaluations, proposals
 from services.materials.api.handling_unit_codes import handling_units_of, taken_out_of
 from services.materials.model import enforcing, revising
 from services.materials.model.item import Item, SiteFact
@@ -90,6 +91,10 @@ class MaterialsPolicyService:
 
     async def evaluate_materials_policy(self, request: Any, unit: Unit) -> Any:
         return await evaluations.evaluated(request, unit)
+
+    async def backtest_materials_revision(self, request: Any, unit: Unit) -> AsyncIterator[Any]:
+        async for answer in backtests.played(request, unit):
+            yield answer
 
     async def propose_reorder_point(self, request: Any, unit: Unit) -> Any:
         return await proposals.reorder_point(request, unit)
