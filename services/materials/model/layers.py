@@ -110,15 +110,15 @@ async def value_by(unit: Unit, site: str, item: str, method: ValuationMethod, *,
     columns: Any = ValueBalance
     known = select(columns.valuation_method, columns.quantity).where(columns.site == site, columns.item == item)
     found = (await unit.execute(known)).first()
-    if method is (found.valuation_method if found is not None else ValuationMethod.MOVING_AVERAGE):
+    if method == (found.valuation_method if found is not None else ValuationMethod.MOVING_AVERAGE):
         return
     await ledger.hold(unit, site, [item])
     found = (await unit.execute(known)).one()
-    if found.valuation_method is method:
+    if found.valuation_method == method:
         return
     if found.quantity != 0 and not asked:
         raise ValuationMethodInUse(item=item, method=found.valuation_method.value, quantity=canonical(found.quantity))
-    await unit.execute(_METHOD, {"site": site, "item": item, "method": method.value})
+    await unit.execute(_METHOD, {"site": site, "item": item, "method": str(method)})
 
 
 async def left(unit: Unit, site: str, item: str) -> list[Layer]:

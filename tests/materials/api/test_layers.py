@@ -213,6 +213,7 @@ async def test_how_stock_is_valued_changes_while_there_is_none_or_by_a_revaluati
     await by(FIFO)
     await bought(books, name, 2, 10)
     await bought(books, name, 2, 16)
+    await by(FIFO)
     fault = await refused(by(AVERAGE))
     assert (fault.reason, fault.metadata["method"], fault.metadata["quantity"]) == (
         "VALUATION_METHOD_IN_USE", "FIFO", "4",
