@@ -83,6 +83,7 @@ class Process:
         self.ready = False
         self.why = ["starting"]
         self._draining = False
+        self._ending = asyncio.Event()
         self._refusal = ""
         self._ended: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -221,7 +222,8 @@ class Process:
                 write("readiness", ready=self.ready, why="; ".join(self.why))
             if changed:
                 await self.health.set(READY, SERVING if self.ready else NOT_SERVING)
-            await asyncio.sleep(CHECK_SECONDS if self.ready else 0.1)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), CHECK_SECONDS if self.ready else 0.1)
 
     async def problems(self) -> list[str]:
         """What keeps the service from being ready, each with what to do."""
@@ -269,6 +271,7 @@ class Process:
         """Drain in the order of REL-80; calls are taken until those who send them had time to see that it is over."""
         begin = time.monotonic()
         self._draining = True
+        self._ending.set()
         self.ready = False
         await self.health.set(READY, NOT_SERVING)
         await asyncio.sleep(self.config.drain_delay)
