@@ -18,12 +18,7 @@ from services.materials.model import late_facts, stock
 from services.materials.model.ledger import Posting
 from services.materials.model.movement import Movement
 
-_POST = text("""
-    select * from post_moves(
-        :p1, :p2, :p3, :p4, :p5, :p6, :p7, :p8, :p9, :p10, :p11, :p12, :p13, :p14, :p15, :p16, :p17, :p18,
-        :p19, :p20, :p21, :p22, :p23, :p24, :p25, :p26, :p27, :p28, :p29, :p30, :p31, :p32, :p33, :p34,
-        :p35, :p36, :p37, :p38, :p39, :p40, :p41, :p42)
-""")
+_POST = text(f"select * from post_moves({', '.join(f':p{number}' for number in moves.NUMBERS)})")  # noqa: S608
 
 
 class DocumentRefused(FailedPrecondition):
@@ -111,6 +106,7 @@ async def _inside(unit: Unit, site: str, known: Known, entries: Mapping[int, Any
     what = (site, f"{unit.context.method.full_name}#entry", scope_of(unit.context.method))
     callers = await caller_marks(unit.session, [caller.name])
     values = moves.arguments(what, callers, elements, known.items, known.lots, known.places)
-    rows = await unit.execute(_POST, {f"p{number}": value for number, value in enumerate(values, 1)})
+    given = {f"p{number}": value for number, value in zip(moves.NUMBERS, values, strict=True)}
+    rows = await unit.execute(_POST, given)
     order = list(found)
     return {order[row.n - 1]: row.answer for row in rows if row.outcome == "POSTED"}

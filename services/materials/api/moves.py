@@ -30,12 +30,9 @@ from services.materials.model.lot import Lot
 from services.materials.model.movement import MovementKind, Status
 
 KINDS = frozenset(movements_pb2.Movement.Kind.Value(kind) for kind in (MovementKind.MOVE, MovementKind.STATUS_CHANGE))
-POST = (
-    "select * from post_moves("
-    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "
-    "$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, "
-    "$39, $40, $41, $42)"
-)
+NUMBERS = range(1, 43)
+"""Numbers of the function's parameters."""
+POST = f"select * from post_moves({', '.join(f'${number}' for number in NUMBERS)})"  # noqa: S608
 _ENTRIES, _SEQUENCE = b"\x9a\x01", b"\x80\x01"
 """Tags of Movement.entries and Movement.Entry.item_sequence."""
 _NUMBER = 5
