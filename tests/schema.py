@@ -10,13 +10,11 @@ import re
 import subprocess
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
-from sqlalchemy.exc import SAWarning
 
 from cli import databases
 from cli.engines import postgres
@@ -67,11 +65,7 @@ def differences(service: str, url: str) -> list[str]:
                     "include_name": lambda name, kind, parents: migrate.ours(name, kind),
                 },
             )
-            with (
-                warnings.catch_warnings()
-            ):  # reading a CHECK that is NOT VALID, SQLAlchemy does not know its own option
-                warnings.filterwarnings("ignore", "Can't validate argument 'dialect_options'", SAWarning)
-                return [str(difference) for difference in compare_metadata(context, metadata)]
+            return [str(difference) for difference in compare_metadata(context, metadata)]
     finally:
         engine.dispose()
 

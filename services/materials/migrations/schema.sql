@@ -1561,7 +1561,9 @@ CREATE TABLE public.balance (
     project text DEFAULT ''::text NOT NULL,
     second_on_hand numeric(20,6),
     second_on_hand_unit_code text DEFAULT ''::text NOT NULL,
-    negative_allowed boolean DEFAULT false NOT NULL
+    negative_allowed boolean DEFAULT false NOT NULL,
+    CONSTRAINT ck_balance_on_hand CHECK ((virtual OR ((negative_allowed OR (on_hand >= (0)::numeric)) AND (COALESCE(second_on_hand, (0)::numeric) >= (0)::numeric)))),
+    CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND ((reserved <= on_hand) OR (negative_allowed AND (reserved = (0)::numeric))))))
 )
 WITH (fillfactor='70');
 
@@ -1678,7 +1680,9 @@ CREATE TABLE public.value_balance (
     currency_code text NOT NULL,
     sequence bigint DEFAULT 0 NOT NULL,
     valuation_method text DEFAULT 'MOVING_AVERAGE'::text NOT NULL,
-    negative_allowed boolean DEFAULT false NOT NULL
+    negative_allowed boolean DEFAULT false NOT NULL,
+    CONSTRAINT ck_value_balance_quantity CHECK ((negative_allowed OR (quantity >= (0)::numeric))),
+    CONSTRAINT ck_value_balance_value CHECK ((((quantity > (0)::numeric) AND (value >= (0)::numeric)) OR ((quantity = (0)::numeric) AND (value = (0)::numeric)) OR ((quantity < (0)::numeric) AND (value <= (0)::numeric))))
 )
 WITH (fillfactor='70');
 
@@ -3742,18 +3746,6 @@ ALTER TABLE public.zero_confirmation OWNER TO materials_owner;
 
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
-
-ALTER TABLE public.balance
-    ADD CONSTRAINT ck_balance_on_hand CHECK ((virtual OR ((negative_allowed OR (on_hand >= (0)::numeric)) AND (COALESCE(second_on_hand, (0)::numeric) >= (0)::numeric)))) NOT VALID;
-
-ALTER TABLE public.balance
-    ADD CONSTRAINT ck_balance_reserved CHECK ((virtual OR ((reserved >= (0)::numeric) AND ((reserved <= on_hand) OR (negative_allowed AND (reserved = (0)::numeric)))))) NOT VALID;
-
-ALTER TABLE public.value_balance
-    ADD CONSTRAINT ck_value_balance_quantity CHECK ((negative_allowed OR (quantity >= (0)::numeric))) NOT VALID;
-
-ALTER TABLE public.value_balance
-    ADD CONSTRAINT ck_value_balance_value CHECK ((((quantity > (0)::numeric) AND (value >= (0)::numeric)) OR ((quantity = (0)::numeric) AND (value = (0)::numeric)) OR ((quantity < (0)::numeric) AND (value <= (0)::numeric)))) NOT VALID;
 
 ALTER TABLE ONLY public.allocation
     ADD CONSTRAINT pk_allocation PRIMARY KEY (reservation, balance);
