@@ -1,15 +1,18 @@
 """The position does not count open demand."""
 
+from dataclasses import replace as changed
 from typing import Any
 
-from services.materials.rules.replenishment import Position
+from services.materials.rules import replenishment
 from tests.planted.planting import replace
 
 RULE = "MAT-164"
 
 
 def plant() -> None:
-    def total(self: Any) -> Any:
-        return self.on_hand + self.inspection + self.requested + self.ordered
+    evaluate: Any = replenishment.evaluate
 
-    replace(Position, "total", property(total))
+    def without_demand(given: Any, facts: Any) -> Any:
+        return evaluate(given, changed(facts, demand=replenishment.ZERO))
+
+    replace(replenishment, "evaluate", without_demand)

@@ -1,6 +1,6 @@
 """The position counts stock that has expired."""
 
-from services.materials.model import stock
+from services.materials.model import replenishing
 from tests.planted.planting import replace, without
 
 RULE = "MAT-164"
@@ -8,10 +8,10 @@ RULE = "MAT-164"
 
 def plant() -> None:
     replace(
-        stock,
-        "_POSITIONS",
+        replenishing,
+        "_FACTS",
         without(
-            stock._POSITIONS,
+            replenishing._FACTS,
             "and (l.expire_date is null or l.expire_date >= :today)",
             "and cast(:today as date) is not null",
         ),
