@@ -154,14 +154,14 @@ DEFINITIONS = {
                 "median of first put-away complete − arrival, per receipt line",
                 "HUR",
                 _RECEIPTS,
-                measured.DOCK.bindparams(share=0.5),
+                measured.DOCK.bindparams(share=0.5, whole=False),
             ),
             Definition(
                 "dock_to_stock_p90",
                 "90th percentile of first put-away complete − arrival, per receipt line",
                 "HUR",
                 _RECEIPTS,
-                measured.DOCK.bindparams(share=0.9),
+                measured.DOCK.bindparams(share=0.9, whole=False),
             ),
             Definition(
                 "fill_rate",
@@ -213,7 +213,11 @@ DEFINITIONS = {
             ),
             Definition("rejected_share", "rejected ÷ decided quantity", "P1", _DECIDED, measured.REJECTED),
             Definition(
-                "decision_time_median", "median of decision − inspection lot", "HUR", _DECIDED, measured.DECISION
+                "decision_time_median",
+                "median of decision − inspection lot",
+                "HUR",
+                _DECIDED,
+                measured.DECISION.bindparams(share=0.5),
             ),
             Definition(
                 "production_yield",
@@ -348,6 +352,20 @@ DEFINITIONS = {
                 "P1",
                 ("MovementPosted", "ProductionReported"),
                 measured_flows.OVERRIDES,
+            ),
+            Definition(
+                "decision_time_p90",
+                "90th percentile of decision − inspection lot",
+                "HUR",
+                _DECIDED,
+                measured.DECISION.bindparams(share=0.9),
+            ),
+            Definition(
+                "dock_to_stock_all_median",
+                "median of last put-away complete − arrival, per receipt line of which all is put away",
+                "HUR",
+                _RECEIPTS,
+                measured.DOCK.bindparams(share=0.5, whole=True),
             ),
         ),
         key=lambda row: row.name,

@@ -13,7 +13,7 @@ from services.materials.api import production_stock, report_rows, reporting
 from services.materials.api.order_costs import book_variance, cost_of
 from services.materials.api.production_planning import planned
 from services.materials.api.production_stock import one
-from services.materials.model import in_process, production, stock, supplying
+from services.materials.model import in_process, production, stock, supplying, wip_levels
 from services.materials.model import location as locations
 from services.materials.model.ledger import Line, NotEnoughStock, Posting, line_of
 from services.materials.model.location import Kind, Location
@@ -82,6 +82,7 @@ class ProductionService:
         order = await one(unit, request.name, etag=request.etag)
         order.move(OrderState.COMPLETED)
         await production_stock.free_surplus(unit, order)
+        await wip_levels.judge(unit, [order])
         return order
 
     async def reopen_order(self, request: Any, unit: Unit) -> Any:

@@ -12,7 +12,7 @@ from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, quantity
 from services.materials.api.production_planning import required
-from services.materials.model import in_process, ledger, production, returning, second_quantity, stock
+from services.materials.model import in_process, ledger, production, returning, second_quantity, stock, wip_levels
 from services.materials.model import location as locations
 from services.materials.model.item import Item, site_fact
 from services.materials.model.ledger import Line, NotEnoughStock, Posting
@@ -189,7 +189,9 @@ async def stage(request: Any, unit: Unit) -> production_pb2.ProductionMovement:
         step.wip_since = step.wip_since or unit.now
     order.places = sorted({*order.places, into.name})
     order.touch()
-    return await _moved(unit, order, MovementKind.MOVE, lines, parts)
+    moved = await _moved(unit, order, MovementKind.MOVE, lines, parts)
+    await wip_levels.judge(unit, [order])
+    return moved
 
 
 async def _missing_parts(

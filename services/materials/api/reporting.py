@@ -22,7 +22,16 @@ from services.materials.api.postings import BackdateTooFar
 from services.materials.api.production_planning import required
 from services.materials.api.production_stock import component_of, give_back, picked, stated, take_up, weighed
 from services.materials.api.report_outputs import Making, Output
-from services.materials.model import in_process, item_settings, late_facts, production_report, settings, stock, true_up
+from services.materials.model import (
+    in_process,
+    item_settings,
+    late_facts,
+    production_report,
+    settings,
+    stock,
+    true_up,
+    wip_levels,
+)
 from services.materials.model import location as locations
 from services.materials.model.item import Item, SiteFact, Tracking, site_fact
 from services.materials.model.item_settings import Shortage
@@ -207,6 +216,7 @@ async def _round(known: Known, entries: Sequence[Any]) -> None:
     await unit.flush()
     postings = [posting for plan in plans for posting in (plan.consume, plan.produce) if posting is not None]
     await stock.follow(unit, site, postings)
+    await wip_levels.judge(unit, {plan.order.name: plan.order for plan in plans}.values())
 
 
 async def _post(known: Known, plans: Sequence[Plan], postings: Sequence[Posting | None]) -> None:

@@ -61,7 +61,10 @@ DOCK = text("""
           from receipt r join receipt_line l on l.receipt = r.name
           join item i on i.name = l.item and (:item_class = '' or i.item_class = :item_class)
           cross join lateral (
-            select count(*) as tasks, min(m.record_time) as done from put_away_task p
+            select count(*) as tasks,
+                   case when not cast(:whole as boolean) then min(m.record_time)
+                        when count(*) filter (where m.name is null) = 0 then max(m.record_time) end as done
+            from put_away_task p
             left join movement m on m.name = p.movement and p.state in ('COMPLETED', 'SHORTENED', 'DONE')
             where p.receipt = l.receipt and p.receipt_line = l.line and p.kind = 'PUT_AWAY') t
           where r.site = :site and r.state = 'POSTED' and r.arrive_time >= :start and r.arrive_time < :end) f
@@ -183,7 +186,7 @@ REJECTED = text("""
       and q.decided > 0
 """)
 DECISION = text("""
-    select percentile_disc(0.5) within group (order by round(
+    select percentile_disc(:share) within group (order by round(
              cast(extract(epoch from q.update_time - q.create_time) as numeric) / 3600, 6)) as numerator,
            least(count(*), 1) as denominator, count(*) as counted, jsonb_build_object() as left_out
     from inspection_lot q join item i on i.name = q.item and (:item_class = '' or i.item_class = :item_class)

@@ -20,6 +20,8 @@ from tests.materials.api.test_measures import left_out, measured, parts, window
 from tests.materials.builders import SITE, at, eur, fresh, item, lot, reserved, stocked
 from tests.materials.genealogy import named_lots, wire
 from tests.materials.holds import hold
+from tests.materials.places import confirm as put_away
+from tests.materials.places import put_away_task
 from tests.materials.production import bill, component, line, ordered, report, reported, reports, some, staged
 from tests.materials.tasks import confirm, demand, get, only, scanned, start, waved, yard
 from tests.world import Plant, site_today
@@ -119,6 +121,30 @@ async def test_lines_by_the_hours_for_which_somebody_had_them(store: Plant) -> N
     await confirm(store, await only(store, name, "STAGE"), staging)
     found = await measured(store, "lines_per_hour", kind)
     assert (parts(found), left_out(found)) == (("10", D(1), D("0.1"), 1), {"done at once": 1})
+
+
+@pytest.mark.rule("MAT-331")
+async def test_the_first_of_a_line_is_put_away_before_all_of_it(store: Plant) -> None:
+    kind, (name,) = await classed(store)
+    task = await put_away_task(store, name, 4, "bin")
+    rewrite(store, "update receipt set arrive_time = arrive_time - interval '2 hours' where name = %s", task.receipt)
+    await put_away(store, task, "bin")
+    for measure in ("dock_to_stock_median", "dock_to_stock_all_median", "dock_to_stock_p90"):
+        found = await over(store, measure, kind, -1, 1)
+        assert (round(D(found.value.value), 1), found.record_count) == (D(2), 1), measure
+    columns = store.value(
+        "materials", "select string_agg(column_name, ', ') from information_schema.columns"
+        " where table_name = 'put_away_task' and column_name not in ('name', 'state', 'movement')",
+    )  # fmt: skip
+    another = (
+        f"insert into put_away_task (name, state, movement, {columns})"  # noqa: S608
+        f" select name || '-b', 'READY', '', {columns} from put_away_task where receipt = %s"
+    )
+    rewrite(store, another, task.receipt)
+    assert (await over(store, "dock_to_stock_median", kind, -1, 1)).record_count == 1
+    rest = await over(store, "dock_to_stock_all_median", kind, -1, 1)
+    assert (rest.status, left_out(rest)) == (Measure.INSUFFICIENT_DATA, {"not put away yet": 1})
+    rewrite(store, "update put_away_task set state = 'CANCELLED' where receipt = %s and movement = ''", task.receipt)
 
 
 @pytest.mark.rule("MAT-331")

@@ -312,6 +312,35 @@ async def test_nothing_is_staged_while_so_much_is_in_process(works: Plant) -> No
     await staged(works, second.name, 1, operation=20)  # no limit there
 
 
+@pytest.mark.rule("MAT-128")
+async def test_too_much_and_too_little_in_process_are_tasks_until_they_are_right(works: Plant) -> None:
+    """At least 2, at most 4: 5 are too much, 3 right, 1 too little while more is to come, 0 at the end are not."""
+    used = await item(works, standard_cost=eur(2))
+    made = await bill(works, [component(used)])
+    await stocked(works, used, 99)
+    order = await ordered(works, made, 8, operations=[step(10, min_units=q(2), max_units=q(4))])
+    place = order.operations[0].location
+
+    async def asked() -> list[tuple[str, str]]:
+        rows = works.rows(
+            "materials", "select state, note from put_away_task where from_location = %s and kind = 'EXCEPTION_TASK'"
+            " order by create_time, name", place,
+        )  # fmt: skip
+        return [(state, note.rpartition(", ")[2]) for state, note in rows]
+
+    await staged(works, order.name, 5)
+    await staged(works, order.name, 1)
+    assert await asked() == [("READY", "more than 4")]
+    await reported(works, order.name, 3)
+    assert await asked() == [("COMPLETED", "the level is right again")]
+    await reported(works, order.name, 2)
+    assert (await asked())[1:] == [("READY", "less than 2")]
+    await staged(works, order.name, 2)
+    assert (await asked())[1:] == [("COMPLETED", "the level is right again")]
+    await reported(works, order.name, 3)
+    assert len(await asked()) == 2
+
+
 @pytest.mark.rule("MAT-120")
 async def test_stock_to_stage_may_be_named(works: Plant) -> None:
     used = await item(works, tracking="LOT")
