@@ -114,6 +114,9 @@ class ProductionOrderSheet(DocumentSheet):
         released = state == OrderState.RELEASED and there.state is OrderState.PLANNED
         if state not in ("", OrderState.PLANNED, OrderState.RELEASED, there.state):
             raise FieldInvalid(field="state", rule=f"is {there.state} and changes by what is done", value=state)
+        if released and there.supply_request:
+            rule = f"is set by ReleaseOrder: the order carries {there.supply_request}"
+            raise FieldInvalid(field="state", rule=rule, value=state)
         if moved and there.state not in _TO_COME:
             raise FieldInvalid(field=next(iter(moved)), rule=f"does not move: the order is {there.state}")
         if not moved and not released:

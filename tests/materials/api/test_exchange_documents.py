@@ -137,6 +137,13 @@ async def test_orders_of_another_system_come_once_and_only_their_times_move(stor
     assert counts(await taken(store, "PRODUCTION_ORDERS", file_of([ORDER, moved]))) == (0, 1, 0, 0)
     assert (await read(store, first.name)).due_time.ToJsonString() == "2030-06-01T06:00:00Z"
     released = (system, "7", *row[2:6], "RELEASED", "")
+    with store.look("materials") as connection:  # an order that carries a request is released with it
+        update = "update production_order set supply_request = %s where name = %s"
+        connection.execute(update, [f"{SITE}/supplyRequests/r", second.name])
+        connection.commit()
+        carried = await taken(store, "PRODUCTION_ORDERS", file_of([ORDER, released]))
+        assert await errors(store, carried) == [(2, "state", "FIELD_INVALID")]
+        connection.execute(update, ["", second.name])
     assert counts(await taken(store, "PRODUCTION_ORDERS", file_of([ORDER, released]))) == (0, 1, 0, 0)
     wrong = [
         (system, "007", number(made), "6", "H87", "bin", "", ""),
@@ -252,4 +259,3 @@ async def test_a_chunk_of_documents_takes_as_many_statements_as_a_few(store: Pla
         ("PRODUCTION_ORDERS", ORDER, orders), ("RESERVATIONS", CLAIM, claims), ("STRUCTURES", HEAD, bills),
     ):  # fmt: skip
         assert await statements(kind, head, some(1, 11)) == await statements(kind, head, some(11, 111)), kind
-    assert SITE
