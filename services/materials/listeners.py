@@ -198,6 +198,7 @@ async def hurry_started(event: WorkOrderStarted, unit: Unit) -> None:
     """Picks and staging of an order that was started come first."""
     await _hold(unit, event.work_order, [])
     await standing.hurry(unit, event.work_order)
+    await direct_line.hurry(unit, event.work_order)
 
 
 async def stop_staging(event: AssetDown, unit: Unit) -> None:

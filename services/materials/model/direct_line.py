@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Numeric, Text, select
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Numeric, Text, select, text
 from sqlmodel import Field
 
 from services.chassis.faults import FailedPrecondition
@@ -160,6 +160,24 @@ async def take_up(unit: Unit, name: str, *, etag: str = "") -> tuple[DirectLine,
     task = await unit.get(Task, known) if known else None
     row = await unit.get(DirectLine, name, etag=etag)
     return row, task if task is not None and task.state in tasks.OPEN else None
+
+
+_HURRY = text("""
+    with wanted as (
+      select t.name from direct_line d join put_away_task t on t.name = d.stage_task
+      where d.site = :site and d.work_order = :work_order and d.state = 'RECEIVED'
+        and t.state in ('PLANNED', 'READY', 'LEASED', 'STARTED', 'WAITING', 'EXCEPTION')
+      order by t.name for update of t
+    )
+    update put_away_task t set priority = 1, version = t.version + 1, update_time = now()
+    from wanted w where t.name = w.name and t.priority <> 1 returning t.name, t.version
+""")
+
+
+async def hurry(unit: Unit, work_order: str) -> None:
+    """What an order that was started waits for is brought first (MAT-112)."""
+    rows = await unit.execute(_HURRY, {"site": work_order.split("/")[1], "work_order": work_order})
+    tasks.audit_all(unit, rows, {"priority": 1})
 
 
 async def end(unit: Unit, work_order: str, why: str) -> None:

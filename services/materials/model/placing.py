@@ -299,7 +299,7 @@ class _Search:
         """With what it holds; empty no more where goods before these go there."""
         gone = place.fit is Fit.EMPTY and self.taken.get(place.name, goods.item) != goods.item
         content = self.there.get(place.name, ()) if place.limits is not None else ()
-        return replace(place, fit=Fit.OTHER if gone else place.fit, content=list(content))
+        return replace(place, fit=Fit.OTHER if gone else place.fit, content=content)
 
 
 def _tell(found: Found, made: Plan) -> None:

@@ -219,6 +219,15 @@ async def test_without_a_place_it_is_fetched_and_at_an_unknown_one_somebody_has_
     assert (await handed(store, here)).state == State.HANDED_OVER
 
 
+@pytest.mark.rule("MAT-112")
+async def test_what_a_started_order_waits_for_is_brought_first(store: Plant) -> None:
+    order, to = work_order(), await workshop(store)
+    mine, other = await came(store, 1, to=to, work_order=order), await came(store, 1, to=to)
+    started = numbered(maintenance.WorkOrderStarted(work_order=order), order)
+    await tell(store, "maintenance", started, correlation=order)
+    assert [(await task_of(store, row.stage_task)).priority for row in (mine, other)] == [1, 3]
+
+
 @pytest.mark.rule("MAT-95")
 async def test_a_changed_order_changes_what_is_awaited_and_services_are_not(store: Plant) -> None:
     first = order_of(2)
