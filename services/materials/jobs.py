@@ -1,5 +1,6 @@
 """What materials does by itself, on time."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -88,22 +89,27 @@ PLACES, PART = 500, 50
 """Items of policies that are looked at together, and of those that need something, asked in one unit."""
 
 
+async def _in_need(
+    open_unit: Any, model: Any, look: Callable[[Any, str, Sequence[str]], Awaitable[list[str]]]
+) -> AsyncIterator[tuple[str, list[str]]]:
+    """Sites with items that need something, a part after the other; seen without locks."""
+    async with open_unit() as unit:
+        places = await model.places(unit)
+    for site, found in groupby(places, key=itemgetter(0)):
+        items = [item for _, item in found]
+        for first in range(0, len(items), PLACES):
+            async with open_unit() as unit:
+                needy = await look(unit, site, items[first : first + PLACES])
+            for start in range(0, len(needy), PART):
+                yield site, needy[start : start + PART]
+
+
 @job(every=timedelta(seconds=30))
 async def ask_policies(open_unit: Any) -> None:
     """Policies in force look at their positions, many at a time without locks; those in need are asked (MAT-164)."""
-    places, after = [("", "")], ("", "")
-    while places:
+    async for site, items in _in_need(open_unit, replenishing, replenishing.needy):
         async with open_unit() as unit:
-            places = await replenishing.places(unit, after, PLACES)
-            needy = {
-                site: await replenishing.needy(unit, site, (item for _, item in found))
-                for site, found in groupby(places, key=itemgetter(0))
-            }
-        for site, items in needy.items():
-            for first in range(0, len(items), PART):
-                async with open_unit() as unit:
-                    await replenishing.ask(unit, site, *items[first : first + PART])
-        after = places[-1] if places else after
+            await replenishing.ask(unit, site, *items)
 
 
 @job(every=timedelta(minutes=1))
@@ -135,19 +141,9 @@ async def purge_decisions(open_unit: Any) -> None:
 @job(every=timedelta(seconds=30))
 async def fill_places(open_unit: Any) -> None:
     """Pick faces that are low, and places of empty cards, are filled by tasks (MAT-170, MAT-171)."""
-    places, after = [("", "")], ("", "")
-    while places:
+    async for site, items in _in_need(open_unit, filling, filling.low):
         async with open_unit() as unit:
-            places = await filling.places(unit, after, PLACES)
-            low = {
-                site: await filling.low(unit, site, (item for _, item in found))
-                for site, found in groupby(places, key=itemgetter(0))
-            }
-        for site, items in low.items():
-            for first in range(0, len(items), PART):
-                async with open_unit() as unit:
-                    await filling.fill(unit, site, *items[first : first + PART])
-        after = places[-1] if places else after
+            await filling.fill(unit, site, *items)
     async with open_unit() as unit:
         cards = await kanban.waiting(unit, PLACES)
     for site, waiting in groupby(cards, key=itemgetter(0)):

@@ -332,6 +332,7 @@ async def _expect(event: Any, unit: Unit) -> None:
     if closed:
         await unit.flush()
         await stock.uncover(unit, site, closed, event.purchase_order, f"{event.purchase_order} brings no more")
+        await kanban.come_back(unit, site, event.purchase_order, closed)
 
 
 async def _ordered(unit: Unit, order: str, reference: Any, line: Any) -> None:

@@ -30,7 +30,6 @@ class Need:
     item: Item
     place: str
     quantity: Decimal
-    decision: str = ""
     correlation: str = ""
     whole: bool = False
 
@@ -77,14 +76,13 @@ _LEAVING = text("""
 _PLACES = text("""
     select distinct split_part(p.location, '/', 2) as site, p.item from materials_policy p
     join materials_revision r on r.name = p.active_revision and r.kind = 'PICK_FACE'
-    where p.location <> '' and (split_part(p.location, '/', 2), p.item) > (:site, :item)
-    order by 1, 2 limit :most
+    where p.location <> '' order by 1, 2
 """)
 
 
-async def places(unit: Unit, after: tuple[str, str], most: int) -> list[tuple[str, str]]:
-    """(site, item) with pick faces, behind those that were given; one statement."""
-    rows = await unit.execute(_PLACES, {"site": after[0], "item": after[1], "most": most})
+async def places(unit: Unit) -> list[tuple[str, str]]:
+    """(site, item) with pick faces, in order; one statement."""
+    rows = await unit.execute(_PLACES)
     return [(row.site, row.item) for row in rows]
 
 
@@ -98,14 +96,20 @@ async def fill(unit: Unit, site: str, *items: str) -> list[Task]:
     await ledger.hold(unit, site, items)
     rows = [(row, place) for row, place in await _asked(unit, site, items) if row.found.quantity > 0]
     known = await unit.get_many(Item, (row.item for row, _ in rows), lock=False)
-    needs = [
-        Need(
-            known[row.item], place, row.found.quantity,
-            replenishing.decide(unit, site, row, replenishment.words(row.given, row.found)),
-        )
-        for row, place in rows
-    ]  # fmt: skip
-    return [task for found in await bring(unit, site, needs) for task in found]
+    made = await bring(unit, site, [Need(known[row.item], place, row.found.quantity) for row, place in rows])
+    for (row, _), found in zip(rows, made, strict=True):
+        if found:
+            keep(unit, site, row, found)
+    await unit.flush()
+    return [task for found in made for task in found]
+
+
+def keep(unit: Unit, site: str, row: Asked, made: Iterable[Task]) -> str:
+    """Keep the decision that made tasks; gives its name."""
+    name = replenishing.decide(unit, site, row, replenishment.words(row.given, row.found))
+    for task in made:
+        task.decision = name
+    return name
 
 
 async def _asked(unit: Unit, site: str, items: Iterable[str]) -> list[tuple[Asked, str]]:
@@ -229,7 +233,7 @@ def _tasks(unit: Unit, site: str, need: Need, taken: Sequence[tuple[Candidate, D
                 unit, site, tasks.Kind.REPLENISH, item=need.item.name, lot=lot, from_location=location,
                 quantity=sum((amount for _, amount in part), ZERO), unit_code=need.item.base_unit_code,
                 serials=sorted(source.serial for source, _ in part if source.serial), proposed_location=need.place,
-                decision=need.decision, correlation=need.correlation,
+                correlation=need.correlation,
             )
         )
         for (location, lot), part in parts.items()

@@ -201,10 +201,7 @@ async def _bring(unit: Unit, site: str, rows: Sequence[tuple[KanbanCard, Asked]]
     ]
     for (card, asked), tasks in zip(rows, await filling.bring(unit, site, needs), strict=True):
         if tasks:
-            words = replenishment.words(asked.given, asked.found)
-            card.asked(asked.found.quantity, replenishing.decide(unit, site, asked, words))
-            for task in tasks:
-                task.decision = card.decision
+            card.asked(asked.found.quantity, filling.keep(unit, site, asked, tasks))
     await unit.flush()
 
 
@@ -229,7 +226,7 @@ async def on_its_way(unit: Unit, requests: Iterable[str]) -> None:
 
 _ORDERED = text("""
     select c.name from kanban_card c join supply_request r on r.name = c.supply_request
-    where r.carried_by = :order and c.state in ('REQUESTED', 'IN_TRANSIT')
+    where r.carried_by = :order and c.item = any(cast(:items as text[])) and c.state in ('REQUESTED', 'IN_TRANSIT')
 """)
 
 
@@ -238,13 +235,14 @@ async def come_back(unit: Unit, site: str, order: str, items: Iterable[str]) -> 
 
     The caller holds the items.
     """
-    if await emptied(unit, order):
-        await ask(unit, site, *items)
+    wanted = sorted(set(items))
+    if await emptied(unit, order, wanted):
+        await ask(unit, site, *wanted)
 
 
-async def emptied(unit: Unit, order: str) -> bool:
-    """Cards that waited for an order are empty again; whether there were any."""
-    names = [row.name for row in await unit.execute(_ORDERED, {"order": order})]
+async def emptied(unit: Unit, order: str, items: Iterable[str]) -> bool:
+    """Cards of items that waited for an order are empty again; whether there were any."""
+    names = [row.name for row in await unit.execute(_ORDERED, {"order": order, "items": sorted(items)})]
     cards = await _of(unit, KanbanCard.name.in_(names), *ASKED) if names else []  # type: ignore[attr-defined]
     for card in cards:
         card.empty()

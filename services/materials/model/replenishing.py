@@ -294,13 +294,13 @@ _PLACES = text("""
         where p.active_revision <> '' and p.location = '' and (p.site is null or p.item is null)
           and (p.item is null or p.item = s.item) and p.item_class in ('', i.item_class)
           and (p.site is null or p.site = s.site))
-    ) k where (k.site, k.item) > (:site, :item) order by k.site, k.item limit :most
+    ) k order by k.site, k.item
 """)
 
 
-async def places(unit: Unit, after: tuple[str, str], most: int) -> list[tuple[str, str]]:
-    """(site, item) that a policy in force looks after, behind those that were given; one statement."""
-    rows = await unit.execute(_PLACES, {"site": after[0], "item": after[1], "most": most})
+async def places(unit: Unit) -> list[tuple[str, str]]:
+    """(site, item) that a policy in force looks after, in order; one statement."""
+    rows = await unit.execute(_PLACES)
     return [(row.site, row.item) for row in rows]
 
 

@@ -35,4 +35,4 @@ async def give_up(unit: Unit, name: str, by: str) -> None:
         request.reopen()
         await unit.flush()
         if request.state is RequestState.SATISFIED:
-            await kanban.emptied(unit, by)
+            await kanban.emptied(unit, by, [request.item])

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from plantops.materials.v1 import chain_pb2, items_pb2, kanban_cards_pb2, policies_pb2
+from plantops.materials.v1 import chain_pb2, decisions_pb2, items_pb2, kanban_cards_pb2, policies_pb2
 from plantops.procurement.v1 import events_pb2 as procurement
 
 from services.materials import jobs
@@ -16,6 +16,7 @@ from tests.materials.builders import (
     item,
     movement,
     numbered,
+    ordered,
     place,
     position,
     post,
@@ -68,6 +69,13 @@ async def test_a_card_follows_its_order_and_asks_again_when_that_is_cancelled(st
     await tell(store, "procurement", numbered(procurement.PurchaseOrderCancelled(purchase_order=order), order))
     again = await seen(store, one)
     assert (again.state, again.supply_request != asked.supply_request) == (Card.REQUESTED, True)
+    another = purchase_order()
+    await expected(store, name, 20, order=another, supply_request=again.supply_request)
+    assert (await seen(store, one)).state == Card.IN_TRANSIT
+    changed = ordered(procurement.PurchaseOrderChanged, another, name, 20)
+    changed.lines[0].schedules[0].set_aside = True
+    await tell(store, "procurement", changed)
+    assert (await seen(store, one)).state == Card.REQUESTED  # by a third request
     on_way = await store("sam", kanban_cards_pb2.SendKanbanCardRequest(name=one.name))
     assert on_way.state == Card.IN_TRANSIT
     done = await full(store, one)
@@ -168,11 +176,18 @@ async def test_a_pick_face_is_filled_once_by_tasks_and_tells_nobody(store: Plant
     assert await tasks_of(store, name) == []
     claim = await demand(store, name, 4, staging)
     await waved(store, claim)  # a pick of 4 from the face: 12 - 4 is below 10
+    await jobs.fill_places(units(store))  # nothing is there to fill it with, and nothing was decided
+    assert store.value("materials", "select count(*) from decision where item = %s and kind <> 'ALLOCATION'", name) == 0
     await stocked(store, name, 100, where=rack)
     after = position(store)
     await asyncio.gather(*(jobs.fill_places(units(store)) for _ in range(3)))
     task = await only(store, name, "REPLENISH")
     assert (task.from_location, task.proposed_location, task.quantity) == (at(rack), at(face), q(25))  # 22 in fives
+    kept = await store("vic", decisions_pb2.ExplainDecisionRequest(name=task.decision))
+    assert kept.explanation == [
+        "on hand 12", "on tasks 0", "open picks 4", "position 8", "reorder point 10", "22 in multiples of 5 is 25",
+        "PICK_FACE asks for 25",
+    ]  # fmt: skip
     await jobs.fill_places(units(store))
     assert [row.name for row in await tasks_of(store, name, "REPLENISH")] == [task.name]
     await start(store, task)

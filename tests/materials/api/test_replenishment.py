@@ -178,6 +178,38 @@ async def test_a_periodic_policy_asks_once_at_each_review(store: Plant) -> None:
     assert await total(store, name) == ["45"]
 
 
+@pytest.mark.rule("MAT-164")
+@pytest.mark.rule("MAT-168")
+async def test_what_is_bought_for_a_shortage_between_reviews_is_not_asked_again(store: Plant) -> None:
+    name = await item(store)
+    await stocked(store, name, 10)
+    await in_force(store, name, kind="PERIODIC", reorder_point=0, maximum=10, review_days=7)
+    claim = await reserved(store, name, 15)
+    assert (claim.cover, await total(store, name)) == (claim.UNCOVERED, [])
+    await store.settle()  # a requisition for the 5 that are short
+    with store.look("materials") as connection:
+        connection.execute("delete from policy_review where item = %s", [name])
+    await ask(store, name)
+    (request,) = await requests_of(store, name)
+    assert [(row.kind, row.quantity) for row in request.supplies] == [("REQUISITION", q(5))]
+    assert request.quantity == q(10)
+
+
+@pytest.mark.rule("MAT-164")
+async def test_consigned_stock_is_not_counted(store: Plant) -> None:
+    name = await item(store)
+    await stocked(store, name, 30)
+    await in_force(store, name)
+    with store.look("materials") as connection:
+        connection.execute("update balance set owner = 'suppliers/acme' where item = %s and not virtual", [name])
+    try:
+        async with units(store)() as unit:
+            assert await replenishing.needy(unit, "hamburg", [name]) == [name]
+    finally:
+        with store.look("materials") as connection:
+            connection.execute("update balance set owner = '' where item = %s and not virtual", [name])
+
+
 @pytest.mark.rule("MAT-166")
 async def test_what_is_asked_for_comes_in_multiples(store: Plant) -> None:
     for cap, wanted in ((False, "48"), (True, "36")):
