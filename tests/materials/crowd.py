@@ -95,7 +95,7 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     Item: {"gtins": "array['gtin-' || n % 50000]", "tracking": "'NONE'"},
     Lot: {"item": _ITEM}, Serial: {"item": _ITEM, "lot": "'items/item-' || n % 1000 || '/lots/' || n % 20000"},
     Balance: {"item": _ITEM, "virtual": "false", "on_hand": "1 + n % 50", "reserved": "n % 2"},
-    Policy: {"item": "'items/item-' || n", "site": "'hamburg'"},
+    Policy: {"item": "'items/item-' || n", "site": "'hamburg'", "location": "''"},
     Revision: _revision_of("materialsPolicies"), AllocationRevision: _revision_of("allocationPolicies"),
     CountRevision: _revision_of("countPolicies"), PutAwayRevision: _revision_of("putAwayPolicies"),
     CountPolicy: {"at_site": "'sites/site-' || n"},

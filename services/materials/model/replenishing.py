@@ -291,6 +291,9 @@ _PLACES = text("""
       join item i on i.name = s.item
       where exists (
         select from materials_policy p
+        where p.active_revision <> '' and p.location = '' and (p.site is null or p.item is null))
+        and exists (
+        select from materials_policy p
         where p.active_revision <> '' and p.location = '' and (p.site is null or p.item is null)
           and (p.item is null or p.item = s.item) and p.item_class in ('', i.item_class)
           and (p.site is null or p.site = s.site))
