@@ -1,5 +1,6 @@
 """What is bought for one work order comes in, is staged, handed over and sent back, and is never stock."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -135,6 +136,16 @@ async def test_it_is_found_by_its_order_line_within_what_that_accepts(store: Pla
     cancelled = await store("sam", receipts_pb2.CancelReceiptRequest(name=receipt.name, reason="sent away"))
     assert [row.state for row in cancelled.direct_lines] == [State.CANCELLED] * 2
     assert {row.received.value for row in await awaited(store, order)} == {"0"}
+
+
+@pytest.mark.rule("MAT-102")
+@pytest.mark.rule("MAT-96")
+async def test_scanners_that_count_at_once_pass_the_limit_by_nothing(store: Plant) -> None:
+    order = await bought(store, 3)
+    receipts = [await arrived(store) for _ in range(4)]
+    made = await asyncio.gather(*(count_in(store, row.name, order, 1) for row in receipts), return_exceptions=True)
+    assert sorted(type(one) is list for one in made) == [False, True, True, True]
+    assert [row.received.value for row in await awaited(store, order)] == ["3"]
 
 
 @pytest.mark.rule("MAT-102")

@@ -152,7 +152,7 @@ wanted = st.builds(
 
 @pytest.mark.rule("MAT-100")
 @pytest.mark.rule("MAT-162")
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(policies, wanted, places)
 def test_what_was_recorded_gives_the_same_bytes_again(told: Any, what: Asked, rows: Any) -> None:
     found, recorded, came = record(Steps("r1", told), what, rows)
