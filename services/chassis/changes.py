@@ -41,11 +41,16 @@ _WINDOW = text("""
       and (cast(:types as text[]) is null or o.aggregate_type = any(cast(:types as text[])))
     order by o.pos limit :size
 """)
+_FIRST = text("""
+    select min(o.pos + 0) from outbox o
+    where o.xid >= cast(cast(:start as text) as xid8) and o.xid < cast(cast(:end as text) as xid8)
+""")
 _KEPT = text("""
     select min(cast(substring(pg_get_expr(c.relpartbound, c.oid) from $$FROM \\('([^']+)'\\)$$) as timestamptz))
     from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'outbox'::regclass
 """)
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING = 2**62
 
 
 class EventsTooOld(TooOld):
@@ -89,8 +94,9 @@ async def stream(unit: Unit, request: Any) -> AsyncIterator[Change]:
             if sent >= left:
                 return
             continue
-        start, pos = end, -1
+        start = end
         end, seen = await _window(unit, start)
+        pos = await _before_first(unit, start, end)
         if end != start:
             continue
         if sent or time.monotonic() >= ends:
@@ -110,6 +116,14 @@ async def _window(unit: Unit, start: str) -> tuple[str, str]:
             break
         end = int(found)
     return str(end), row.at.isoformat()
+
+
+async def _before_first(unit: Unit, start: str, end: str) -> int:
+    """The position behind which a window begins: found by transaction, as its pages go on by position."""
+    if start in ("0", end):
+        return -1
+    found: int | None = (await unit.execute(_FIRST, {"start": start, "end": end})).scalar()
+    return _NOTHING if found is None else found - 1
 
 
 def _wanted(unit: Unit, request: Any) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from services.chassis.tracing import Tracing
 log = structlog.get_logger("relay")
 
 LOCK = 7_301_002
+SETTINGS = {"enable_seqscan": "off"}
+"""Plans are kept for as long as it leads, whatever the size of the outbox was when they were made."""
 BATCH = 1000
 ROUND_SECONDS = 2.0
 BUSY_PAUSE, IDLE_PAUSE = 0.05, 0.2
@@ -39,16 +41,20 @@ REMEMBERED = 100_000
 """Published rows behind an open one that are known without asking the broker; others it knows by their ids."""
 
 _WINDOW = """
-    with beyond as materialized (
-      select e.aggregate_id, min(e.pos) as pos from outbox e where e.xid >= $3::text::xid8 group by e.aggregate_id)
+    with beyond as materialized (select e.aggregate_id, e.pos from outbox e where e.xid >= $3::text::xid8)
     select o.pos, o.xid::text as xid, o.aggregate_id, o.aggregate_version, o.subject, o.payload, o.headers,
-           b.pos is not null as held
-    from outbox o left join beyond b on b.aggregate_id = o.aggregate_id and b.pos < o.pos
-    where o.xid >= $1::text::xid8 and o.xid < $3::text::xid8 and o.pos > $2
+           exists (select from beyond b where b.aggregate_id = o.aggregate_id and b.pos < o.pos) as held
+    from outbox o where o.xid >= $1::text::xid8 and o.xid < $3::text::xid8 and o.pos > $2
     order by o.pos limit $4
 """
 """What lies beyond the horizon is little, so it is read once and not asked for with each row."""
-_HORIZON = "select pg_snapshot_xmin(pg_current_snapshot())::text"
+_HORIZON = """
+    select h.horizon::text as horizon,
+           (select min(o.pos + 0) from outbox o where o.xid >= $1::text::xid8 and o.xid < h.horizon) as first
+    from (select pg_snapshot_xmin(pg_current_snapshot()) as horizon offset 0) h
+"""
+"""The window's first row is looked for by transaction (`+ 0`: not by position), its pages go on by position."""
+_NOTHING = 2**62
 _BEAT = """
     insert into relay_lease (shard, pid, pod, beat_at) values ($1, pg_backend_pid(), $2, now())
     on conflict (shard) do update set pid = excluded.pid, pod = excluded.pod, beat_at = excluded.beat_at
@@ -126,12 +132,8 @@ class Relay:
             await self._pause(1.0)
 
     async def _session(self) -> None:
-        connection = await asyncpg.connect(
-            self.url,
-            # its plans are kept for as long as it leads, whatever the size of the outbox was when they were made
-            server_settings={"application_name": f"relay {self.stream}", "enable_seqscan": "off"},
-            timeout=5,
-        )
+        settings = {**SETTINGS, "application_name": f"relay {self.stream}"}
+        connection = await asyncpg.connect(self.url, server_settings=settings, timeout=5)
         try:
             while not self._stopping.is_set():
                 if await connection.fetchval("select pg_try_advisory_lock($1, $2)", LOCK, self.shard):
@@ -231,7 +233,8 @@ class Relay:
             return False
         ends = time.monotonic() + ROUND_SECONDS
         if self._end is None:
-            self._begin(int(await connection.fetchval(_HORIZON)))
+            found = await connection.fetchrow(_HORIZON, str(self._stored))
+            self._begin(int(found["horizon"]), _NOTHING if found["first"] is None else found["first"] - 1)
             self.held = 0
         assert self._end is not None
         sent = 0

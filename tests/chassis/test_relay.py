@@ -198,3 +198,43 @@ def _day(look: psycopg.Connection[Any], days: int) -> str:
     row = look.execute("select to_char((now() at time zone 'utc')::date + %s::int, 'YYYYMMDD')", [days]).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def rows_read(plan: dict[str, Any]) -> float:
+    """Rows that a plan looks at in tables, those that it throws away included."""
+    away = sum(value for key, value in plan.items() if key.startswith("Rows Removed by"))
+    own = (plan["Actual Rows"] + away) * plan["Actual Loops"] if "Relation Name" in plan else 0.0
+    return float(own) + sum(rows_read(part) for part in plan.get("Plans", ()))
+
+
+@pytest.mark.rule("REL-4")
+async def test_a_round_reads_its_window_alone_however_much_was_told_before(
+    process: Process, look: psycopg.Connection[Any]
+) -> None:
+    """Also with plans that were made when the outbox was empty, and are kept as long as the relay leads."""
+    connection = await asyncpg.connect(process.relay.url, server_settings=relays.SETTINGS)
+    await connection.execute("set plan_cache_mode = force_generic_plan")
+    await connection.execute(f"prepare horizon (text) as {relays._HORIZON}")
+    await connection.execute(f"prepare page (text, bigint, text, bigint) as {relays._WINDOW}")
+
+    async def explained(statement: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await connection.fetchval(f"explain (analyze, format json) {statement}"))[0]
+        return found["Plan"]  # type: ignore[no-any-return]
+
+    await explained("execute horizon ('1')")
+    await explained("execute page ('1', 0, '1', 10)")
+    look.execute(
+        "insert into outbox (event_id, aggregate_type, aggregate_id, aggregate_version, site, correlation, subject,"
+        " payload, headers, occurred_at) select gen_random_uuid(), 'T', 'many/' || n, 1, '_', 'c', 'relaytest.x', '',"
+        " '{}', now() from generate_series(1, 5000) n"
+    )
+    begin = look.execute("select pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
+    for version in range(10):
+        insert(look, "last", version)
+    assert begin is not None
+    row = await connection.fetchrow(relays._HORIZON, begin[0])
+    assert rows_read(await explained(f"execute horizon ('{begin[0]}')")) < 50
+    page = f"execute page ('{begin[0]}', {row['first'] - 1}, '{row['horizon']}', 1000)"
+    plan = await explained(page)
+    assert (plan["Actual Rows"], rows_read(plan) < 50) == (10, True)
+    await connection.close()

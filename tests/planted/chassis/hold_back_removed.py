@@ -7,4 +7,8 @@ RULE = "REL-5"
 
 
 def plant() -> None:
-    replace(relay, "_WINDOW", without(relay._WINDOW, "b.pos is not null as held", "false as held"))
+    replace(
+        relay,
+        "_WINDOW",
+        without(relay._WINDOW, "exists (select from beyond b where", "exists (select from beyond b where false and"),
+    )
