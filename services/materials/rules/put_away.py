@@ -12,8 +12,8 @@ from typing import Any
 from services.materials.rules import capacity
 from services.materials.rules.capacity import Goods, Limits, Refusal
 
-LISTED = 50
-"""Places that a decision records, beside the one that was chosen."""
+REFUSED, LEFT = 50, 10
+"""Places that a decision records: those that were passed over, and those with room beside the one that was chosen."""
 
 
 class Step(StrEnum):
@@ -161,7 +161,7 @@ def plan(steps: Iterable[PolicyStep], asked: Asked, places: Iterable[Place], *, 
 def record(steps: Steps, asked: Asked, places: Iterable[Place]) -> tuple[Plan, dict[str, Any], dict[str, Any]]:
     """Decide, and give the plan with inputs and outcome to be kept; places left out took no part in it."""
     looked = plan(steps.steps, asked, places)
-    listed = [row for row, _, _ in looked.passed[:LISTED]] + [row for row, _ in looked.candidates[: LISTED + 1]]
+    listed = [row for row, _, _ in looked.passed[:REFUSED]] + [row for row, _ in looked.candidates[: LEFT + 1]]
     decided = plan(steps.steps, asked, listed)
     return decided, inputs(steps, asked, listed), outcome(decided)
 
