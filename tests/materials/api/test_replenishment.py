@@ -367,7 +367,7 @@ async def test_a_reorder_point_is_proposed_on_the_grid_of_the_item(store: Plant)
 async def test_many_items_are_asked_with_as_many_statements_as_few(store: Plant, statements: Statements) -> None:
     kind, counts = fresh("class"), {}
     await activate(store, (await policy(store, item_class=kind)).name)
-    for size in (2, 40):
+    for size in (2, 12):
         names = [await item(store, item_class=kind) for _ in range(size)]
         for name in names:
             await post(store, movement("OPENING", name, 1, to_location=at("shelf")))
@@ -378,4 +378,4 @@ async def test_many_items_are_asked_with_as_many_statements_as_few(store: Plant,
         asked = len(statements.with_part("INSERT INTO supply_request"))
         counts[size] = (seen, asked)
         assert [await total(store, name) for name in names] == [["24"]] * size
-    assert counts[2] == counts[40]
+    assert counts[2] == counts[12]
