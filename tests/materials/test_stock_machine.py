@@ -225,7 +225,10 @@ class Stock(RuleBasedStateMachine):
         for line in await lines_of(self.plant, self.count):
             key = (line.lot, line.location.rsplit("/", 1)[-1], line.handling_unit)
             there = self.stock.get(key, 0)
-            found = max(there + (change if not entries else 0), 0)
+            if key[2] and key[1] != self.stands:  # the box was carried away: nothing of it is here
+                found = there
+            else:
+                found, change = max(there + change, 0), 0
             entries.append(counts_pb2.RecordCountRequest(line=line.name, counted=q(found), request_id=str(uuid4())))
             changes.append((key, found - there))
         lines = await twice(self.plant, self.count, *entries)
