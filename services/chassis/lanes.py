@@ -1,7 +1,9 @@
 """Calls that wait together are done together: one transaction for many calls, each with its own outcome (PERF-2).
 
-    call -> who -> its lane -> queue -> one transaction for all that wait -> COMMIT -> replies
+    call -> who -> a lane -> queue -> one transaction for all that wait -> COMMIT -> replies
 
+Calls go to the first lane, since few large transactions cost less than many small ones; while it is held up, those on
+other stock go to the next. Calls of one key are in one lane at a time.
 A lane does one transaction at a time, on one connection of the pool. There is no timer: a lone call goes at once, and
 what arrives during a commit is the next batch, so that batches grow with the load. What is said of a unit
 (command.py) holds for each call of a batch: identity, permission, checks, replay, audit, events, stored answer.
@@ -12,7 +14,7 @@ above. A call that cannot be done with others is left to a unit of its own, and 
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -43,6 +45,8 @@ log = structlog.get_logger("lanes")
 
 MOST = 512
 """Calls of one transaction."""
+SLOW = 0.05
+"""Seconds after which a transaction keeps calls on other stock from waiting for it: they take another lane."""
 _WEIGHT = 0.2
 """Weight of the newest transaction in the running mean of how long they take."""
 
@@ -161,6 +165,8 @@ class Lane:
     def __init__(self, work: Callable[[list[Member]], Awaitable[None]]) -> None:
         self._work = work
         self.queue: deque[Member] = deque()
+        self.places: Counter[Place] = Counter()
+        """Of calls that wait or are being done."""
         self.task: asyncio.Task[None] | None = None
         self._mean = 0.0
         self._began = 0.0
@@ -173,12 +179,18 @@ class Lane:
         longest = max(self._mean, time.monotonic() - self._began)
         return longest * (1 + len(self.queue) // MOST)
 
+    @property
+    def slow(self) -> bool:
+        """Whether it is held up, as by somebody who holds the stock of one of its items."""
+        return self.task is not None and time.monotonic() - self._began > SLOW
+
     def put(self, member: Member) -> None:
         """Queue a call; Overloaded when it would wait longer than a unit for a connection, or too late."""
         if self.wait > min(POOL_TIMEOUT, member.ends - time.monotonic()):
             raise Overloaded(limit="the wait for the database").retry_in(RETRY)
         member.since = time.monotonic()
         self.queue.append(member)
+        self.places[member.place] += 1
         if self.task is None:
             self._began = time.monotonic()
             # a context of its own: what the first caller logs and traces is not the others'
@@ -191,11 +203,19 @@ class Lane:
                 self._began = time.monotonic()
                 await self._work(batch)
                 self._mean += _WEIGHT * (time.monotonic() - self._began - self._mean)
+                for member in batch:
+                    self._gone(member)
         finally:
             self.task = None
             for member in [*batch, *self.queue]:  # only when the process is torn down
                 member.done.cancel()
             self.queue.clear()
+            self.places.clear()
+
+    def _gone(self, member: Member) -> None:
+        self.places[member.place] -= 1
+        if not self.places[member.place]:
+            del self.places[member.place]
 
     def _next(self) -> list[Member]:
         """The calls that are done together now; who waited beyond its deadline is gone."""
@@ -206,6 +226,7 @@ class Lane:
         while self.queue and len(batch) < MOST:
             member = self.queue.popleft()
             if member.ends <= now:
+                self._gone(member)
                 continue
             first = batch[0] if batch else member
             fits = member.place.group == first.place.group and member.method is first.method
@@ -229,10 +250,16 @@ class Lanes:
 
     async def run(self, member: Member) -> "Reply | None":
         """Do a call together with those that wait; None when it needs a unit of its own."""
-        lane = self.lanes[crc32(f"{member.place.group} {member.place.key}".encode()) % len(self.lanes)]
-        lane.put(member)
+        self._lane_of(member.place).put(member)
         with self._commands.admission.waiting_in_lane():
             return await member.done
+
+    def _lane_of(self, place: Place) -> Lane:
+        """Where calls of the same key are, else the first lane that is not held up, so that batches are large."""
+        with_it = (lane for lane in self.lanes if place in lane.places)
+        free = (lane for lane in self.lanes if not lane.slow)
+        found = next(with_it, None) or next(free, None)
+        return found or self.lanes[crc32(f"{place.group} {place.key}".encode()) % len(self.lanes)]
 
     async def drain(self) -> None:
         """Wait until all that is queued is done."""

@@ -18,7 +18,7 @@ from services.materials.model import late_facts, stock
 from services.materials.model.ledger import Posting
 from services.materials.model.movement import Movement
 
-_POST = text(f"select * from post_moves({', '.join(f':p{number}' for number in moves.NUMBERS)})")  # noqa: S608
+_POST = text(moves.NAMED)
 
 
 class DocumentRefused(FailedPrecondition):

@@ -33,6 +33,8 @@ KINDS = frozenset(movements_pb2.Movement.Kind.Value(kind) for kind in (MovementK
 NUMBERS = range(1, 43)
 """Numbers of the function's parameters."""
 POST = f"select * from post_moves({', '.join(f'${number}' for number in NUMBERS)})"  # noqa: S608
+NAMED = f"select * from post_moves({', '.join(f':p{number}' for number in NUMBERS)})"  # noqa: S608
+"""The call as the driver takes it, and as a session does."""
 _ENTRIES, _SEQUENCE = b"\x9a\x01", b"\x80\x01"
 """Tags of Movement.entries and Movement.Entry.item_sequence."""
 _NUMBER = 5

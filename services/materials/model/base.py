@@ -1,6 +1,6 @@
 """The base of materials's tables, in a registry of their own."""
 
-from sqlalchemy import Index, MetaData, text
+from sqlalchemy import Index, MetaData, literal_column
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
@@ -22,5 +22,5 @@ def listed(table: str, *columns: str, under: str = "site") -> tuple[Index, ...]:
 
 def unusual(table: str, column: str, usual: str, under: str = "site") -> Index:
     """The index of a column of which nearly all rows hold one value: of the others; the model's USUAL says which."""
-    where = text(f"{column} <> '{usual}'")
+    where = literal_column(column) != usual
     return Index(f"ix_{table}_{column}_unusual", under, column, "name", postgresql_where=where)
