@@ -35,10 +35,10 @@ class Work:
 METHOD = movements_pb2.DESCRIPTOR.services_by_name["MovementService"].methods_by_name["CreateMovement"]
 
 
-def member(name: str, group: str = "a", *, request_id: str = "", left: float = 10) -> Member:
+def member(name: str, group: str = "a", *, request_id: str = "", left: float = 10, key: str = "x") -> Member:
     request: Any = SimpleNamespace(parent=name, request_id=request_id or str(uuid4()))
     ends = time.monotonic() + left
-    return Member(cast(Any, None), Place(group, "x"), METHOD, request, cast(Any, None), Claims("people/ana"), ends)
+    return Member(cast(Any, None), Place(group, key), METHOD, request, cast(Any, None), Claims("people/ana"), ends)
 
 
 async def all_done(lane: Lane) -> None:
@@ -118,6 +118,33 @@ async def test_what_is_queued_is_done_before_a_drain_ends() -> None:
     work.free.set()
     await drained
     assert sorted(work.batches) == [["1"], ["1"], ["2"]]
+
+
+@pytest.mark.rule("PERF-2")
+async def test_while_a_lane_is_held_up_calls_on_other_stock_take_the_next() -> None:
+    work = Work()
+    work.free.clear()
+    process = lanes.Lanes(cast(Any, SimpleNamespace(admission=None)), 2)
+    first, second = process.lanes
+    first._work = second._work = work
+
+    def put(key: str) -> Lane:
+        one = member(key, key=key)
+        lane = process._lane_of(one.place)
+        lane.put(one)
+        return lane
+
+    assert put("a") is first
+    await asyncio.sleep(0)
+    assert put("b") is first  # which is not held up yet
+    first._began -= lanes.SLOW
+    assert [put(key) is second for key in ("c", "a", "b", "c")] == [True, False, False, True]
+    work.free.set()
+    await all_done(first)
+    await all_done(second)
+    assert (first.places, second.places) == ({}, {})
+    assert put("c") is first
+    await all_done(first)
 
 
 @pytest.mark.rule("PERF-2")

@@ -207,7 +207,7 @@ def rows_read(plan: dict[str, Any]) -> float:
     return float(own) + sum(rows_read(part) for part in plan.get("Plans", ()))
 
 
-@pytest.mark.rule("REL-4")
+@pytest.mark.rule("PERF-8")
 async def test_a_round_reads_its_window_alone_however_much_was_told_before(
     process: Process, look: psycopg.Connection[Any]
 ) -> None:
