@@ -117,10 +117,16 @@ class MessageUnreadable(InvalidArgument):
     text = "The request is no {type}."
 
 
+@cache
+def _parser(method: MethodDescriptor) -> Callable[[bytes], Message]:
+    found: Callable[[bytes], Message] = message_factory.GetMessageClass(method.input_type).FromString
+    return found
+
+
 def _read(method: MethodDescriptor, content: bytes) -> Message:
     """The request of its bytes; parsed here, so that bad bytes are answered like every bad input."""
     try:
-        return message_factory.GetMessageClass(method.input_type).FromString(content)
+        return _parser(method)(content)
     except DecodeError:
         raise MessageUnreadable(type=method.input_type.full_name) from None
 

@@ -50,36 +50,44 @@ class Answer:
 
 def request_hash(request: Message) -> bytes:
     """SHA-256 over the normalised fields without request_id; independent of the wire encoding (REL-61)."""
-    digest = hashlib.sha256()
-    _feed(digest, request)
-    return digest.digest()
+    parts: list[bytes] = []
+    _feed(parts, request)
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
-def _feed(digest: Any, message: Message) -> None:
-    for field, value in sorted(message.ListFields(), key=lambda pair: pair[0].number):
+def _feed(parts: list[bytes], message: Message) -> None:
+    for field, value in message.ListFields():  # in the order of their numbers
         if field.name in _IGNORED:
             continue
-        digest.update(b"(%d" % field.number)
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        parts.append(b"(%d" % field.number)
+        if type(value) is str:
+            _feed_text(parts, value)
+        elif field.message_type is not None and field.message_type.GetOptions().map_entry:
             for key in sorted(value):
-                _feed_one(digest, key)
-                _feed_one(digest, value[key])
+                _feed_one(parts, key)
+                _feed_one(parts, value[key])
         elif field.is_repeated:
             for item in value:
-                _feed_one(digest, item)
+                _feed_one(parts, item)
         else:
-            _feed_one(digest, value)
-        digest.update(b")")
+            _feed_one(parts, value)
+        parts.append(b")")
 
 
-def _feed_one(digest: Any, value: Any) -> None:
+def _feed_one(parts: list[bytes], value: Any) -> None:
     if isinstance(value, Message):
-        digest.update(b"{")
-        _feed(digest, value)
-        digest.update(b"}")
+        parts.append(b"{")
+        _feed(parts, value)
+        parts.append(b"}")
+    elif isinstance(value, bytes):
+        parts.append(b"%d:%b" % (len(value), value))
     else:
-        content = value if isinstance(value, bytes) else str(value).encode()
-        digest.update(b"%d:" % len(content) + content)
+        _feed_text(parts, str(value))
+
+
+def _feed_text(parts: list[bytes], text: str) -> None:
+    content = text.encode()
+    parts.append(b"%d:%b" % (len(content), content))
 
 
 _CLAIM = text("""
