@@ -47,8 +47,8 @@ def _hidden(key: object, value: Any) -> Any:
     return text
 
 
-def start(process: str, level: str = "info") -> None:
-    """Configure structlog for a process; libraries' own log lines take the same form at warning."""
+def start(process: str, level: str = "info", *, for_good: bool = True) -> None:
+    """Configure structlog for a process, for its whole life; libraries' own log lines take the same form at warning."""
     number = getattr(logging, level.upper())
     structlog.configure(
         processors=[
@@ -62,7 +62,7 @@ def start(process: str, level: str = "info") -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=_Writer(sys.stdout),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
     logging.basicConfig(handlers=[_ToStructlog()], level=logging.WARNING, force=True)
 

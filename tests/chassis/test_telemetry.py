@@ -21,7 +21,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Any:
     out = io.StringIO()
     monkeypatch.setattr("sys.stdout", out)
     before, level = logging.root.handlers[:], logging.root.level
-    telemetry.start("materials", "info")
+    telemetry.start("materials", "info", for_good=False)
     yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
     logging.root.handlers[:] = before
     logging.root.setLevel(level)
