@@ -13,10 +13,12 @@ from services.chassis.unit import Unit
 from services.materials.api.items import HasMoved, lock_alternates, lock_gtins, lock_stock
 from services.materials.api.sheets import Known, ResourceSheet, resources
 from services.materials.api.sheets_columns import Column, Packs, measure, same
-from services.materials.model import exchange
+from services.materials.api.sheets_places import named as places_named
+from services.materials.model import exchange, layers
 from services.materials.model.exchange import Given, Kind
 from services.materials.model.item import Item
 from services.materials.model.item_settings import ItemSettings
+from services.materials.model.location import Kind as PlaceKind
 from services.materials.rules import alternates, gtin
 
 _NAMES = re.compile(r"items/[a-z0-9-]+")
@@ -193,7 +195,8 @@ class ItemSettingsSheet(ResourceSheet):
         Column("lot_number_digits", "lot_number_rule.digits"),
         Column("serial_number_prefix", "serial_number_rule.prefix"),
         Column("serial_number_length", "serial_number_rule.length"),
-        Column("serial_number_digits", "serial_number_rule.digits"),
+        Column("serial_number_digits", "serial_number_rule.digits"), *same("count_class", "fixed_location"),
+        *same("storage_class", "over_issue_percent", "shortage", "valuation_method"),
     )  # fmt: skip
     required = ("item",)
     permissions = ("materials.itemSettings.create", "materials.itemSettings.update")
@@ -212,7 +215,20 @@ class ItemSettingsSheet(ResourceSheet):
         )  # fmt: skip
         known.by_key = {row.item: row for row in known.by_name.values()}
         known.externals.by_name = (await exchange.externals(unit, self.kind, site, (), list(known.by_name))).by_name
+        words = [row.cells.get("fixed_location", "") for row in rows]
+        known.more["places"] = await places_named(unit, site, words) if any(words) else {}
+        known.more["site"], known.more["valued"] = site, []
         return known
+
+    def fill(self, message: Any, row: Given, known: Known) -> None:
+        word = row.cells.get("fixed_location", "")
+        if not word:
+            return
+        place = known.more["places"].get(word)
+        if place is None or place.kind is not PlaceKind.STORAGE:
+            rule = "must be the id, name or external id of a storage place of the site"
+            raise FieldInvalid(field="fixed_location", rule=rule, value=word)
+        message.fixed_location = place.name
 
     def natural(self, row: Given, known: Known) -> Any:
         item = one(row, known)
@@ -229,13 +245,21 @@ class ItemSettingsSheet(ResourceSheet):
 
     def new(self, unit: Unit, row: Given, made: Any, known: Known) -> None:
         made.item = one(row, known).name
-        made.checked()
+        known.more["valued"].append((row, made.checked()))
 
     def changed(self, unit: Unit, row: Given, made: Any, before: Mapping[str, Any], known: Known) -> None:
-        made.checked()
+        known.more["valued"].append((row, made.checked()))
+
+    async def held(self, unit: Unit, known: Known, *, dry: bool) -> None:
+        valued = known.more["valued"]
+        methods = {made.item: made.valuation_method for _, made in valued}
+        faults = await layers.value_each(unit, known.more["site"], methods, dry=dry)
+        for row, made in valued:
+            if (fault := faults.get(made.item)) is not None:
+                row.refuse("valuation_method", fault.reason, fault.message)
 
     async def around(self, unit: Unit, site: str, rows: Sequence[Any]) -> Known:
         return Known(exchange.Externals(), named=await numbers(unit, [row.item for row in rows]))
 
     def shown(self, made: Any, known: Known) -> dict[str, str]:
-        return {"item": known.named[made.item]}
+        return {"item": known.named[made.item], "fixed_location": made.fixed_location.rpartition("/")[2]}

@@ -1,6 +1,6 @@
 """Cost layers of items that are valued first in, first out (MAT-183)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -101,24 +101,53 @@ class NegativeStock(Table, table=True):
     task: str = Field(default="", sa_type=Text)
 
 
-_METHOD = text("select set_valuation_method(:site, :item, :method)")
+_METHODS = text("""
+    select set_valuation_method(:site, m.item, m.method)
+    from unnest(cast(:items as text[]), cast(:methods as text[])) m(item, method)
+""")
 _SET = text("select set_layers(:site, cast(:rows as jsonb))")
 
 
 async def value_by(unit: Unit, site: str, item: str, method: ValuationMethod, *, asked: bool = False) -> None:
     """Value an item's stock by a method from now on; ValuationMethodInUse where there is stock and nobody `asked`."""
+    for fault in (await value_each(unit, site, {item: method}, asked=asked)).values():
+        raise fault
+
+
+async def value_each(
+    unit: Unit, site: str, methods: Mapping[str, ValuationMethod], *, asked: bool = False, dry: bool = False
+) -> dict[str, ValuationMethodInUse]:
+    """Value items' stock by a method each from now on, those with stock only when `asked`; what is refused is given.
+
+    A constant number of statements; `dry` changes and locks nothing.
+    """
+    changes = await _changes(unit, site, methods)
+    if changes and not dry:
+        await ledger.hold(unit, site, changes)
+        changes = await _changes(unit, site, {item: methods[item] for item in changes})
+    refused = {
+        item: ValuationMethodInUse(item=item, method=method.value, quantity=canonical(quantity))
+        for item, (method, quantity) in changes.items()
+        if quantity != 0 and not asked
+    }
+    if (free := sorted(set(changes) - set(refused))) and not dry:
+        await unit.execute(_METHODS, {"site": site, "items": free, "methods": [str(methods[item]) for item in free]})
+    return refused
+
+
+async def _changes(
+    unit: Unit, site: str, methods: Mapping[str, ValuationMethod]
+) -> dict[str, tuple[ValuationMethod, Decimal]]:
+    """Item -> the other method that it is valued by, and its quantity; only where they differ."""
     columns: Any = ValueBalance
-    known = select(columns.valuation_method, columns.quantity).where(columns.site == site, columns.item == item)
-    found = (await unit.execute(known)).first()
-    if method == (found.valuation_method if found is not None else ValuationMethod.MOVING_AVERAGE):
-        return
-    await ledger.hold(unit, site, [item])
-    found = (await unit.execute(known)).one()
-    if found.valuation_method == method:
-        return
-    if found.quantity != 0 and not asked:
-        raise ValuationMethodInUse(item=item, method=found.valuation_method.value, quantity=canonical(found.quantity))
-    await unit.execute(_METHOD, {"site": site, "item": item, "method": str(method)})
+    rows = await unit.execute(
+        select(columns.item, columns.valuation_method, columns.quantity).where(
+            columns.site == site, columns.item.in_(sorted(methods))
+        )
+    )
+    found = {row.item: (row.valuation_method, row.quantity) for row in rows}
+    nothing = (ValuationMethod.MOVING_AVERAGE, Decimal(0))
+    return {item: found.get(item, nothing) for item, method in methods.items() if found.get(item, nothing)[0] != method}
 
 
 async def left(unit: Unit, site: str, item: str) -> list[Layer]:

@@ -227,6 +227,38 @@ async def test_an_export_says_what_there_is_and_comes_back_unchanged(store: Plan
     assert [code for _, _, code in await errors(store, changed)] == ["STOCK_DIFFERS"]
 
 
+@pytest.mark.rule("MAT-322")
+@pytest.mark.rule("MAT-321")
+async def test_all_settings_of_an_item_go_out_and_come_in(store: Plant) -> None:
+    new, held = await make.item(store), await make.item(store)
+    await make.stocked(store, held, 1)
+    head = ("item", "count_class", "fixed_location", "storage_class", "over_issue_percent", "shortage",
+            "valuation_method")  # fmt: skip
+    rows = [(new.split("/")[1].upper(), "A", "bin", "COLD", "2.5", "WARN", "FIFO"),
+            (held.split("/")[1].upper(), "B", at("bin"), "", "", "", "MOVING_AVERAGE")]  # fmt: skip
+    file = file_of([head, *rows])
+    assert counts(await taken(store, "ITEM_SETTINGS", file)) == (2, 0, 0, 0)
+    assert counts(await taken(store, "ITEM_SETTINGS", file)) == (0, 0, 2, 0)
+    out = {row["item"]: row for row in cells(await exported(store, "ITEM_SETTINGS"))}
+    assert tuple(out[rows[0][0]][name] for name in head) == rows[0]
+    again = await exported(store, "ITEM_SETTINGS")
+    assert counts(await taken(store, "ITEM_SETTINGS", again)) == (0, 0, len(cells(again)), 0)
+    way = "select valuation_method from value_balance where item = %s"
+    assert store.rows("materials", way, new) == [("FIFO",)]
+    wrong = [
+        (rows[0][0], "A", "dock-9", "", "", "", ""),
+        (rows[1][0], "", "", "", "", "", "FIFO"),
+    ]
+    assert await errors(store, await taken(store, "ITEM_SETTINGS", file_of([head, *wrong]))) == [
+        (2, "fixed_location", "FIELD_INVALID"), (3, "valuation_method", "VALUATION_METHOD_IN_USE"),
+    ]  # fmt: skip
+    worse = [(rows[0][0], "D", "", "", "", "", ""), (rows[1][0], "", "", "", "101", "", "")]
+    assert await errors(store, await taken(store, "ITEM_SETTINGS", file_of([head, *worse]))) == [
+        (2, "count_class", "FIELD_INVALID"), (3, "over_issue_percent", "FIELD_INVALID"),
+    ]  # fmt: skip
+    assert store.rows("materials", way, held) == [("MOVING_AVERAGE",)]
+
+
 async def sample_plant(store: Plant) -> str:
     """Something of everything; gives the id of an item without lots that is on the shelf."""
     sample = fresh("x")
