@@ -5,7 +5,7 @@ from typing import Any
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical
+from services.chassis.wire import canonical, decimal_of
 from services.materials.model import handling_unit, second_quantity
 from services.materials.model.item import Item
 from services.materials.model.lot import named
@@ -19,10 +19,11 @@ async def chosen(unit: Unit, row: Transfer, entries: Sequence[Any]) -> list[Part
         return [_all(one, one.outer_handling_unit) for one in row.open_lines]
     items = await unit.get_many(Item, {one.item for one in row.lines}, lock=False)
     units = await handling_unit.paths(unit, (entry.to_handling_unit for entry in entries))
+    come_in = _units(row, entries)
     parts: list[Part] = []
-    for number, entry in enumerate(entries):
+    missing: set[int] = set()
+    for number, entry in sorted(enumerate(entries), key=lambda one: bool(one[1].handling_unit)):
         field = f"goods[{number}]"
-        found = _parts(row, entry, items, field)
         if entry.to_handling_unit and (
             not row.between_sites
             or entry.to_handling_unit not in units
@@ -30,13 +31,53 @@ async def chosen(unit: Unit, row: Transfer, entries: Sequence[Any]) -> list[Part
         ):
             rule = "must be a handling unit of the receiving site, for goods of another one"
             raise FieldInvalid(field=f"{field}.to_handling_unit", rule=rule, value=entry.to_handling_unit)
+        if _nothing_of(row, entry, come_in, field):
+            missing.add(entry.line)
+            continue
+        found = _parts(row, entry, items, field)
+        if entry.handling_unit in come_in:
+            apart = missing | {part.line.line for part in parts}
+            found = [part for part in found if part.line.line not in apart]
         for part in found:
             part.location, part.to_handling_unit = entry.location, entry.to_handling_unit
+            _come_in(part, entry, come_in, field)
             if any(part.line is other.line for other in parts):
                 rule = f"names line {part.line.line} once more"
                 raise FieldInvalid(field=field, rule=rule, value=part.line.line)
             parts.append(part)
     return parts
+
+
+def _units(row: Transfer, entries: Sequence[Any]) -> dict[str, str]:
+    """Outermost units that come to another site with what is in them -> place as their entry says."""
+    if not row.between_sites:
+        return {}
+    return {
+        entry.handling_unit: entry.location for entry in entries if entry.handling_unit and not entry.to_handling_unit
+    }
+
+
+def _nothing_of(row: Transfer, entry: Any, come_in: dict[str, str], field: str) -> bool:
+    """Whether an entry says that a unit comes without a line."""
+    return (
+        any(one.line == entry.line and one.outer_handling_unit in come_in for one in row.lines)
+        and entry.HasField("quantity")
+        and decimal_of(entry.quantity.value, f"{field}.quantity.value") == 0
+    )
+
+
+def _come_in(part: Part, entry: Any, come_in: dict[str, str], field: str) -> None:
+    """Lines that are named beside their unit say how much came in it; they come where it comes."""
+    outer = part.line.outer_handling_unit
+    if entry.to_handling_unit:
+        part.whole_unit = ""
+    elif outer in come_in and not entry.handling_unit:
+        if entry.item:
+            rule = "must be a line, since the handling unit is named too"
+            raise FieldInvalid(field=f"{field}.item", rule=rule, value=entry.item)
+        if entry.location not in ("", come_in[outer]):
+            raise FieldInvalid(field=f"{field}.location", rule="must be that of its unit", value=entry.location)
+        part.whole_unit, part.location = outer, come_in[outer]
 
 
 def _all(one: TransferLine, whole_unit: str = "") -> Part:

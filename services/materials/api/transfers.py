@@ -12,7 +12,7 @@ from services.chassis.wire import enum_name, values_for
 from services.materials.api import goods
 from services.materials.api.arrivals import chosen
 from services.materials.model import goods as going
-from services.materials.model import ledger, loading, replenishing, stock, supplying
+from services.materials.model import ledger, loading, replenishing, stock, supplying, transfer_unit
 from services.materials.model import location as locations
 from services.materials.model.item import site_fact
 from services.materials.model.ledger import Line, Posting
@@ -29,6 +29,7 @@ from services.materials.model.transfer import (
     Transfer,
     TransferLine,
 )
+from services.materials.model.transfer_unit import Arrived
 
 _CHANGES = ("transit_location", "to_location", "carrier", "expected_date", "note", "lines")
 
@@ -92,15 +93,18 @@ class TransferService:
         row.ship(loaded, unit.now)
         await goods.refuse_inspected(unit, site, row.lines)
         transit = (await unit.get(Location, row.transit_location, lock=False)).usable()
-        lines = [line for one in row.lines for line in going.outgoing(one, transit)]
+        lines = [line for one in row.lines for line in going.outgoing(one, transit, unloaded=row.between_sites)]
         await going.refuse_claimed(unit, site, row.name, lines)
-        for root in loaded.roots():
+        if row.between_sites:
+            await transfer_unit.unload(unit, row.name, loaded)
+        for root in () if row.between_sites else loaded.roots():
             root.put_at(transit.name)
         posting = Posting.new(unit, site, MovementKind.TRANSFER_SHIP, *lines, source=row.name, correlation=row.chain)
         row.movement = posting.name
         await stock.move(unit, site, [posting])
         await supplying.bring(unit, row.supply_request)
         if row.between_sites:
+            await transfer_unit.leave(unit, row.name, loaded, unit.now)
             await unit.flush()
             await replenishing.ask(unit, site, *{line.item for line in row.lines})
         return row
@@ -111,11 +115,11 @@ class TransferService:
             raise FieldInvalid(field="transfer", rule="must go to the site", value=request.transfer)
         parts = await chosen(unit, row, request.goods)
         places = await _places(unit, row, parts, request.location)
-        _complete(row, loaded, parts)
+        left = await _under_way(unit, row, loaded, parts)
         row.receive(parts, final=request.final)
         if row.between_sites:
-            await _over_to(unit, row, parts, places)
-            await _left(unit, row, loaded)
+            await _over_to(unit, row, left, parts, places)
+            await _left(unit, row, loaded, left)
         else:
             await _arrive(unit, row, loaded, parts, places)
         await unit.flush()
@@ -128,8 +132,12 @@ class TransferService:
         target = await _target(unit, row, disposition, request)
         parts = await chosen(unit, row, request.goods)
         for part in parts:
-            part.location = target.name
+            part.location, part.to_handling_unit = target.name, ""
         found = disposition is Disposition.FOUND
+        left = await _under_way(unit, row, loaded, parts)
+        arrived = await _come(unit, row, left if found else set(), row.site or "", parts)
+        for root in {part.whole_unit for part in parts if found and part.whole_unit} - left:
+            loaded.rows[root].put_at(target.name)
         kind = MovementKind.TRANSFER_RECEIVE if found else MovementKind.ADJUST
         lines = [line for part in parts for line in _lines(row, part, target)]
         posting = Posting.new(
@@ -144,8 +152,9 @@ class TransferService:
             },
         )  # fmt: skip
         await stock.move(unit, row.site or "", [posting])
+        await arrived.close(unit, row.whole(parts))
         if row.between_sites:
-            await _left(unit, row, loaded)
+            await _left(unit, row, loaded, left)
         await unit.flush()
         row.settle()
         return row
@@ -216,9 +225,30 @@ async def _places(unit: Unit, row: Transfer, parts: Iterable[Part], given: str) 
     return places
 
 
-def _complete(row: Transfer, loaded: Loaded, parts: Sequence[Part]) -> None:
-    """HandlingUnitChanged when a unit that comes as a whole holds something else than the transfer says."""
-    for root in {part.whole_unit for part in parts if part.whole_unit}:
+async def _under_way(unit: Unit, row: Transfer, loaded: Loaded, parts: Sequence[Part]) -> set[str]:
+    """Outermost units that have left for another site; the content of others lies in them where it is under way.
+
+    HandlingUnitChanged when one of these that comes as a whole holds something else than the transfer says.
+    """
+    left = await transfer_unit.left_by(unit, row.name) if row.between_sites else set()
+    for part in parts:
+        part.inside = "" if part.line.outer_handling_unit in left else part.line.handling_unit
+    _complete(row, loaded, {part.whole_unit for part in parts} - left - {""})
+    return left
+
+
+async def _come(unit: Unit, row: Transfer, left: set[str], site: str, parts: Sequence[Part]) -> Arrived:
+    """Units that have left come to a site; parts that come in them are put into what each has become there."""
+    places = {part.whole_unit: part.location for part in parts if part.whole_unit in left}
+    arrived = await transfer_unit.arrive(unit, row.name, site, places, row.ship_time)
+    for part in parts:
+        if part.whole_unit in places:
+            part.to_handling_unit = arrived.inside(part.line.handling_unit)
+    return arrived
+
+
+def _complete(row: Transfer, loaded: Loaded, roots: Iterable[str]) -> None:
+    for root in roots:
         there = {
             (one.item, one.lot, one.serial, one.status, one.handling_unit, one.owner, one.project): one.on_hand
             for one in loaded.content(root)
@@ -237,11 +267,11 @@ def _complete(row: Transfer, loaded: Loaded, parts: Sequence[Part]) -> None:
 def _lines(row: Transfer, part: Part, target: Location) -> list[Line]:
     """What a part takes from where it is under way to another place; to the world outside it goes in its unit."""
     one = part.line
-    stays = target.virtual or bool(part.whole_unit)
+    stays = target.virtual or (bool(part.whole_unit) and bool(part.inside))
     line = Line(
         item=one.item, lot=one.lot, quantity=part.quantity, unit_code=one.unit_code,
         from_location=row.transit_location, to_location=target.name, from_status=one.status, to_status=one.status,
-        from_handling_unit=one.handling_unit, to_handling_unit=one.handling_unit if stays else "",
+        from_handling_unit=part.inside, to_handling_unit=part.inside if stays else part.to_handling_unit,
         from_owner=one.owner, to_owner=one.owner, from_project=one.project, to_project=one.project,
         to_virtual=target.virtual, from_transit=True, second_quantity=part.second,
         second_unit_code=one.second_quantity_unit_code,
@@ -263,37 +293,52 @@ async def _arrive(
         await stock.move(unit, site, [posting])
 
 
-async def _over_to(unit: Unit, row: Transfer, parts: Sequence[Part], places: dict[str, Location]) -> None:
+async def _over_to(
+    unit: Unit, row: Transfer, left: set[str], parts: Sequence[Part], places: dict[str, Location]
+) -> None:
     """Between sites: the sender's goods leave by the place between sites, the receiver's come from it, at one value.
 
-    The sender posts first, since a serial is in one place at a time; both or none are committed (MAT-51).
+    The sender posts first, since a serial is in one place at a time; both or none are committed. Each unit that comes
+    has a movement of its own at both sites (MAT-51).
     """
     if not parts:
         return
     here, there = row.site or "", row.to_site.removeprefix("sites/")
     out = await locations.virtual(unit, here, Kind.INTER_SITE)
     into = await locations.virtual(unit, there, Kind.INTER_SITE)
-    gone = [(part, line) for part in parts for line in _lines(row, part, out)]
+    arrived = await _come(unit, row, left, there, parts)
+    apart: dict[str, list[tuple[Part, Line]]] = {}
+    for part in parts:
+        whose = part.whole_unit if part.whole_unit in left else ""
+        apart.setdefault(whose, []).extend((part, line) for line in _lines(row, part, out))
     given = {"source": row.name, "correlation": row.chain}
-    sent = Posting.new(unit, here, MovementKind.TRANSFER_RECEIVE, *(line for _, line in gone), **given)
-    await stock.move(unit, here, [sent])
+    kind = MovementKind.TRANSFER_RECEIVE
+    sent = [(some, Posting.new(unit, here, kind, *(line for _, line in some), **given)) for some in apart.values()]
+    await stock.move(unit, here, [posting for _, posting in sent])
     come = [
-        Line(
+        Posting.new(unit, there, kind, *_incoming(some, into, places, posting.name), **given) for some, posting in sent
+    ]
+    await stock.move(unit, there, come)
+    await arrived.close(unit, row.whole(parts))
+
+
+def _incoming(
+    gone: Iterable[tuple[Part, Line]], into: Location, places: dict[str, Location], sent: str
+) -> Iterable[Line]:
+    """What comes to the receiving site, as it went out of the sender's, at its value."""
+    for part, line in gone:
+        yield Line(
             item=line.item, lot=line.lot, serial=line.serial, quantity=line.quantity, unit_code=line.unit_code,
             from_location=into.name, to_location=places[part.location].name, from_status=line.to_status,
             to_status=line.to_status, to_handling_unit=part.to_handling_unit, from_owner=line.to_owner,
             to_owner=line.to_owner, from_project=line.to_project, to_project=line.to_project, from_virtual=True,
-            second_quantity=line.second_quantity, second_unit_code=line.second_unit_code, cost=line.cost,
-            returns=sent.name,
-        )
-        for part, line in gone
-    ]  # fmt: skip
-    await stock.move(unit, there, [Posting.new(unit, there, MovementKind.TRANSFER_RECEIVE, *come, **given)])
+            second_quantity=line.second_quantity, second_unit_code=line.second_unit_code, cost=line.cost, returns=sent,
+        )  # fmt: skip
 
 
-async def _left(unit: Unit, row: Transfer, loaded: Loaded) -> None:
-    """Units that went to another site and of which nothing is under way any more have left this one."""
-    done = {name for name in row.shipped_units if name in loaded.rows and loaded.rows[name].location}
+async def _left(unit: Unit, row: Transfer, loaded: Loaded, left: set[str]) -> None:
+    """Units of which nothing is under way any more have left, where the release before let them go along."""
+    done = {name for name in row.shipped_units - left if name in loaded.rows and loaded.rows[name].location}
     await loading.ship(unit, loaded.under(done), unit.now)
 
 

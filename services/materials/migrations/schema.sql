@@ -2257,6 +2257,9 @@ CREATE TABLE public.handling_unit (
     gross_weight numeric(20,6),
     gross_weight_unit_code text NOT NULL,
     ship_time timestamp with time zone,
+    transfer text DEFAULT ''::text NOT NULL,
+    origin_handling_unit text DEFAULT ''::text NOT NULL,
+    unbroken boolean DEFAULT false NOT NULL,
     CONSTRAINT ck_handling_unit_place CHECK ((num_nonnulls(location, parent_handling_unit) =
 CASE
     WHEN (state = 'SHIPPED'::text) THEN 0
@@ -3616,6 +3619,20 @@ CREATE TABLE public.transfer_line (
 
 ALTER TABLE public.transfer_line OWNER TO materials_owner;
 
+CREATE TABLE public.transfer_unit (
+    transfer text NOT NULL,
+    handling_unit text NOT NULL,
+    parent_handling_unit text NOT NULL,
+    outer_handling_unit text NOT NULL,
+    number text NOT NULL,
+    sscc text NOT NULL,
+    handling_unit_type text NOT NULL,
+    gross_weight numeric(20,6),
+    gross_weight_unit_code text NOT NULL
+);
+
+ALTER TABLE public.transfer_unit OWNER TO materials_owner;
+
 CREATE TABLE public.valuation_change (
     site text NOT NULL,
     item text NOT NULL,
@@ -4025,6 +4042,9 @@ ALTER TABLE ONLY public.transfer
 
 ALTER TABLE ONLY public.transfer_line
     ADD CONSTRAINT pk_transfer_line PRIMARY KEY (transfer, line);
+
+ALTER TABLE ONLY public.transfer_unit
+    ADD CONSTRAINT pk_transfer_unit PRIMARY KEY (transfer, handling_unit);
 
 ALTER TABLE ONLY public.valuation_change
     ADD CONSTRAINT pk_valuation_change PRIMARY KEY (site, item, change_time);
@@ -4454,7 +4474,9 @@ CREATE UNIQUE INDEX uq_expected_receipt ON public.expected_receipt USING btree (
 
 CREATE UNIQUE INDEX uq_handling_unit_number ON public.handling_unit USING btree (site, number);
 
-CREATE UNIQUE INDEX uq_handling_unit_sscc ON public.handling_unit USING btree (sscc);
+CREATE UNIQUE INDEX uq_handling_unit_sscc_here ON public.handling_unit USING btree (sscc) WHERE (state <> 'SHIPPED'::text);
+
+CREATE UNIQUE INDEX uq_handling_unit_sscc_site ON public.handling_unit USING btree (sscc, site);
 
 CREATE UNIQUE INDEX uq_handling_unit_type_grai ON public.handling_unit_type USING btree (grai) WHERE (grai <> ''::text);
 
@@ -4787,6 +4809,12 @@ ALTER TABLE ONLY public.transfer_line
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT fk_transfer_transit_location FOREIGN KEY (transit_location) REFERENCES public.location(name);
 
+ALTER TABLE ONLY public.transfer_unit
+    ADD CONSTRAINT fk_transfer_unit_handling_unit FOREIGN KEY (handling_unit) REFERENCES public.handling_unit(name);
+
+ALTER TABLE ONLY public.transfer_unit
+    ADD CONSTRAINT fk_transfer_unit_transfer FOREIGN KEY (transfer) REFERENCES public.transfer(name);
+
 ALTER TABLE ONLY public.wave_line
     ADD CONSTRAINT fk_wave_line_wave FOREIGN KEY (wave) REFERENCES public.wave(name);
 
@@ -5076,6 +5104,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.supply_request TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer TO materials_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.transfer_line TO materials_app;
+
+GRANT SELECT,INSERT ON TABLE public.transfer_unit TO materials_app;
 
 GRANT SELECT ON TABLE public.valuation_change TO materials_app;
 

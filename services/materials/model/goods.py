@@ -71,14 +71,17 @@ def content_of(balance: Balance, root: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def outgoing(row: GoodsLine, target: Location) -> list[Line]:
-    """What a line takes from where it lies to another place; goods in a unit stay in it, also on the other side."""
+def outgoing(row: GoodsLine, target: Location, *, unloaded: bool = False) -> list[Line]:
+    """What a line takes from where it lies to another place; goods in a unit stay in it, also on the other side.
+
+    Goods `unloaded` are under way in none: their unit has left, and comes back with them at another site.
+    """
     line = Line(
         item=row.item, lot=row.lot, quantity=row.quantity, unit_code=row.unit_code, from_location=row.location,
         to_location=target.name, from_status=row.status, to_status=row.status, from_handling_unit=row.handling_unit,
-        to_handling_unit=row.handling_unit, from_owner=row.owner, to_owner=row.owner, from_project=row.project,
-        to_project=row.project, to_virtual=target.virtual, second_quantity=row.second_quantity,
-        second_unit_code=row.second_quantity_unit_code, entered=row.entered,
+        to_handling_unit="" if unloaded else row.handling_unit, from_owner=row.owner, to_owner=row.owner,
+        from_project=row.project, to_project=row.project, to_virtual=target.virtual,
+        second_quantity=row.second_quantity, second_unit_code=row.second_quantity_unit_code, entered=row.entered,
     )  # fmt: skip
     return by_serial(line, row.serials)
 

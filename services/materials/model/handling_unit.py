@@ -73,9 +73,9 @@ class TooHeavy(FailedPrecondition):
 
 
 class SsccExists(AlreadyExists):
-    """An SSCC stands for one unit for ever (MAT-24)."""
+    """An SSCC stands for one unit for ever, at whatever site it is (MAT-24)."""
 
-    constraint = "uq_handling_unit_sscc"
+    constraint = "uq_handling_unit_sscc_here"
     text = "The SSCC belongs to a handling unit already ({constraint})."
 
 
@@ -159,7 +159,8 @@ class HandlingUnit(Resource, table=True):
         {"number", "sscc", "state", "handling_unit_type", "location", "parent_handling_unit"}
     )
     __table_args__ = (
-        Index("uq_handling_unit_sscc", "sscc", unique=True),
+        Index("uq_handling_unit_sscc_here", "sscc", unique=True, postgresql_where=text("state <> 'SHIPPED'")),
+        Index("uq_handling_unit_sscc_site", "sscc", "site", unique=True),
         Index("uq_handling_unit_number", "site", "number", unique=True),
         Index("ix_handling_unit_site", "site", "name"),
         Index("ix_handling_unit_inside", "parent_handling_unit"),
@@ -184,6 +185,9 @@ class HandlingUnit(Resource, table=True):
     gross_weight: Decimal | None = Field(default=None, sa_type=Numeric(20, 6))
     gross_weight_unit_code: str = Field(default="", sa_type=Text, nullable=False)
     ship_time: datetime | None = Field(default=None, sa_type=instant())
+    transfer: str = Field(default="", sa_type=Text, nullable=False)
+    origin_handling_unit: str = Field(default="", sa_type=Text, nullable=False)
+    unbroken: bool = Field(default=False, nullable=False)
 
     def weigh(self, weight: Decimal | None, unit_code: str, kind: HandlingUnitType) -> None:
         """State what it weighs with all that is inside; TooHeavy beyond what its type carries."""
@@ -203,7 +207,7 @@ class HandlingUnit(Resource, table=True):
     def open(self) -> None:
         """Let things in and out again; what was weighed counts no more."""
         self.move(State.OPEN)
-        self.gross_weight, self.gross_weight_unit_code = None, ""
+        self.gross_weight, self.gross_weight_unit_code, self.unbroken = None, "", False
 
     def put_into(self, outer: "HandlingUnit") -> None:
         """Into another unit."""

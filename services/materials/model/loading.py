@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis.faults import FailedPrecondition, FieldInvalid
@@ -120,21 +121,39 @@ async def ready(unit: Unit, site: str, loaded: Loaded, *, leaves: bool, at: date
         if not loaded.content(row.name):
             raise FieldInvalid(field="lines.handling_unit", rule="must not be empty", value=row.name)
     if leaves:
-        refuse_recent(loaded.rows, at)
+        refuse_recent(loaded.rows, at, await _left_elsewhere(unit, loaded.rows.values()))
     if loaded.rows:
         busy = (await unit.execute(_TASKS, {"site": site, "units": sorted(loaded.rows)})).first()
         if busy is not None:
             raise HandlingUnitBusy(handling_unit=busy.handling_unit, task=busy.name)
 
 
-def refuse_recent(rows: Mapping[str, HandlingUnit], at: datetime) -> None:
-    """SsccUsedRecently for a unit that left less than a year ago (MAT-24)."""
+def refuse_recent(rows: Mapping[str, HandlingUnit], at: datetime, elsewhere: Mapping[str, datetime]) -> None:
+    """SsccUsedRecently for a unit that left less than a year ago, from whatever site, and was opened since (MAT-24).
+
+    `elsewhere` is when what bears an SSCC left last, of all sites.
+    """
     for row in rows.values():
-        if row.ship_time is not None and at < row.ship_time + YEAR:
-            until = row.ship_time + YEAR
+        left = elsewhere.get(row.sscc)
+        if left is not None and at < left + YEAR and not row.unbroken:
+            until = left + YEAR
             raise SsccUsedRecently(
-                sscc=row.sscc, handling_unit=row.name, ship_time=row.ship_time.isoformat(), until=until.isoformat()
+                sscc=row.sscc, handling_unit=row.name, ship_time=left.isoformat(), until=until.isoformat()
             )
+
+
+async def _left_elsewhere(unit: Unit, rows: Iterable[HandlingUnit]) -> dict[str, datetime]:
+    """SSCC -> when what bears it left last, from whatever site."""
+    codes = sorted({row.sscc for row in rows})
+    if not codes:
+        return {}
+    columns: Any = HandlingUnit
+    found = (
+        select(columns.sscc, func.max(columns.ship_time).label("left"))
+        .where(columns.sscc.in_(codes))
+        .group_by(columns.sscc)
+    )
+    return {row.sscc: row.left for row in await unit.execute(found) if row.left is not None}
 
 
 async def ship(unit: Unit, rows: Sequence[HandlingUnit], at: datetime) -> None:

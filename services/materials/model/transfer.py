@@ -124,7 +124,14 @@ class Part:
     location: str = ""
     to_handling_unit: str = ""
     whole_unit: str = ""
-    """Outermost unit that comes with all that is in it."""
+    """Outermost unit that it comes in; inside a site with all that is in it."""
+    inside: str = ""
+    """Unit that it is under way in; "" for loose goods and for those that went to another site."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that left by the line comes."""
+        return self.quantity == self.line.quantity
 
     def check(self, transfer: str) -> "Part":
         """NotUnderWay for more than is open; the last of a line has all of its second quantity (MAT-9)."""
@@ -248,6 +255,13 @@ class Transfer(Resource, table=True):
             amount = {"value": canonical(part.quantity), "unit_code": part.line.unit_code}
             self.disposals = [*self.disposals, {"line": part.line.line, "quantity": amount, **said}]
         self.touch()
+
+    def whole(self, parts: Sequence[Part]) -> set[str]:
+        """Outermost units that come as a whole, with all that left in them."""
+        come = {part.line.line for part in parts if part.whole_unit and part.complete}
+        return {part.whole_unit for part in parts if part.whole_unit} - {
+            row.outer_handling_unit for row in self.lines if row.line not in come
+        }
 
     def settle(self) -> None:
         """Over, when nothing is under way any more; what was received is written before."""

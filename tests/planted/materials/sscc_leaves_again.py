@@ -9,7 +9,7 @@ RULE = "MAT-24"
 
 
 def plant() -> None:
-    def whatever(rows: Any, at: Any) -> None:
+    def whatever(rows: Any, at: Any, elsewhere: Any) -> None:
         return None
 
     replace(loading, "refuse_recent", whatever)
