@@ -4174,6 +4174,8 @@ CREATE INDEX ix_handling_unit_state ON public.handling_unit USING btree (site, s
 
 CREATE INDEX ix_held_lot_held ON public.held_lot USING btree (site) WHERE held;
 
+CREATE INDEX ix_hold_create_time ON public.hold USING btree (site, create_time);
+
 CREATE INDEX ix_hold_handling_unit ON public.hold USING btree (site, handling_unit, name);
 
 CREATE INDEX ix_hold_item ON public.hold USING btree (site, item, name);
@@ -4270,6 +4272,8 @@ CREATE INDEX ix_materials_import_state ON public.materials_import USING btree (s
 
 CREATE INDEX ix_materials_revision_policy ON public.materials_revision USING btree (policy);
 
+CREATE INDEX ix_materials_revision_start_time ON public.materials_revision USING btree (start_time) WHERE (state = 'APPROVED'::text);
+
 CREATE INDEX ix_materials_revision_state ON public.materials_revision USING btree (policy, state, name);
 
 CREATE INDEX ix_movement_actor ON public.movement USING btree (site, actor, name);
@@ -4358,9 +4362,13 @@ CREATE INDEX ix_put_away_task_proposed ON public.put_away_task USING btree (site
 
 CREATE INDEX ix_put_away_task_receipt ON public.put_away_task USING btree (receipt);
 
+CREATE INDEX ix_put_away_task_reservation ON public.put_away_task USING btree (reservation) WHERE (reservation <> ''::text);
+
 CREATE INDEX ix_put_away_task_site ON public.put_away_task USING btree (site, name);
 
 CREATE INDEX ix_put_away_task_state ON public.put_away_task USING btree (site, state, name);
+
+CREATE INDEX ix_put_away_task_update_time ON public.put_away_task USING btree (site, state, update_time);
 
 CREATE INDEX ix_recall_case_lot ON public.recall_case USING btree (site, lot, name);
 
@@ -4393,6 +4401,8 @@ CREATE INDEX ix_reservation_priority ON public.reservation USING btree (site, pr
 CREATE INDEX ix_reservation_site ON public.reservation USING btree (site, name);
 
 CREATE INDEX ix_reservation_state ON public.reservation USING btree (site, state, name);
+
+CREATE INDEX ix_reservation_update_time ON public.reservation USING btree (site, update_time);
 
 CREATE INDEX ix_reservation_waiting ON public.reservation USING btree (site, item) WHERE (state = ANY (ARRAY['PENDING'::text, 'SHORT'::text]));
 

@@ -55,6 +55,7 @@ class Hold(Resource, table=True):
     )
     __table_args__ = (
         Index("ix_hold_site", "site", "name"),
+        Index("ix_hold_create_time", "site", "create_time"),
         *listed("hold", "state", "scope", "item", "lot", "serial", "handling_unit", "location", "supplier"),
         CheckConstraint(
             "case scope when 'LOT' then lot when 'SERIAL' then serial when 'HANDLING_UNIT' then handling_unit "

@@ -93,6 +93,7 @@ class Revision(EditedRevision, Table, table=True):
     )  # fmt: skip
     __table_args__ = (
         Index("uq_materials_revision_active", "policy", unique=True, postgresql_where=text("state = 'ACTIVE'")),
+        Index("ix_materials_revision_start_time", "start_time", postgresql_where=text("state = 'APPROVED'")),
         *listed("materials_revision", "state", under="policy"),
     )
 

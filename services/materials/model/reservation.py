@@ -115,6 +115,7 @@ class Reservation(Resource, table=True):
     __table_args__ = (
         Index("uq_reservation_demand", "work_order", "demand", unique=True),
         Index("ix_reservation_site", "site", "name"),
+        Index("ix_reservation_update_time", "site", "update_time"),
         *listed("reservation", "item", "state", "cover", "need_time", "priority"),
         Index("ix_reservation_waiting", "site", "item", postgresql_where=text("state in ('PENDING', 'SHORT')")),
         CheckConstraint(

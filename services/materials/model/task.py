@@ -86,6 +86,8 @@ class Task(Resource, table=True):
     FILTERABLE: ClassVar[frozenset[str]] = frozenset({"item", "state", "receipt", "from_location"})
     __table_args__ = (
         Index("ix_put_away_task_site", "site", "name"),
+        Index("ix_put_away_task_update_time", "site", "state", "update_time"),
+        Index("ix_put_away_task_reservation", "reservation", postgresql_where=text("reservation <> ''")),
         Index("ix_put_away_task_receipt", "receipt"),
         *listed("put_away_task", "item", "state", "from_location"),
         Index("ix_put_away_task_proposed", "site", "proposed_location", postgresql_where=text("state = 'READY'")),
