@@ -25,6 +25,8 @@ from services.materials.model import (
     replenishing,
     sealing,
     softness,
+    stock,
+    substituting,
 )
 from services.materials.model import task as tasks
 from services.materials.model.item import SiteFact
@@ -181,12 +183,20 @@ _DUE = text("""
 
 @job(every=timedelta(seconds=15))
 async def harden_claims(open_unit: Any) -> None:
-    """Soft claims whose window has come take stock; those that lived too long end; an item in each unit (MAT-76)."""
+    """Soft claims whose window has come take stock; those that lived too long end; an item in each unit (MAT-76).
+
+    Alternates that came meanwhile stand in for what is short, where the demand allows (MAT-10).
+    """
     async with open_unit() as unit:
         places = list(await unit.execute(_DUE))
     for site, item in places:
         async with open_unit() as unit:
             await softness.harden(unit, site, item)
+    async with open_unit() as unit:
+        offered = await substituting.offered(unit)
+    for site, item in offered:
+        async with open_unit() as unit:
+            await stock.stand_in(unit, site, item)
 
 
 @job(every=timedelta(seconds=20))

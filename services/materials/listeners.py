@@ -43,6 +43,7 @@ from services.materials.model import (
     softness,
     standing,
     stock,
+    substituting,
 )
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import VIRTUAL, Location
@@ -95,7 +96,7 @@ async def reserve_parts(event: WorkOrderApproved, unit: Unit) -> None:
         row.demand: row
         for row in await unit.all(
             select(Reservation)
-            .where(Reservation.work_order == event.work_order)  # type: ignore[arg-type]
+            .where(Reservation.work_order == event.work_order, Reservation.substitutes == "")  # type: ignore[arg-type]
             .order_by(Reservation.name)
             .with_for_update(of=Reservation)
         )
@@ -153,12 +154,15 @@ async def _resize(unit: Unit, row: Reservation, quantity: Decimal) -> None:
         row.move(State.PENDING)
     elif row.state not in reservation.OPEN:
         return
-    smaller = quantity < row.issued + row.allocated
+    smaller = quantity < row.issued + row.allocated + row.substituted
+    children: list[Reservation] = []
     if smaller:
+        if quantity < row.issued + row.substituted:
+            children = await substituting.give_up(unit, [row])
         await allocating.give_back(unit, row)
-    row.requested = max(quantity, row.issued) + row.released
+    row.requested = max(quantity, row.issued + row.substituted) + row.released
     row.share(pending=row.pending, supply_covered=row.supply_covered)
-    if row.missing == 0 and row.issued > 0 and not row.allocations:
+    if row.missing == 0 and row.issued + row.substitute_issued > 0 and row.done and not row.allocations:
         if row.state is State.SHORT:
             row.judge()
             await unit.flush()
@@ -166,8 +170,9 @@ async def _resize(unit: Unit, row: Reservation, quantity: Decimal) -> None:
     else:
         await stock.claim(unit, row)
     if smaller:
-        await picking.follow(unit, row.site or "", [row.name], "less is needed")
-        await stock.serve(unit, row.site or "", {row.item})
+        changed = [row, *children]
+        await picking.follow(unit, row.site or "", [each.name for each in changed], "less is needed")
+        await stock.serve(unit, row.site or "", {each.item for each in changed})
 
 
 async def move_need(event: WorkOrderRescheduled, unit: Unit) -> None:
@@ -244,17 +249,23 @@ async def _of(unit: Unit, work_order: str) -> list[Reservation]:
 async def _release_all(unit: Unit, work_order: str, reason: str) -> None:
     await _hold(unit, work_order, [])
     for row in await _of(unit, work_order):
-        await _release(unit, row, reason, work_order)
+        if not row.substitutes:
+            await _release(unit, row, reason, work_order)
 
 
 async def _release(unit: Unit, row: Reservation, reason: str, by: str) -> None:
     held = {taken.balance: taken.quantity for taken in row.allocations}
+    stand_ins = await unit.get_many(Reservation, row.alternates)
+    others = {name: {taken.balance: taken.quantity for taken in each.allocations} for name, each in stand_ins.items()}
+    ended = await substituting.give_up(unit, [row])
     await allocating.give_back(unit, row)
     unit.emit(row.release(reason, by), correlation=row.correlation)
-    await picking.follow(unit, row.site or "", [row.name], reason)
-    await stock.serve(unit, row.site or "", {row.item})
+    await picking.follow(unit, row.site or "", [each.name for each in (row, *ended)], reason)
+    await stock.serve(unit, row.site or "", {each.item for each in (row, *ended)})
     await unit.flush()
     await returning.bring_back(unit, row, held, reason)
+    for each in ended:
+        await returning.bring_back(unit, each, others[each.name], reason)
 
 
 async def carry_request(event: RequisitionCreated, unit: Unit) -> None:

@@ -82,7 +82,7 @@ async def read(plant: Plant, name: str) -> Any:
 
 def parts(row: Any) -> dict[str, str]:
     """Quantities of a reservation that are not 0 (MAT-71)."""
-    names = ("requested", "issued", "allocated", "supply_covered", "pending", "short", "released")
+    names = ("requested", "issued", "allocated", "supply_covered", "pending", "short", "released", "substituted")
     return {name: getattr(row, name).value for name in names if getattr(row, name).value != "0"}
 
 

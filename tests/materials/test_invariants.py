@@ -57,8 +57,13 @@ _WHOLE = {
         where not virtual and (on_hand < 0 or reserved < 0 or reserved > on_hand)""",
     "a reservation whose parts do not add up": """
         select name from reservation
-        where requested <> issued + allocated + supply_covered + pending + short + released
-           or least(issued, allocated, supply_covered, pending, short, released) < 0""",
+        where requested <> issued + allocated + supply_covered + pending + short + released + substituted
+           or least(substituted, covers, issued, allocated, supply_covered, pending, short, released) < 0""",
+    "an alternate that covers what nobody says it covers": """
+        select p.name, p.substituted, c.total from reservation p
+        full join (select substitutes, sum(covers) as total from reservation where substitutes <> '' group by 1) c
+          on c.substitutes = p.name
+        where (p.substitutes = '' or p.substitutes is null) and coalesce(p.substituted, 0) <> coalesce(c.total, 0)""",
     "a value without quantity": "select item from value_balance where value < 0 or (quantity = 0 and value <> 0)",
     "a movement that was reversed twice": """
         select reverses from movement where reverses <> '' group by 1 having count(*) > 1""",

@@ -20,6 +20,7 @@ from services.materials.model import (
     second_quantity,
     serial_issue,
     stock,
+    substituting,
     swapping,
 )
 from services.materials.model import location as locations
@@ -60,7 +61,7 @@ class ReservationService:
         return await available(unit, request)
 
     async def swap_allocation(self, request: Any, unit: Unit) -> Any:
-        row = await stock.take_up(unit, Reservation, request.name)
+        row, _ = await substituting.take_up(unit, request.name)
         if row.state not in reservation.OPEN:
             row.move(State.ALLOCATED)
         _, amount, _ = await _amount(unit, row, request)
@@ -68,18 +69,18 @@ class ReservationService:
         return row
 
     async def allocate_reservation(self, request: Any, unit: Unit) -> Any:
-        row = await stock.take_up(unit, Reservation, request.name)
+        row, alternates = await substituting.take_up(unit, request.name, anew=True)
         if row.state not in reservation.WAITING:
             row.move(State.ALLOCATED)
         soft = row.soft(unit.now)
         row.hard_time = row.expire_time = None
         await stock.serve(unit, row.site or "", {row.item})
-        if soft and row.state in reservation.WAITING:
-            await stock.claim(unit, row)
+        if (soft or alternates) and row.state in reservation.WAITING:
+            await stock.claim(unit, row, alternates)
         return row
 
     async def issue_reservation(self, request: Any, unit: Unit) -> Any:
-        row = await stock.take_up(unit, Reservation, request.name)
+        row, _ = await substituting.take_up(unit, request.name)
         site = row.site or ""
         asked = await _asked(unit, row, request)
         amount, serials = asked.quantity, asked.serials
@@ -103,14 +104,18 @@ class ReservationService:
             for found, part in taken
         ]  # fmt: skip
         posting = Posting.new(unit, site, MovementKind.ISSUE, *lines, source=row.name, correlation=row.correlation)
+        before = row.issued
+        whose = await substituting.whose(unit, row)
         await stock.move(
-            unit, site, [posting], lambda: unit.emit(row.issue(taken, posting, extra), correlation=row.correlation)
-        )
+            unit, site, [posting], lambda: unit.emit(
+                whose.told(row.issue(taken, posting, extra), posting, before), correlation=row.correlation
+            ),
+        )  # fmt: skip
         await picking.follow(unit, site, [row.name], "it was handed out")
         return row
 
     async def return_issue(self, request: Any, unit: Unit) -> Any:
-        row = await stock.take_up(unit, Reservation, request.name)
+        row, _ = await substituting.take_up(unit, request.name)
         site = row.site or ""
         asked = await _asked(unit, row, request)
         amount, serials = asked.quantity, asked.serials
@@ -134,17 +139,26 @@ class ReservationService:
             unit, site, MovementKind.RETURN_TO_STOCK, *lines, source=row.name, correlation=row.correlation,
             reason_code=request.reason,
         )  # fmt: skip
-        await stock.move(unit, site, [posting], lambda: unit.emit(row.bring_back(posting), correlation=row.correlation))
+        before = row.issued
+        whose = await substituting.whose(unit, row)
+        await stock.move(
+            unit, site, [posting],
+            lambda: unit.emit(whose.told(row.bring_back(posting), posting, before), correlation=row.correlation),
+        )  # fmt: skip
         return row
 
     async def release_reservation(self, request: Any, unit: Unit) -> Any:
-        row = await stock.take_up(unit, Reservation, request.name)
+        row, _ = await substituting.take_up(unit, request.name)
         if row.state not in reservation.OPEN:
             row.move(State.RELEASED)
+        ended = [row, *await substituting.give_up(unit, [row])]
         await allocating.give_back(unit, row)
-        unit.emit(row.release(request.reason, unit.caller.name), correlation=row.correlation)
-        await picking.follow(unit, row.site or "", [row.name], request.reason)
-        await stock.serve(unit, row.site or "", {row.item})
+        if row.substitutes:
+            await substituting.settle(unit, [row], final=True)
+        else:
+            unit.emit(row.release(request.reason, unit.caller.name), correlation=row.correlation)
+        await picking.follow(unit, row.site or "", [each.name for each in ended], request.reason)
+        await stock.serve(unit, row.site or "", {each.item for each in ended})
         return row
 
 

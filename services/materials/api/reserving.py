@@ -11,7 +11,7 @@ from services.chassis import access
 from services.chassis.faults import AlreadyExists, Fault, FieldInvalid
 from services.chassis.unit import Unit
 from services.chassis.wire import date_message, decimal_of, python_of, quantity, to_date
-from services.materials.model import availability, ledger, stock
+from services.materials.model import availability, stock, substituting
 from services.materials.model.item import Item, SiteFact, site_fact
 from services.materials.model.location import Location
 from services.materials.model.lot import Lot
@@ -29,7 +29,8 @@ async def reserve(unit: Unit, request: Any, entries: Sequence[Any]) -> None:
     site = request.parent.split("/")[1]
     await site_fact(unit, site)
     given = [entry.request for entry in entries]
-    await ledger.hold(unit, site, (row.item for row in given))
+    allowed = [row.item for row in given if row.allow_alternates]
+    alternates = await substituting.hold(unit, site, [row.item for row in given], allowed)
     items = await unit.get_many(Item, (row.item for row in given), lock=False)
     lots = await unit.get_many(Lot, (row.lot for row in given if row.lot), lock=False)
     places = await unit.get_many(
@@ -49,7 +50,7 @@ async def reserve(unit: Unit, request: Any, entries: Sequence[Any]) -> None:
     if made:
         await unit.flush()
         await stock.schedule(unit, site, made)
-        await stock.claim_all(unit, site, made)
+        await stock.claim_all(unit, site, made, alternates=alternates)
 
 
 def key_of(row: Any) -> tuple[str, str] | None:
@@ -105,7 +106,7 @@ def _claim(
         minimum_remaining_life_days=life,
         source_system=row.source_system, external_id=row.external_id,
         demand_kind=row.demand_kind or ("WORK_ORDER" if row.work_order else "OTHER"), allocations=[],
-        correlation=row.work_order or name,
+        correlation=row.work_order or name, allow_alternates=row.allow_alternates,
     )  # fmt: skip
 
 

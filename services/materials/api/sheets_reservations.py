@@ -45,7 +45,7 @@ class ReservationSheet(DocumentSheet):
         *same("source_system", "external_id"), Column("id"), *same("work_order", "demand"), Column("item", "item"),
         Column("quantity", "quantity.value"), Column("unit", "quantity.unit_code"),
         *same("need_time", "priority", "delivery_location", "lot", "owner", "minimum_remaining_life_days"),
-        Column("demand_kind", "demand_kind"),
+        Column("demand_kind", "demand_kind"), *same("allow_alternates"),
     )  # fmt: skip
     required = ("item", "quantity", "unit")
     permissions = ("materials.reservations.create",)
@@ -87,7 +87,11 @@ class ReservationSheet(DocumentSheet):
 
     async def order(self, unit: Unit, site: str) -> list[str]:
         columns: Any = Reservation
-        return list(await unit.all(select(columns.name).where(columns.site == site).order_by(columns.name)))
+        return list(
+            await unit.all(
+                select(columns.name).where(columns.site == site, columns.substitutes == "").order_by(columns.name)
+            )
+        )
 
     async def pages(self, unit: Unit, site: str, names: Sequence[str]) -> list[dict[str, str]]:
         rows = await unit.get_many(Reservation, names, lock=False)
@@ -101,7 +105,7 @@ class ReservationSheet(DocumentSheet):
                 source_system=row.source_system, external_id=row.external_id, item=numbers.get(row.item, row.item),
                 priority=row.priority, delivery_location=last(row.delivery_location),
                 lot=lots.get(row.lot, ""), owner=row.owner, demand_kind=row.demand_kind,
-                minimum_remaining_life_days=row.minimum_remaining_life_days,
+                minimum_remaining_life_days=row.minimum_remaining_life_days, allow_alternates=row.allow_alternates,
             )  # fmt: skip
             given.quantity.value, given.quantity.unit_code = canonical(_whole(row)), row.unit_code
             if row.need_time is not None:
@@ -125,7 +129,7 @@ def _said(row: Reservation, given: Given) -> dict[str, Any]:
         "item": row.item, "quantity": _whole(row), "need_time": row.need_time, "priority": row.priority,
         "delivery_location": row.delivery_location, "lot": row.lot, "owner": row.owner,
         "minimum_remaining_life_days": row.minimum_remaining_life_days, "demand_kind": row.demand_kind,
-        "work_order": row.work_order,
+        "work_order": row.work_order, "allow_alternates": row.allow_alternates,
     }  # fmt: skip
     return {name: value for name, value in found.items() if name == "quantity" or given.cells.get(name)}
 
@@ -140,6 +144,7 @@ def _asks(message: Any, given: Given, items: Mapping[str, Item]) -> dict[str, An
         "priority": message.priority, "delivery_location": message.delivery_location, "lot": message.lot,
         "owner": message.owner, "minimum_remaining_life_days": message.minimum_remaining_life_days,
         "demand_kind": message.demand_kind, "work_order": message.work_order,
+        "allow_alternates": message.allow_alternates,
     }  # fmt: skip
     return {name: value for name, value in found.items() if name == "quantity" or given.cells.get(name)}
 

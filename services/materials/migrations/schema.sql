@@ -1391,11 +1391,16 @@ CREATE FUNCTION public.reservation_as_before() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-  -- a process of the release before knows no parts of what is missing: all of it is short
+  -- a process of a release before knows no parts of what is missing: all of it is short
   if new.pending + new.supply_covered > 0 and new.pending = old.pending and new.supply_covered = old.supply_covered
      and new.requested = new.issued + new.allocated + new.short + new.released then
     new.pending := 0;
     new.supply_covered := 0;
+  end if;
+  -- nor what alternates cover: that is not short
+  if new.substituted > 0 and new.substituted = old.substituted and new.short >= new.substituted
+     and new.requested = new.issued + new.allocated + new.supply_covered + new.pending + new.short + new.released then
+    new.short := new.short - new.substituted;
   end if;
   return new;
 end $$;
@@ -1855,7 +1860,8 @@ CREATE TABLE public.allocation_revision (
     minimum_lives jsonb NOT NULL,
     keep_units_whole boolean NOT NULL,
     honour_pegging boolean NOT NULL,
-    editors text[] DEFAULT '{}'::text[] NOT NULL
+    editors text[] DEFAULT '{}'::text[] NOT NULL,
+    refuse_alternates boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE public.allocation_revision OWNER TO materials_owner;
@@ -3318,9 +3324,18 @@ CREATE TABLE public.reservation (
     decision text DEFAULT ''::text NOT NULL,
     asset text DEFAULT ''::text NOT NULL,
     started boolean DEFAULT false NOT NULL,
+    allow_alternates boolean DEFAULT false NOT NULL,
+    substitutes text DEFAULT ''::text NOT NULL,
+    substituted numeric(20,6) DEFAULT 0 NOT NULL,
+    substitute_issued numeric(20,6) DEFAULT 0 NOT NULL,
+    covers numeric(20,6) DEFAULT 0 NOT NULL,
+    numerator bigint DEFAULT 1 NOT NULL,
+    denominator bigint DEFAULT 1 NOT NULL,
+    alternates text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT ck_reservation_adds_up CHECK ((requested = ((((((issued + allocated) + supply_covered) + pending) + short) + released) + substituted))),
     CONSTRAINT ck_reservation_covers CHECK (((supply_covered >= (0)::numeric) AND (pending >= (0)::numeric) AND (over_issued >= (0)::numeric))),
     CONSTRAINT ck_reservation_parts CHECK (((issued >= (0)::numeric) AND (allocated >= (0)::numeric) AND (short >= (0)::numeric) AND (released >= (0)::numeric))),
-    CONSTRAINT ck_reservation_whole CHECK ((requested = (((((issued + allocated) + supply_covered) + pending) + short) + released)))
+    CONSTRAINT ck_reservation_substitutes CHECK (((substitute_issued >= (0)::numeric) AND (substituted >= substitute_issued) AND (covers >= (0)::numeric)))
 );
 
 ALTER TABLE public.reservation OWNER TO materials_owner;

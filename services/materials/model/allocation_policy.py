@@ -56,6 +56,7 @@ class AllocationRevision(EditedRevision, Table, table=True):
     CONTENT: ClassVar[tuple[str, ...]] = (
         "window_hours", "soft_life_hours", "order_keys", "minimum_lives", "keep_units_whole", "honour_pegging",
     )  # fmt: skip
+    ADDED: ClassVar[tuple[str, ...]] = ("refuse_alternates",)
     __table_args__ = (
         Index("uq_allocation_revision_active", "policy", unique=True, postgresql_where=text("state = 'ACTIVE'")),
         *listed("allocation_revision", "state", under="policy"),
@@ -68,6 +69,7 @@ class AllocationRevision(EditedRevision, Table, table=True):
     minimum_lives: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     keep_units_whole: bool = Field(default=False, nullable=False)
     honour_pegging: bool = Field(default=False, nullable=False)
+    refuse_alternates: bool = Field(default=False, nullable=False)
 
     def checked(self) -> "AllocationRevision":
         """FieldInvalid where a key or a kind of demand is named twice."""
@@ -88,6 +90,7 @@ class AllocationRevision(EditedRevision, Table, table=True):
             minimum_lives={row["demand_kind"]: row.get("days", 0) for row in self.minimum_lives},
             keep_units_whole=self.keep_units_whole,
             honour_pegging=self.honour_pegging,
+            refuse_alternates=self.refuse_alternates,
         )
 
     def told(self, replaced: str, selector: str) -> PolicyActivated:

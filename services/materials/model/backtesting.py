@@ -29,7 +29,7 @@ _CLAIMS = text("""
     from reservation r join item i on i.name = r.item and i.base_unit_code = r.unit_code
     where r.site = :site and r.item = any(cast(:items as text[])) and r.create_time < :end
       and greatest(coalesce(r.need_time, r.create_time), r.create_time) >= :start
-      and coalesce(r.need_time, r.create_time) < :end
+      and coalesce(r.need_time, r.create_time) < :end and r.substitutes = ''
     group by 1, 2, 3
 """)
 _ISSUES = text("""

@@ -82,7 +82,7 @@ FILL = text("""
                    order by j.pos desc limit 1) as last
           from reservation r join item i on i.name = r.item and (:item_class = '' or i.item_class = :item_class)
           where r.site = :site and r.need_time >= :start and r.need_time < :end
-            and r.released < r.requested) f
+            and r.released < r.requested and r.substitutes = '') f
 """)
 DEAD = text("""
     select 100 * sum(v.value) filter (where not exists (

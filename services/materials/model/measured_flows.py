@@ -19,7 +19,8 @@ COVERAGE = text("""
                      and j.event_type in ('ReservationAllocated', 'ReservationShort')
                    order by j.pos desc limit 1) as last
           from reservation r join item i on i.name = r.item and (:item_class = '' or i.item_class = :item_class)
-          where r.site = :site and r.need_time >= :start and r.need_time < :end and r.released < r.requested) f
+          where r.site = :site and r.need_time >= :start and r.need_time < :end and r.released < r.requested
+            and r.substitutes = '') f
 """)
 FILL_UNITS = text("""
     select 100 * sum(c.covered) as numerator, sum(c.needed) as denominator, count(c.needed) as counted,
@@ -29,6 +30,7 @@ FILL_UNITS = text("""
     from reservation r join item i on i.name = r.item and (:item_class = '' or i.item_class = :item_class)
     left join need_cover c on c.reservation = r.name and c.need_time = r.need_time
     where r.site = :site and r.need_time >= :start and r.need_time < :end and r.released < r.requested
+      and r.substitutes = ''
 """)
 STOCK_OUT = text("""
     with days as (

@@ -25,10 +25,11 @@ class NeedCover(Table, table=True):
 
 _NOTE = text("""
     insert into need_cover (reservation, need_time, needed, covered)
-    select r.name, r.need_time, r.requested - r.released, r.issued + r.allocated
+    select r.name, r.need_time, r.requested - r.released, r.issued + r.allocated + r.substituted
     from reservation r
     where r.site = any(select substr(name, 7) from site_fact) and r.need_time <= now()
       and r.need_time > now() - interval '1 hour' and r.create_time <= r.need_time and r.released < r.requested
+      and r.substitutes = ''
       and not exists (select from need_cover c where c.reservation = r.name and c.need_time = r.need_time)
     on conflict do nothing
 """)

@@ -179,6 +179,15 @@ _CHECKS = (
         """,
     ),
     (
+        "alternates do not cover what a reservation says",
+        """
+        select p.name, p.substituted, coalesce(sum(c.covers), 0) from reservation p
+        left join reservation c on c.substitutes = p.name and c.name = any(p.alternates)
+        where p.site = :site and p.substituted > 0
+        group by 1, 2 having p.substituted <> coalesce(sum(c.covers), 0) limit 100
+        """,
+    ),
+    (
         "a serial is not where its balance says, or in two places",
         """
         select s.name, s.balance, count(b.name), coalesce(sum(b.on_hand), 0) from serial s

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from plantops.materials.v1 import events_pb2 as events
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Numeric, Text, text
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import FailedPrecondition
@@ -106,7 +106,8 @@ class Reservation(Resource, table=True):
     """A claim of a demand: of a work order, or of another system's order.
 
     What is missing is `pending` as long as it is soft and can be promised, `supply_covered` when a receipt that is
-    expected brings it, else `short`. It is soft, and holds no stock, until `hard_time`.
+    expected brings it, else `short`. It is soft, and holds no stock, until `hard_time`. What `alternates` cover is
+    `substituted`; each of these is a reservation of the alternate that `substitutes` this one.
     """
 
     COLLECTION: ClassVar[str] = "reservations"
@@ -119,8 +120,11 @@ class Reservation(Resource, table=True):
         *listed("reservation", "item", "state", "cover", "need_time", "priority"),
         Index("ix_reservation_waiting", "site", "item", postgresql_where=text("state in ('PENDING', 'SHORT')")),
         CheckConstraint(
-            "requested = issued + allocated + supply_covered + pending + short + released",
-            name="whole",
+            "requested = issued + allocated + supply_covered + pending + short + released + substituted",
+            name="adds_up",
+        ),
+        CheckConstraint(
+            "substitute_issued >= 0 and substituted >= substitute_issued and covers >= 0", name="substitutes"
         ),
         CheckConstraint("issued >= 0 and allocated >= 0 and short >= 0 and released >= 0", name="parts"),
         CheckConstraint("supply_covered >= 0 and pending >= 0 and over_issued >= 0", name="covers"),
@@ -159,6 +163,14 @@ class Reservation(Resource, table=True):
     owner: str = Field(default="", sa_type=Text, nullable=False)
     minimum_remaining_life_days: int | None = None
     decision: str = Field(default="", sa_type=Text, nullable=False)
+    allow_alternates: bool = Field(default=False, nullable=False)
+    substitutes: str = Field(default="", sa_type=Text, nullable=False)
+    substituted: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    substitute_issued: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    covers: Decimal = Field(default=ZERO, sa_type=Numeric(20, 6), nullable=False)
+    numerator: int = Field(default=1, sa_type=BigInteger, nullable=False)
+    denominator: int = Field(default=1, sa_type=BigInteger, nullable=False)
+    alternates: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
     allocations: list[Allocation] = Relationship(
         sa_relationship_kwargs={
             "lazy": "selectin", "order_by": "Allocation.location", "cascade": "all, delete-orphan",
@@ -181,7 +193,7 @@ class Reservation(Resource, table=True):
         hard_time = self.need_time - timedelta(hours=rules.window_hours)
         if hard_time > now:
             self.hard_time = hard_time
-            if rules.soft_life_hours is not None:
+            if rules.soft_life_hours is not None and not self.substituted:  # alternates hold stock for it
                 self.expire_time = (self.create_time or now) + timedelta(hours=rules.soft_life_hours)
 
     def demand_on(self, fact: SiteFact, now: datetime, rules: Rules, path: int | None = None) -> Demand:
@@ -195,8 +207,13 @@ class Reservation(Resource, table=True):
 
     @property
     def missing(self) -> Decimal:
-        """What is neither issued, allocated nor given back."""
-        return self.requested - self.issued - self.allocated - self.released
+        """What is neither issued, allocated, covered by alternates nor given back."""
+        return self.requested - self.issued - self.allocated - self.released - self.substituted
+
+    @property
+    def done(self) -> bool:
+        """Whether all that was not given back is handed out, by alternates too."""
+        return self.issued + self.substitute_issued + self.released >= self.requested
 
     def share(self, *, pending: Decimal = ZERO, supply_covered: Decimal = ZERO) -> None:
         """Say what is missing anew: promised, covered by what is expected, and the rest short (MAT-71)."""
@@ -261,7 +278,8 @@ class Reservation(Resource, table=True):
         """Fully covered by stock."""
         message = events.ReservationAllocated(
             work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,
-            quantity=quantity(self.allocated, self.unit_code),
+            quantity=quantity(self.allocated + self.substituted - self.substitute_issued, self.unit_code),
+            alternates=self.alternates,
         )  # fmt: skip
         for row in self.allocations:
             message.allocations.add(
@@ -295,9 +313,9 @@ class Reservation(Resource, table=True):
             self.issued += amount
             self.gave(row, amount)
         self.issued_value += posting.worth
-        if self.issued + self.released >= self.requested:
+        if self.done:
             self.move(State.ISSUED)
-        return self._issued(posting, 1)
+        return self.told_issued(posting, 1)
 
     def worth(self, amount: Decimal, digits: int) -> Decimal:
         """Value of a part of what was handed out (MAT-46)."""
@@ -309,9 +327,10 @@ class Reservation(Resource, table=True):
         self.issued -= amount
         self.issued_value -= posting.worth
         self.released += amount
-        return self._issued(posting, -1)
+        return self.told_issued(posting, -1)
 
-    def _issued(self, posting: Posting, sign: int) -> events.ReservationIssued:
+    def told_issued(self, posting: Posting, sign: int) -> events.ReservationIssued:
+        """Handed out, or brought back, by a movement."""
         amount = sum((line.quantity for line in posting.lines), ZERO) * sign
         message = events.ReservationIssued(
             work_order=self.work_order, demand=self.demand, demand_version=self.demand_version, item=self.item,

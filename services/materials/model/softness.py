@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from services.chassis.unit import Unit
-from services.materials.model import allocating, claim_rows, ledger, stock
+from services.materials.model import allocating, claim_rows, stock, substituting
 from services.materials.model.reservation import Reservation
 
 
 async def harden(unit: Unit, site: str, item: str) -> None:
     """Soft claims of an item that are in their window take stock in the order of their claim; what is too old ends."""
-    await ledger.hold(unit, site, [item])
+    given = await substituting.hold(unit, site, [item], await substituting.wait_for_alternates(unit, site, item))
     rows = await allocating.waiting(unit, site, [item])
     old = [row for row in rows if row.expire_time is not None and row.expire_time <= unit.now and row.soft(unit.now)]
     for row in old:
@@ -19,7 +19,7 @@ async def harden(unit: Unit, site: str, item: str) -> None:
         row.hard_time = row.expire_time = None
     await claim_rows.write(unit, [*old, *due])
     if due:
-        await stock.claim_all(unit, site, due)
+        await stock.claim_all(unit, site, due, alternates=given)
 
 
 async def move(unit: Unit, site: str, rows: Sequence[Reservation]) -> list[str]:

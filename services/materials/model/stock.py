@@ -16,12 +16,13 @@ from services.materials.model import (
     ledger,
     replenishing,
     revaluing,
+    substituting,
 )
 from services.materials.model.base import Resource
 from services.materials.model.item import site_fact
 from services.materials.model.ledger import Posting
 from services.materials.model.receipt import ExpectedReceipt, ExpectedState
-from services.materials.model.reservation import Cover, Reservation, State
+from services.materials.model.reservation import WAITING, Cover, Reservation, State
 from services.materials.rules.allocation import Candidate
 
 R = TypeVar("R", bound=Resource)
@@ -109,25 +110,43 @@ async def _orders(unit: Unit, sources: Collection[str]) -> set[str]:
     return {row.purchase_order for row in rows if row.purchase_order}
 
 
-async def claim(unit: Unit, row: Reservation) -> None:
+async def claim(unit: Unit, row: Reservation, alternates: substituting.Offers | None = None) -> None:
     """Judge a reservation: take stock, else say what covers the missing part (MAT-168)."""
-    await claim_all(unit, row.site or "", [row])
+    await claim_all(unit, row.site or "", [row], alternates=alternates)
+
+
+async def stand_in(unit: Unit, site: str, item: str) -> None:
+    """Alternates that came meanwhile cover what reservations lack that wait for an item and allow them."""
+    given = await substituting.hold(unit, site, [item], [item])
+    rows = [row for row in await allocating.waiting(unit, site, [item]) if not row.soft(unit.now)]
+    await substituting.cover(unit, site, rows, given, await site_fact(unit, site), told=False)
+    for row in rows:
+        if row.allow_alternates and row.judge() and row.state is State.ALLOCATED:
+            unit.emit(row.told_allocated(), correlation=row.correlation)
+    await claim_rows.write(unit, rows)
 
 
 async def schedule(unit: Unit, site: str, rows: Sequence[Reservation]) -> None:
     """Say from when on reservations take stock, by the policies in force now (MAT-76)."""
     rules = await allocation_policy.rules_of(unit, site, {row.item for row in rows})
     for row in rows:
-        row.schedule(rules[row.item], unit.now)
+        if not row.substitutes:  # it stands in for one that takes stock
+            row.schedule(rules[row.item], unit.now)
 
 
 async def claim_all(
-    unit: Unit, site: str, rows: Sequence[Reservation], *, spared: Mapping[str, Decimal | None] | None = None
+    unit: Unit,
+    site: str,
+    rows: Sequence[Reservation],
+    *,
+    spared: Mapping[str, Decimal | None] | None = None,
+    alternates: substituting.Offers | None = None,
 ) -> None:
     """Judge reservations in the order of their claim, with as many statements for many as for one.
 
     Hard ones take stock, soft ones are promised what will be there (MAT-72). Of balances that are `spared`, so much is
-    not taken, or nothing at all for None. The caller holds the items.
+    not taken, or nothing at all for None. The caller holds the items, and `alternates` where these are given: else the
+    job that makes claims hard sees to them. What reservations of alternates lose goes back to whom they substitute.
     """
     ranked = sorted(rows, key=allocating.turn)
     await claim_rows.write(unit, ranked)
@@ -143,12 +162,24 @@ async def claim_all(
         rules = await allocation_policy.rules_of(unit, site, items)
         free = _left(await allocating.candidates(unit, site, items), spared or {})
         await allocating.allocate(unit, hard, allocating.Stock(free, rules), fact, told=True)
-    for row in ranked:
+        if alternates:
+            await claim_rows.write(unit, hard)
+            await substituting.cover(unit, site, hard, alternates, fact, told=True)
+    settled = [row for row in ranked if row.substitutes]
+    others = [row for row in ranked if not row.substitutes]
+    await substituting.settle(unit, settled)
+    for row in others:
         if not row.soft(unit.now):
             row.share(supply_covered=row.supply_covered)
+            if alternates is None and row.allow_alternates and row.missing > 0:
+                row.hard_time = unit.now
         row.judge()
+    for row in settled:
+        if row.state in WAITING:
+            row.judge()
     await claim_rows.write(unit, ranked)
-    await _cover(unit, site, ranked)
+    if others:
+        await _cover(unit, site, others)
 
 
 async def _cover(unit: Unit, site: str, rows: Sequence[Reservation]) -> None:

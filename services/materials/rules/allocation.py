@@ -68,6 +68,7 @@ class Rules:
     minimum_lives: Mapping[str, int] = field(default_factory=dict)
     keep_units_whole: bool = False
     honour_pegging: bool = False
+    refuse_alternates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
