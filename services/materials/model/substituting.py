@@ -317,7 +317,7 @@ _WAITING = text("""
 """)
 _OFFERED = text("""
     select distinct r.site, r.item from reservation r
-    where r.state in ('PENDING', 'SHORT') and r.state = 'SHORT' and r.allow_alternates and r.hard_time is null
+    where r.state = 'SHORT' and r.allow_alternates and r.hard_time is null
       and exists (
         select from item i cross join jsonb_array_elements(i.alternates) a
         join balance b on b.site = r.site and b.item = case when i.name = r.item then a.value ->> 'item' else i.name end

@@ -24,6 +24,8 @@ from tests.materials.builders import (
     work_order,
 )
 from tests.materials.claims import claimed, demand, in_force, parts, read, reserve
+from tests.materials.holds import hold
+from tests.materials.holds import release as let_go
 from tests.materials.tasks import only, short, start, waved, yard
 from tests.materials.test_invariants import broken
 from tests.statements import statements_of
@@ -245,3 +247,25 @@ async def test_alternates_of_many_cost_as_many_statements_as_of_one(store: Plant
             assert {outcome.reservation.substituted.value for outcome in outcomes} == {"2"}
             counts[size] = len(found.with_part("INSERT INTO reservation"))
     assert counts[1] == counts[3]
+
+
+@pytest.mark.rule("MAT-10", "MAT-77")
+async def test_a_hold_breaks_an_alternate_and_its_release_brings_it_again(store: Plant) -> None:
+    bin_, _, _ = await yard(store)
+    name, stand_in = await pair(store, 1, 0, (3, 1))
+    await stocked(store, stand_in, 6, bin_)
+    row = await claimed(store, name, 3, allow_alternates=True)
+    (child,) = await children(store, row)
+    placed = await hold(store, location=at(bin_))
+    broken_one, parent = await read(store, child.name), await read(store, row.name)
+    assert (broken_one.state, parts(broken_one)) == (Reservation.RELEASED, {"requested": "6", "released": "6"})
+    assert (parts(parent), list(parent.alternates)) == ({"requested": "3", "allocated": "1", "short": "2"}, [])
+    after = position(store)
+    await run_job(store)
+    assert [each.short_quantity.value for each in told(store, "ReservationShort", after=after)] == ["2"]
+    await let_go(store, placed.name)
+    await run_job(store)
+    assert parts(await read(store, row.name)) == {"requested": "3", "allocated": "1", "substituted": "2"}
+    (other,) = await children(store, row)
+    assert (other.name != child.name, other.item, other.covers.value) == (True, stand_in, "2")
+    await whole(store)
