@@ -123,7 +123,7 @@ _SPECIAL: Mapping[Any, Mapping[str, str]] = {
     },
     WaveLine: {"wave": "'sites/hamburg/waves/waves-' || n / 2", "reservation": "'reservation-' || n"},
     Hold: {"release_time": "case when n % 2 = 1 then now() end", "releaser": "'people/ada'"},
-    Reservation: {"requested": "6"},
+    Reservation: {"requested": "7"},
     Structure: {"item": "'items/item-' || n"},
     StructureRevision: {
         "name": "'structures/structures-' || n / 3 || '/structureRevisions/r' || n % 3", "site": "null",
