@@ -3,21 +3,21 @@
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import exists, select, text
 from sqlalchemy.orm.exc import StaleDataError
 
 from services.chassis.faults import FieldInvalid, ResourceNotFound
 from services.chassis.query import Page
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.materials.model import allocating, content, exceptions, stock
+from services.materials.model import allocating, content, exceptions, picking, stock
 from services.materials.model.handling_unit import HandlingUnitElsewhere
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.ledger import ONE, ZERO, Line, NotEnoughStock, Posting, by_serial
 from services.materials.model.location import Location
 from services.materials.model.movement import Balance, MovementKind, Status
 from services.materials.model.reservation import Allocation, Reservation
-from services.materials.model.task import Kind, Task, TaskState
+from services.materials.model.task import OPEN, Kind, Task, TaskState
 
 
 class PutAwayService:
@@ -56,7 +56,13 @@ async def put(
     task.to_location, task.done_quantity = place.name, task.quantity
     await exceptions.settle(unit, task)
     if taken_up is not None:
-        return await put_unit(unit, task, place, taken_up)
+        await put_unit(unit, task, place, taken_up)
+    else:
+        await _put_loose(unit, task, place)
+    return task
+
+
+async def _put_loose(unit: Unit, task: Task, place: Location) -> None:
     taken = await _allocations(unit, task)
     line = Line(
         item=task.item, lot=task.lot, quantity=task.quantity, unit_code=task.unit_code,
@@ -72,10 +78,10 @@ async def put(
             one.allocated = ONE if one.serial in claimed else ZERO
     posting = Posting.new(unit, task.site or "", MovementKind.MOVE, *lines, source=task.name, correlation=task.chain)
     await stock.move(unit, task.site or "", [posting])
-    await _carry(unit, line, taken)
+    holders = await _carry(unit, line, taken)
+    await picking.follow_anew(unit, task.site or "", holders, f"the goods went to {place.name}")
     await _move_inspection(unit, task, place)
     task.movement = posting.name
-    return task
 
 
 class _Shown:
@@ -123,7 +129,7 @@ async def _weight_there(unit: Unit, task: Task) -> Decimal | None:
     return weight
 
 
-async def put_unit(unit: Unit, task: Task, place: Location, taken_up: content.TakenUp) -> Task:
+async def put_unit(unit: Unit, task: Task, place: Location, taken_up: content.TakenUp) -> None:
     """Goods in a unit go with the outermost one around it; all of its tasks of the kind are done by that."""
     there = sum(
         (
@@ -144,13 +150,22 @@ async def put_unit(unit: Unit, task: Task, place: Location, taken_up: content.Ta
     task.movement, _ = await content.move(
         unit, taken_up, place, source=task.name, correlation=task.chain, doing=task.kind.value
     )
-    return task
 
 
 async def _allocations(unit: Unit, task: Task) -> list[tuple[Allocation, Decimal]]:
-    """Allocations of what is moved, which have to go along with it; free stock stays behind last."""
+    """Allocations of what is moved, which have to go along with it; free stock stays behind last.
+
+    What is being picked there stays as long as other goods do.
+    """
     if task.status is not Status.UNRESTRICTED or task.owner:
         return []
+    picked = exists().where(
+        Task.site == task.site,  # type: ignore[arg-type]
+        Task.kind == Kind.PICK,  # type: ignore[arg-type]
+        Task.reservation == Reservation.name,  # type: ignore[arg-type]
+        Task.from_location == task.from_location,  # type: ignore[arg-type]
+        Task.state.in_(OPEN),  # type: ignore[attr-defined]
+    )
     rows = (
         await unit.execute(
             select(Allocation, Reservation)
@@ -163,7 +178,7 @@ async def _allocations(unit: Unit, task: Task) -> list[tuple[Allocation, Decimal
                 Reservation.item == task.item,  # type: ignore[arg-type]
                 Allocation.serial.in_(task.serials or [""]),  # type: ignore[attr-defined]
             )
-            .order_by(Reservation.name != task.reservation, Reservation.name)  # type: ignore[arg-type]
+            .order_by(Reservation.name != task.reservation, picked, Reservation.name)  # type: ignore[arg-type]
             .with_for_update(of=[Allocation, Reservation])
         )
     ).all()
@@ -184,10 +199,10 @@ _ARRIVED = text("""
 """)
 
 
-async def _carry(unit: Unit, line: Line, taken: list[tuple[Allocation, Decimal]]) -> None:
-    """Claims go on where the goods are now."""
+async def _carry(unit: Unit, line: Line, taken: list[tuple[Allocation, Decimal]]) -> list[Reservation]:
+    """Claims go on where the goods are now; gives whose they are."""
     if not taken:
-        return
+        return []
     serials = sorted({allocation.serial for allocation, _ in taken})
     where = {"item": line.item, "location": line.to_location, "lot": line.lot, "serials": serials}
     balances = {row.serial: row.name for row in await unit.execute(_ARRIVED, where)}
@@ -201,6 +216,7 @@ async def _carry(unit: Unit, line: Line, taken: list[tuple[Allocation, Decimal]]
         row, serial = rows[allocation.reservation], allocation.serial
         row.gave(next(known for known in row.allocations if known.balance == allocation.balance), amount)
         row.took(balances[serial], line.to_location, line.lot, amount, serial)
+    return list(rows.values())
 
 
 async def _move_inspection(unit: Unit, task: Task, place: Location) -> None:

@@ -59,7 +59,7 @@ async def test_a_policy_comes_into_force_by_two_people(store: Plant) -> None:
     one = await draft(store, everywhere.name, mode="CONTINUOUS")
     longer = count_policies_pb2.UpdateCountRevisionRequest(count_revision=Revision(name=one.name, age_days=90))
     changed = await store("mara", longer)
-    assert (changed.age_days, changed.mode, list(changed.editors)) == (90, Revision.CONTINUOUS, [])
+    assert (changed.age_days, changed.mode, list(changed.editors)) == (90, counts_pb2.Count.CONTINUOUS, [])
     await store("mara", count_policies_pb2.SubmitCountRevisionRequest(name=one.name))
     await store("ada", count_policies_pb2.ReturnCountRevisionRequest(name=one.name, reason="say more"))
     submitted = await store("mara", count_policies_pb2.SubmitCountRevisionRequest(name=one.name))

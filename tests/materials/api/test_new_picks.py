@@ -4,9 +4,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from plantops.materials.v1 import lots_pb2, reservations_pb2
+from plantops.materials.v1 import lots_pb2, reservations_pb2, tasks_pb2
 
-from tests.materials.builders import at, call, claim_of, day, fresh, item, lot, place, q, stocked
+from tests.materials.builders import (
+    at,
+    call,
+    claim_of,
+    day,
+    expected,
+    fresh,
+    item,
+    lot,
+    place,
+    q,
+    received,
+    scanned,
+    stocked,
+)  # fmt: skip
 from tests.materials.places import lock, unlock
 from tests.materials.tasks import Task, confirm, demand, get, tasks_of, waved, yard
 from tests.statements import statements_of
@@ -98,3 +112,26 @@ async def test_who_loses_stock_by_a_swap_picks_what_it_gets_instead(store: Plant
     await store("sam", request)
     (pick,) = await tasks_of(store, name, "PICK")
     assert (pick.reservation, pick.from_location) == (loser.name, at(far))
+
+
+async def put(plant: Plant, name: str, to: str) -> None:
+    (task,) = await tasks_of(plant, name, "PUT_AWAY")
+    request = tasks_pb2.ConfirmPutAwayRequest(name=task.name.replace("/tasks/", "/putAwayTasks/"), location=at(to))
+    await plant("sam", request)
+
+
+@pytest.mark.rule("MAT-77")
+async def test_goods_that_are_put_away_while_they_are_to_be_picked_are_picked_where_they_go(store: Plant) -> None:
+    near, _, staging = await yard(store)
+    name = await item(store)
+    await stocked(store, name, 2, "dock")
+    claim = await demand(store, name, 2, staging)
+    wave = await waved(store, claim)
+    (pick,) = await tasks_of(store, name, "PICK")
+    assert pick.from_location == at("dock")
+    await expected(store, name, 3)
+    await received(store, scanned(name, 3))
+    await put(store, name, near)
+    (anew,) = await tasks_of(store, name, "PICK")
+    assert seen(anew) == (at(near), "2", wave.name, at(staging), pick.name)
+    assert (await claim_of(store, claim.work_order, claim.demand)).allocations[0].location == at(near)
