@@ -14,7 +14,7 @@ from services.chassis.idempotency import request_hash
 from services.chassis.unit import Unit
 from services.materials.api import moves
 from services.materials.api.postings import Known
-from services.materials.model import late_facts, stock
+from services.materials.model import holding, late_facts, stock
 from services.materials.model.ledger import Posting
 from services.materials.model.movement import Movement
 
@@ -67,6 +67,7 @@ async def create(unit: Unit, request: Any) -> BatchAnswer[Any]:
     if whole and bad is not None:
         raise DocumentRefused.by(bad)
     await stock.follow(unit, site, postings)
+    await holding.brought(unit, site, (line.to_location for posting in postings for line in posting.lines))
     rows = await unit.get_many(Movement, made, lock=False)
     for name, (entry, _) in made.items():
         if entry.fault is None:

@@ -12,8 +12,8 @@ from services.chassis.unit import Unit
 from services.chassis.wire import date_message, fill, python_of
 from services.materials.api import batches, moves, owner_change, together
 from services.materials.api.postings import Known
+from services.materials.model import holding, proof, sealing, stock
 from services.materials.model import location as locations
-from services.materials.model import proof, sealing, stock
 from services.materials.model.handling_unit import HandlingUnit
 from services.materials.model.in_process import KITS
 from services.materials.model.inspection import InspectionLot
@@ -64,6 +64,7 @@ class MovementService:
         site = request.parent.split("/")[1]
         posting = (await Known.of(unit, site, [request])).posting(unit, request)
         await stock.move(unit, site, [posting])
+        await holding.brought(unit, site, (line.to_location for line in posting.lines))
         return await unit.get(Movement, posting.name, lock=False)
 
     async def batch_create_movements(self, request: Any, unit: Unit) -> Any:

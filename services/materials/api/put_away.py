@@ -10,7 +10,7 @@ from services.chassis.faults import FieldInvalid, ResourceNotFound
 from services.chassis.query import Page
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
-from services.materials.model import allocating, content, exceptions, picking, stock
+from services.materials.model import allocating, content, exceptions, holding, picking, stock
 from services.materials.model.handling_unit import HandlingUnitElsewhere
 from services.materials.model.inspection import InspectionLot
 from services.materials.model.ledger import ONE, ZERO, Line, NotEnoughStock, Posting, by_serial
@@ -59,6 +59,7 @@ async def put(
         await put_unit(unit, task, place, taken_up)
     else:
         await _put_loose(unit, task, place)
+    await holding.brought(unit, task.site or "", [place.name])
     return task
 
 

@@ -8,7 +8,7 @@ from plantops.materials.v1 import movements_pb2
 from services.chassis.faults import Fault
 from services.chassis.lanes import Member, Place
 from services.materials.api.postings import Known
-from services.materials.model import ledger
+from services.materials.model import holding, ledger
 from services.materials.model.ledger import Posting
 from services.materials.model.movement import Movement, MovementKind
 
@@ -55,6 +55,9 @@ async def create_movements(members: Sequence[Member]) -> None:
     for member, posting in made.values():
         if posting.fault is not None:
             member.refuse(posting.fault)
+    moved = [posting.line.to_location for _, posting in posted.values() if posting.kind is MovementKind.MOVE]
+    if moved:
+        await holding.brought(unit, site, moved)
     rows = await unit.get_many(Movement, posted, lock=False)
     for name, (member, posting) in posted.items():
         ledger.tell(member.unit, [posting])

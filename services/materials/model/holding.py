@@ -82,6 +82,12 @@ _DIFFERENT = text("""
     )
     select item, lot from (table there except table told union (table told except table there)) d order by 1, 2
 """)
+_HELD_THERE = text("""
+    select 1 from balance b
+    where b.site = :site and b.location = any(cast(:places as text[])) and b.reserved > 0
+      and exists (select from hold_target t where t.site = :site and t.active)
+      and hold_of(b.site, b.item, b.lot, b.serial, b.handling_unit, b.location) is not null limit 1
+""")
 _SITES = text("select site from hold_target where active union select site from held_lot where held order by 1")
 _DROP = text("update hold_target set active = false where hold = :hold and active")
 _REGROUPED = text("""
@@ -221,6 +227,13 @@ async def refuse_replanted(unit: Unit, site: str, before: str | None, after: str
 async def sites(unit: Unit) -> list[str]:
     """Sites with holds, or with lots that were told to be held."""
     return [site for (site,) in await unit.execute(_SITES)]
+
+
+async def brought(unit: Unit, site: str, places: Iterable[str]) -> None:
+    """Goods on hold take their hold along: claims on what stands with them at such a place are broken at once."""
+    await unit.flush()
+    if (await unit.execute(_HELD_THERE, {"site": site, "places": sorted(set(places))})).first() is not None:
+        await settle(unit, site)
 
 
 async def settle(unit: Unit, site: str) -> None:

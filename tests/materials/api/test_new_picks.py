@@ -15,12 +15,15 @@ from tests.materials.builders import (
     fresh,
     item,
     lot,
+    movement,
     place,
+    post,
     q,
     received,
     scanned,
     stocked,
 )  # fmt: skip
+from tests.materials.holds import hold, release
 from tests.materials.places import lock, unlock
 from tests.materials.tasks import Task, confirm, demand, get, tasks_of, waved, yard
 from tests.statements import statements_of
@@ -135,3 +138,22 @@ async def test_goods_that_are_put_away_while_they_are_to_be_picked_are_picked_wh
     (anew,) = await tasks_of(store, name, "PICK")
     assert seen(anew) == (at(near), "2", wave.name, at(staging), pick.name)
     assert (await claim_of(store, claim.work_order, claim.demand)).allocations[0].location == at(near)
+
+
+@pytest.mark.rule("MAT-64")
+@pytest.mark.parametrize("by_task", [True, False])
+async def test_goods_that_take_their_hold_along_break_the_claims_where_they_come(store: Plant, by_task: bool) -> None:
+    near, _, staging = await yard(store)
+    name = await item(store)
+    await stocked(store, name, 2, near)
+    claim = await demand(store, name, 2, staging)
+    await expected(store, name, 3)
+    await received(store, scanned(name, 3))
+    stop = await hold(store, location=at("dock"), allowed_locations=[at(near)])
+    if by_task:
+        await put(store, name, near)
+    else:
+        await post(store, movement("MOVE", name, 3, from_location=at("dock"), to_location=at(near)))
+    row = await claim_of(store, claim.work_order, claim.demand)
+    assert (row.short.value, len(row.allocations)) == ("2", 0)
+    await release(store, stop.name)
