@@ -218,8 +218,9 @@ async def test_a_round_reads_its_window_alone_however_much_was_told_before(
     await connection.execute(f"prepare page (text, bigint, text, bigint) as {relays._WINDOW}")
 
     async def explained(statement: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(await connection.fetchval(f"explain (analyze, format json) {statement}"))[0]
-        return found["Plan"]  # type: ignore[no-any-return]
+        found = json.loads(await connection.fetchval(f"explain (analyze, format json) {statement}"))
+        plan: dict[str, Any] = found[0]["Plan"]
+        return plan
 
     await explained("execute horizon ('1')")
     await explained("execute page ('1', 0, '1', 10)")
