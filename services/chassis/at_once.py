@@ -105,7 +105,7 @@ class Line:
             await held.close()
 
 
-_MARKS = text("select name, caller_mark(name) as mark from unnest(cast(:names as text[])) as k(name)")
+_MARKS = text("select name, mark from caller_marks(cast(:names as text[]))")
 
 
 async def caller_marks(session: AsyncSession, names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -75,9 +75,7 @@ ALTER FUNCTION public.balance_key(p_site text, p_item text, p_location text, p_l
 CREATE FUNCTION public.caller_mark(p_principal text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-  select coalesce((select s.state from principal_state s where s.principal = p_principal), '') || '|' || coalesce((
-    select string_agg(g.role || '@' || g.site, ',' order by g.role, g.site) from principal_grant g
-    where g.principal = p_principal and g.from_time <= now() and (g.to_time is null or g.to_time > now())), '')
+  select m.mark from caller_marks(array[p_principal]) m
 $$;
 
 ALTER FUNCTION public.caller_mark(p_principal text) OWNER TO materials_owner;

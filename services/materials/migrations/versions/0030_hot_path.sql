@@ -13,6 +13,11 @@ create function caller_marks(p_principals text[]) returns table (name text, mark
   from unnest(p_principals) n(name)
 $$;
 
+-- of one, as the release before asks for it
+create or replace function caller_mark(p_principal text) returns text language sql stable as $$
+  select m.mark from caller_marks(array[p_principal]) m
+$$;
+
 create or replace function post_moves(
   p_site text, p_method text, p_action text, p_callers text[], p_marks text[], p_items text[], p_item_versions int[], p_lots text[],
   p_lot_versions int[], p_places text[], p_place_versions int[],
