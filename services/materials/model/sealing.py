@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import false, or_, select, text
+from sqlalchemy import DateTime, Integer, Numeric, Text, cast, false, func, or_, select, text, type_coerce
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.unit import Unit
@@ -34,7 +34,7 @@ async def seal_some(unit: Unit, site: str) -> int:
     known = Movement.xid.is_(None) if head.horizon == 0 else false()  # type: ignore[union-attr]
     rows = (
         await unit.execute(
-            select(*_columns(Movement, seal.MOVEMENT))
+            select(*_MOVEMENT)
             .outerjoin(Seal, Seal.movement == Movement.name)  # type: ignore[arg-type]
             .where(
                 Movement.site == site,  # type: ignore[arg-type]
@@ -53,34 +53,46 @@ async def seal_some(unit: Unit, site: str) -> int:
 
 
 async def _seal(unit: Unit, site: str, rows: Sequence[Any]) -> None:
-    """Number and chain movements behind the last sealed one; plain rows, since this is done for every movement."""
+    """Number and chain movements behind the last sealed one."""
     last = await last_seal(unit, site)
     number, before = (last.ledger_number, last.hash) if last is not None else (0, b"")
-    entries: dict[str, list[Any]] = {}
-    query = select(Entry.movement, *_columns(Entry, seal.ENTRY)).where(  # type: ignore[call-overload]
-        Entry.movement.in_([row.name for row in rows])  # type: ignore[attr-defined]
+    names = [row[0] for row in rows]
+    entries: dict[str, list[seal.Plain]] = {name: [] for name in names}
+    query = (
+        select(Entry.movement, *_ENTRY)  # type: ignore[call-overload]
+        .where(Entry.movement.in_(names))  # type: ignore[attr-defined]
+        .order_by(Entry.movement, Entry.side)  # type: ignore[arg-type]
     )
-    for entry in (await unit.execute(query)).all():
-        entries.setdefault(entry.movement, []).append(entry)
-    values = await _values(unit, rows)
+    for found in (await unit.execute(query)).all():
+        entries[found[0]].append(found[1:])
+    for name, value in (await _values(unit, rows)).items():
+        entries[name].append(seal.revalued(value))
     hashes = []
     for row in rows:
-        before = seal.chained(before, seal.canonical(row, entries.get(row.name, ()), values.get(row.name)))
+        before = seal.chained(before, seal.encoded(tuple(row), entries[row[0]]))
         hashes.append(before)
-    found = {
-        "site": site, "first": number, "form": seal.FORM, "time": unit.now,
-        "movements": [row.name for row in rows], "hashes": hashes,
+    sealed = {
+        "site": site, "first": number, "form": seal.FORM, "time": unit.now, "movements": names, "hashes": hashes,
     }  # fmt: skip
-    await unit.execute(_SEAL, found)
+    await unit.execute(_SEAL, sealed)
 
 
 def _columns(model: Any, names: Sequence[str]) -> list[Any]:
-    return [getattr(model, name) for name in names]
+    """Fields as `seal.plain` gives them, made by the database: this is done for every movement."""
+    return [_plain(getattr(model, name)).label(name) for name in names]
+
+
+def _plain(column: Any) -> Any:
+    if isinstance(column.type, DateTime):
+        return func.to_char(func.timezone("utc", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    if isinstance(column.type, Numeric):
+        return cast(func.trim_scale(column), Text)
+    return column if isinstance(column.type, Integer) else type_coerce(column, Text)
 
 
 async def _values(unit: Unit, rows: Sequence[Any]) -> dict[str, Revaluation]:
     """What movements of value alone changed."""
-    names = [row.name for row in rows if row.kind is MovementKind.REVALUE]
+    names = [row.name for row in rows if row.kind == MovementKind.REVALUE]
     if not names:
         return {}
     found = await unit.all(select(Revaluation).where(Revaluation.movement.in_(names)))  # type: ignore[attr-defined]
@@ -93,6 +105,9 @@ async def last_seal(unit: Unit, site: str) -> Seal | None:
         select(Seal).where(Seal.site == site).order_by(Seal.ledger_number.desc()).limit(1)  # type: ignore[arg-type, attr-defined]
     )
     return found
+
+
+_MOVEMENT, _ENTRY = _columns(Movement, seal.MOVEMENT), _columns(Entry, seal.ENTRY)
 
 
 @dataclass(frozen=True, slots=True)

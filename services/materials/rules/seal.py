@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -21,8 +21,9 @@ ENTRY = (
     "factor_numerator", "factor_denominator", "value", "returns", "item_sequence", "effective_time", "balance",
 )  # fmt: skip
 
-
 REVALUATION = ("item", "cause", "since", "value", "variance", "currency_code")
+
+Plain = Sequence[str | int | None]
 
 
 def canonical(movement: Any, entries: Iterable[Any], revaluation: Any = None) -> bytes:
@@ -30,10 +31,20 @@ def canonical(movement: Any, entries: Iterable[Any], revaluation: Any = None) ->
 
     A change of value alone has no entries; its amounts stand in their place.
     """
-    rows = [list(map(_plain, _ENTRY(entry))) for entry in sorted(entries, key=_SIDE)]
+    rows: list[Plain] = [tuple(map(plain, _ENTRY(entry))) for entry in sorted(entries, key=_SIDE)]
     if revaluation is not None:
-        rows.append([_plain(getattr(revaluation, name)) for name in REVALUATION])
-    return _JSON.encode([FORM, list(map(_plain, _MOVEMENT(movement))), rows]).encode()
+        rows.append(revalued(revaluation))
+    return encoded(tuple(map(plain, _MOVEMENT(movement))), rows)
+
+
+def revalued(revaluation: Any) -> Plain:
+    """What stands in the place of entries where a movement changes a value alone."""
+    return tuple(plain(getattr(revaluation, name)) for name in REVALUATION)
+
+
+def encoded(movement: Plain, rows: Sequence[Plain]) -> bytes:
+    """The canonical bytes of a movement and its entries, whose fields are as `plain` gives them."""
+    return _JSON.encode([FORM, movement, rows]).encode()
 
 
 _MOVEMENT, _ENTRY, _SIDE = attrgetter(*MOVEMENT), attrgetter(*ENTRY), attrgetter("side")
@@ -45,9 +56,10 @@ def chained(before: bytes, content: bytes) -> bytes:
     return hashlib.sha256(before + content).digest()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> str | int | None:
+    """A field as the canonical form has it: instants in UTC to the microsecond, numbers without zeros at their end."""
     if value is None or type(value) is str or type(value) is int:  # what most of it is
-        return value
+        return value  # type: ignore[no-any-return]
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, Decimal):

@@ -9,5 +9,5 @@ RULE = "MAT-43"
 
 
 def plant() -> None:
-    canonical: Any = seal.canonical
-    replace(seal, "canonical", lambda movement, entries: canonical(movement, ()))
+    encoded: Any = seal.encoded
+    replace(seal, "encoded", lambda movement, entries: encoded(movement, ()))
