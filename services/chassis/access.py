@@ -183,7 +183,7 @@ def scope_of(method: MethodDescriptor) -> str:
 
 def site_of(request: Message) -> str | None:
     """Site that a request is about: its id, "-" for all sites, None for what is flat."""
-    return _site(resource_of(request))
+    return site_named(resource_of(request))
 
 
 def resource_of(request: Message) -> str:
@@ -197,7 +197,8 @@ def resource_of(request: Message) -> str:
     return name_of
 
 
-def _site(name: str) -> str | None:
+def site_named(name: str) -> str | None:
+    """Site that a name of a resource begins with, as `site_of`."""
     parts = name.split("/")
     return parts[1] if len(parts) > 1 and parts[0] == "sites" else None
 

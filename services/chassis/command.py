@@ -10,10 +10,11 @@ shielded from cancellation, so that a passed deadline leaves no half-known outco
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -161,8 +162,8 @@ class Commands:
             now = await self.begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)
             access.check(caller, method, request)
-            requests.check(request, method)
-            unit = Unit(session, self.context(caller, method, request, call), now)
+            bad = requests.check(request, method)
+            unit = Unit(session, self.context(caller, method, request, call, bad), now)
             try:
                 with self.admission.working():
                     return await self._answer(unit, method, request, body)
@@ -287,9 +288,14 @@ class Commands:
         await reach("unit.after_commit")
 
     def context(
-        self, caller: access.Caller, method: MethodDescriptor | None, request: Message | None, call: Call
+        self,
+        caller: access.Caller,
+        method: MethodDescriptor | None,
+        request: Message | None,
+        call: Call,
+        bad: Mapping[int, Sequence[requests.Violation]] = MappingProxyType({}),
     ) -> Context:
-        """What the unit of a call belongs to."""
+        """What the unit of a call belongs to; `bad` is what is wrong with entries of a batch, by index."""
         return Context(
             service=self.service,
             caller=caller,
@@ -301,6 +307,7 @@ class Commands:
             standing=self.standing,
             metrics=self.metrics,
             config=self.config,
+            bad=bad,
         )
 
     # --- listeners and jobs ---------------------------------------------------------------------------------

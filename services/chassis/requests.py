@@ -5,7 +5,7 @@ mends them at once.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -92,19 +92,40 @@ def masked_field(descriptor: Descriptor) -> str:
     return found
 
 
-def check(request: Message, method: MethodDescriptor | None = None) -> None:
+_ENTRIES = "requests"
+
+
+@cache
+def _has_own_entries(descriptor: Descriptor) -> bool:
+    """Whether each entry of a batch is a request of its own, with its own outcome."""
+    return "request_id" not in descriptor.fields_by_name and changes(descriptor)
+
+
+def check(request: Message, method: MethodDescriptor | None = None) -> Mapping[int, Sequence[Violation]]:
     """Clear what the server sets, then refuse what breaks a rule of the contract with FieldInvalid.
 
-    Entries of a batch are left to the batch, which refuses each by itself. With the rpc also the form of the
-    resource name is checked.
+    What is wrong with entries of a batch is given by their index: the batch refuses each by itself. With the rpc also
+    the form of the resource name is checked.
     """
-    own_entries = "request_id" not in request.DESCRIPTOR.fields_by_name and changes(request.DESCRIPTOR)
-    violations = [found for found in problems(request) if not (own_entries and found[0].startswith("requests["))]
+    entries = getattr(request, _ENTRIES) if _has_own_entries(request.DESCRIPTOR) else ()
+    sound = _cleared(request)
+    sounds = [_cleared(entry) for entry in entries]
+    broken: dict[int, list[tuple[str, Any]]] = {}
+    for path, violation in _broken(request):
+        index, rest = _of_entry(path) if entries else (_BESIDE, path)
+        broken.setdefault(index, []).append((rest, violation))
+    violations = list(_problems(request, sound, broken.get(_BESIDE, ())))
+    bad = {
+        index: found
+        for index, entry in enumerate(entries)
+        if (found := list(_problems(entry, sounds[index], broken.get(index, ()))))
+    }
     if method is not None:
         seen = {path for path, _, _ in violations}
         violations += [found for found in _names(request, method) if found[0] not in seen]
     if violations:
         raise FieldInvalid.of(violations)
+    return bad
 
 
 _VARIABLE = re.compile(r"\{([\w.]+)(?:=([^}]*))?\}")
@@ -141,16 +162,33 @@ def _names(request: Message, method: MethodDescriptor) -> Iterator[Violation]:
             yield path, "must name one resource; - stands for all in lists only", value
 
 
+_BESIDE = -1
+"""What is no entry's."""
+
+
+def _of_entry(path: str) -> tuple[int, str]:
+    """(index of the entry of a batch, path within it) that a path speaks of."""
+    index, closed, rest = path.removeprefix(f"{_ENTRIES}[").partition("]")
+    return (int(index), rest.removeprefix(".")) if closed and index.isdecimal() else (_BESIDE, path)
+
+
 def problems(request: Message) -> Iterator[Violation]:
     """(field path, rule, value) of each broken rule, in the order of the fields."""
+    return _problems(request, _cleared(request), _broken(request))
+
+
+def _broken(request: Message) -> list[tuple[str, Any]]:
+    """Paths and violations of the rules that fields state themselves."""
+    return [(_path(violation), violation) for violation in protovalidate.collect_violations(request)]
+
+
+def _problems(request: Message, sound: bool, broken: Iterable[tuple[str, Any]]) -> Iterator[Violation]:
     resource = masked_field(request.DESCRIPTOR)
-    _clear(request)
     seen: set[str] = set()
-    for path, rule, value in _walk(request, "", resource):
+    for path, rule, value in () if sound else _walk(request, "", resource):
         seen.add(path)
         yield path, rule, value
-    for violation in protovalidate.collect_violations(request):
-        path = _path(violation)
+    for path, violation in broken:
         if path in seen or (resource and _unset_in_update(request, resource, path)):
             continue
         yield path, violation.proto.message or violation.proto.rule_id, ""
@@ -183,6 +221,76 @@ def _path(violation: Any) -> str:
 @cache
 def _field(descriptor: FieldDescriptor) -> _Field:
     return next(field for field in _fields(descriptor.containing_type) if field.descriptor is descriptor)
+
+
+def _cleared(request: Message) -> bool:
+    """Clear what the server sets; whether a walk over the fields is sure to find nothing, as with nearly all."""
+    if not masked_field(request.DESCRIPTOR) and _sound(request):
+        return True
+    _clear(request)
+    return False
+
+
+@cache
+def _needed(descriptor: Descriptor) -> tuple[Mapping[int, _Field], frozenset[int]]:
+    """Fields by number, and the numbers of those that have to be given."""
+    fields = _fields(descriptor)
+    return (
+        {field.descriptor.number: field for field in fields},
+        frozenset(
+            field.descriptor.number
+            for field in fields
+            if field.required and not field.output_only and _can_be_empty(field.descriptor)
+        ),
+    )
+
+
+def _can_be_empty(field: FieldDescriptor) -> bool:
+    """Whether the field says when it is not given, as numbers and truth values do not: 0 may be meant."""
+    return field.is_repeated or field.has_presence or field.enum_type is not None or field.type in _TEXTS
+
+
+_TEXTS = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
+
+
+def _sound(message: Message) -> bool:
+    """Whether all that has to be given is, all is plain, and nothing is there that the server sets.
+
+    What is not plain may still be right: the walk tells.
+    """
+    fields, needed = _needed(message.DESCRIPTOR)
+    missing = len(needed)
+    for descriptor, value in message.ListFields():
+        number = descriptor.number
+        field = fields[number]
+        if field.output_only:
+            return False
+        missing -= number in needed
+        if field.text or field.enum:
+            if field.repeated or not _plain(field, value):
+                return False
+        elif field.message:
+            if field.repeated:
+                if not _apart(field) and not all(_sound_value(field.kind, item) for item in value):
+                    return False
+            elif not _sound_value(field.kind, value):
+                return False
+    return missing == 0
+
+
+def _sound_value(kind: str, value: Message) -> bool:
+    if kind == wire.QUANTITY:
+        return _PLAIN_NUMBER.fullmatch(value.value) is not None and _sound(value)  # type: ignore[attr-defined]
+    return next(_message(value, kind, ""), None) is None if kind in _BUILT_IN else _sound(value)
+
+
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII)
+_BUILT_IN = frozenset({wire.DECIMAL, wire.MONEY, wire.DATE, wire.TIMESTAMP})
+
+
+def _apart(field: _Field) -> bool:
+    """Whether these are the entries of a batch, each of which is looked at by itself."""
+    return field.name == _ENTRIES and _has_own_entries(field.descriptor.containing_type)
 
 
 def _clear(message: Message) -> None:
@@ -228,7 +336,7 @@ def _walk(message: Message, prefix: str, masked: str) -> Iterator[Violation]:
         if field.name == masked and not prefix:
             yield from _walk_masked(message, field, path)
         elif field.repeated:
-            for index, item in enumerate(value):
+            for index, item in enumerate(() if _apart(field) else value):
                 yield from _message(item, field.kind, f"{path}[{index}]")
         elif message.HasField(field.name):  # type: ignore[arg-type]
             yield from _message(value, field.kind, path)

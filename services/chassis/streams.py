@@ -84,8 +84,8 @@ class Streams:
                 now = await self._commands.begin(session, None)
                 caller = await access.load_caller(session, claims, self._commands.config)
                 access.check(caller, method, request)
-                requests.check(request, method)
-                unit = Unit(session, self._commands.context(caller, method, request, call), now)
+                bad = requests.check(request, method)
+                unit = Unit(session, self._commands.context(caller, method, request, call, bad), now)
                 try:
                     await self._in_stream(unit, method, request)
                     yield unit

@@ -6,7 +6,7 @@ the outbox in the same transaction (REL-1), and whatever a method does can be do
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
@@ -26,7 +26,7 @@ from services.chassis.faults import EtagMismatch, Fault, FieldInvalid, ResourceN
 from services.chassis.idempotency import Ledger
 from services.chassis.metrics import Metrics
 from services.chassis.query import Page
-from services.chassis.requests import changes, problems
+from services.chassis.requests import Violation, changes
 from services.chassis.resource import ResourceColumns, key_of
 from services.chassis.wire import behaviours, values_for
 
@@ -63,6 +63,8 @@ class Context:
     standing: Standing | None = None
     metrics: Metrics | None = None
     config: ServiceConfig | None = None
+    bad: Mapping[int, Sequence[Violation]] = field(default_factory=dict)
+    """What is wrong with entries of a batch, by index."""
 
     @property
     def domain(self) -> str:
@@ -351,18 +353,20 @@ class Unit:
 
     def refusals(self, entries: Sequence[Message]) -> dict[int, Fault]:
         """Faults, by index, of a batch's entries that are bad by themselves or not for the caller."""
-        return {index: fault for index, entry in enumerate(entries) if (fault := self.refusal_of(entry)) is not None}
+        home = access.site_of(self.context.request) if self.context.request is not None else None
+        return {
+            index: fault
+            for index, entry in enumerate(entries)
+            if (fault := self._refusal_of(entry, self.context.bad.get(index, ()), home)) is not None
+        }
 
-    def refusal_of(self, entry: Message) -> Fault | None:
-        """What is wrong with an entry of a batch by itself, or that the caller may not do it there."""
-        found = list(problems(entry))
-        if found:
-            return FieldInvalid.of(found)
+    def _refusal_of(self, entry: Message, bad: Sequence[Violation], home: str | None) -> Fault | None:
+        if bad:
+            return FieldInvalid.of(list(bad))
         named = access.resource_of(entry)
         if "-" in named.split("/"):
             return FieldInvalid(field="name", rule="must name one resource", value=named)
-        site = access.site_of(entry)
-        home = access.site_of(self.context.request) if self.context.request is not None else None
+        site = access.site_named(named)
         if named and site != home and not self.caller.may(self.context.action, site or access.EVERYWHERE):
             return access.denied(self.context.action)
         return None
