@@ -31,6 +31,7 @@ from services.chassis import access, conventions, lanes, requests, streams
 from services.chassis.admission import RETRY, Admission
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
+from services.chassis.context import Context, Standing
 from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.fault_points import reach
 from services.chassis.faults import (
@@ -43,11 +44,12 @@ from services.chassis.faults import (
     RequestInProgress,
     ResourceExists,
 )
+from services.chassis.fields import Violation
 from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash
 from services.chassis.metrics import Metrics
 from services.chassis.query import Page
 from services.chassis.tracing import SpanKind, Tracing, current
-from services.chassis.unit import Context, Standing, Unit
+from services.chassis.unit import Unit
 from services.chassis.wire import fill
 
 if TYPE_CHECKING:
@@ -293,7 +295,7 @@ class Commands:
         method: MethodDescriptor | None,
         request: Message | None,
         call: Call,
-        bad: Mapping[int, Sequence[requests.Violation]] = MappingProxyType({}),
+        bad: Mapping[int, Sequence[Violation]] = MappingProxyType({}),
     ) -> Context:
         """What the unit of a call belongs to; `bad` is what is wrong with entries of a batch, by index."""
         return Context(

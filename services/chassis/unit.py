@@ -6,77 +6,32 @@ the outbox in the same transaction (REL-1), and whatever a method does can be do
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from google.api import field_behavior_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from nats.aio.client import Client
 from sqlalchemy import Executable, Result, Select, event, inspect, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.chassis import access, audit, clock, fault_points, outbox, query
+from services.chassis import access, audit, clock, fault_points, masks, outbox, query
 from services.chassis.batch import Batch
-from services.chassis.config import ServiceConfig
+from services.chassis.context import Context
 from services.chassis.faults import EtagMismatch, Fault, FieldInvalid, ResourceNotFound
+from services.chassis.fields import Violation
 from services.chassis.idempotency import Ledger
-from services.chassis.metrics import Metrics
 from services.chassis.query import Page
-from services.chassis.requests import Violation, changes
+from services.chassis.requests import changes
 from services.chassis.resource import ResourceColumns, key_of
-from services.chassis.wire import behaviours, values_for
+from services.chassis.wire import values_for
 
 if TYPE_CHECKING:
     from services.chassis.envelope import Envelope
 
 T = TypeVar("T", bound=ResourceColumns)
 E = TypeVar("E", bound=Message)
-
-_FIXED = {field_behavior_pb2.IMMUTABLE, field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}
-
-
-class Standing(Protocol):
-    """How the process stands: whether it is ready, why not, its connection to the broker, and what it consumes."""
-
-    ready: bool
-    why: list[str]
-    nc: Client | None
-    consumers: Sequence[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a unit belongs to: the service, and the call, event or job that opened it."""
-
-    service: str
-    caller: access.Caller
-    method: MethodDescriptor | None = None
-    request: Message | None = None
-    event: "Envelope | None" = None
-    traceparent: str = ""
-    ip: str = ""
-    page_token_key: bytes = b""
-    standing: Standing | None = None
-    metrics: Metrics | None = None
-    config: ServiceConfig | None = None
-    bad: Mapping[int, Sequence[Violation]] = field(default_factory=dict)
-    """What is wrong with entries of a batch, by index."""
-
-    @property
-    def domain(self) -> str:
-        """Domain of ErrorInfo."""
-        return f"{self.service}.plantops"
-
-    @property
-    def action(self) -> str:
-        """What is done, before a unit turns to another event: the permission of the rpc, the event, or the job."""
-        if self.method is not None:
-            return access.scope_of(self.method)
-        return self.event.type if self.event is not None else f"{self.service}.job"
 
 
 class Unit:
@@ -232,10 +187,10 @@ class Unit:
 
     def update(self, row: T, message: Message, mask: FieldMask | None = None, *, only: Iterable[str] = ()) -> T:
         """Copy masked fields (AIP-134): no mask = the fields present, `*` = all that may be set."""
-        names = _masked(message, mask)
-        fixed = {name for name in names if _immutable(message.DESCRIPTOR.fields_by_name[name])}
+        names = masks.named(message, mask)
+        fixed = {name for name in names if masks.immutable(message.DESCRIPTOR.fields_by_name[name])}
         if only:
-            _refuse_beyond(names, set(only) | fixed, message.DESCRIPTOR.name)
+            masks.refuse_beyond(names, set(only) | fixed, message.DESCRIPTOR.name)
         for name, value in values_for(type(row), message, names).items():
             if getattr(row, name) == value:
                 continue
@@ -410,35 +365,3 @@ def _reason(request: Message | None) -> str:
         if isinstance(value, str) and value:
             return value
     return ""
-
-
-def _masked(message: Message, mask: FieldMask | None) -> list[str]:
-    descriptor = message.DESCRIPTOR
-    paths = list(mask.paths) if mask is not None else []
-    if paths == ["*"]:
-        return [field.name for field in descriptor.fields if not _fixed(field)]
-    if not paths:
-        return [field.name for field, _ in message.ListFields() if not _fixed(field)]
-    names: list[str] = []
-    for path in paths:
-        name = path.split(".")[0]
-        field = descriptor.fields_by_name.get(name)
-        if field is None:
-            raise FieldInvalid(field="update_mask", rule=f"{descriptor.name} has no field {path}", value=path)
-        if _immutable(field) or not _fixed(field):
-            names.append(name)
-    return names
-
-
-def _refuse_beyond(names: Iterable[str], allowed: set[str], kind: str) -> None:
-    for name in names:
-        if name not in allowed:
-            raise FieldInvalid(field=name, rule=f"is not changed by an update of {kind}")
-
-
-def _immutable(field: FieldDescriptor) -> bool:
-    return field_behavior_pb2.IMMUTABLE in behaviours(field)
-
-
-def _fixed(field: FieldDescriptor) -> bool:
-    return bool(behaviours(field) & _FIXED) or field.name == "etag"
