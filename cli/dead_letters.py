@@ -93,8 +93,7 @@ async def told_again(
 
 
 def _types(service: str, consumer: str) -> Sequence[str]:
-    types: list[str] = bus.declaration()["consumers"].get(service_of(consumer), {}).get(service, [])
-    return types
+    return bus.received().get(service_of(consumer), {}).get(service, [])
 
 
 def _request(consumer: str, pattern: str, event_id: str, **more: Any) -> Any:

@@ -19,7 +19,7 @@ INBOX = {ADMINISTRATOR: "_INBOX_plantops-nats.>"}
 
 def users() -> tuple[str, ...]:
     """Everybody who has a password: the services, the administrator, and who reads the system account."""
-    return (*sorted(bus.declaration()["consumers"]), ADMINISTRATOR, WATCHER)
+    return (*sorted(bus.received()), ADMINISTRATOR, WATCHER)
 
 
 def permissions(user: str) -> dict[str, Any]:
@@ -28,14 +28,15 @@ def permissions(user: str) -> dict[str, Any]:
         return {"publish": {"allow": ["$JS.API.>"]}, "subscribe": {"allow": [INBOX[user]]}}
     publish = [f"plantops.{user}.v1.>"]
     streams = {bus.stream_of(user), "ADVISORIES"}
-    for stream, consumer in sorted(bus.wanted_consumers()):
-        if consumer == bus.consumer_of(user, stream.lower()):
-            streams.add(stream)
+    for source in sorted(bus.received()[user]):
+        stream = bus.stream_of(source)
+        streams.add(stream)
+        publish.append(gaps.subject_of(source))
+        for consumer in bus.durables(user, source):
             publish += [
                 f"$JS.API.CONSUMER.INFO.{stream}.{consumer}",
                 f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}",
                 f"$JS.ACK.{stream}.{consumer}.>",
-                gaps.subject_of(stream.lower()),
             ]
     publish += [f"$JS.API.STREAM.INFO.{stream}" for stream in sorted(streams)]
     subscribe = [f"_INBOX_{user}.>", gaps.subject_of(user)]

@@ -73,7 +73,7 @@ async def compare(session: Session, person: str) -> list[Pair]:
         told = [row async for row in session.pages(person, request_of(source, "List{}ToldEvents", page_size=500))]
         known = {row.event_id for row in told}
         for service in SERVICES:
-            if source in bus.declaration()["consumers"].get(service, {}):
+            if source in bus.received().get(service, {}):
                 pair = Pair(source, service, told=len(told))
                 await _missing(session, person, pair, told)
                 await _unknown(session, person, pair, known)

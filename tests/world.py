@@ -135,11 +135,11 @@ class Plant:
             if unpublished:
                 found[f"{service} outbox"] = unpublished
             for consumer in process.consumers:
-                info = await nc.jetstream().consumer_info(consumer.inbox.stream, consumer.inbox.consumer)
+                info = await nc.jetstream().consumer_info(consumer.inbox.stream, consumer.durable)
                 last = await self._last_for(nc, consumer.inbox.stream, info.config.filter_subjects or [])
                 delivered = info.delivered.stream_seq if info.delivered is not None else 0
                 if info.num_pending or info.num_ack_pending or delivered < last:
-                    found[consumer.inbox.consumer] = (info.num_pending or 0) + (info.num_ack_pending or 0)
+                    found[consumer.durable] = (info.num_pending or 0) + (info.num_ack_pending or 0)
         return found
 
     async def _last_for(self, nc: Any, stream: str, subjects: Sequence[str]) -> int:

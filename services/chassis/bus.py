@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,6 @@ class Difference:
     have: object
     want: object
 
-    @property
-    def wider(self) -> bool:
-        """Whether the server's consumer receives all that is wanted, and more."""
-        both = isinstance(self.have, list) and isinstance(self.want, list)
-        return self.field == "filter_subjects" and both and set(self.want) <= set(self.have)  # type: ignore[call-overload]
-
     def __str__(self) -> str:
         if self.want == "present":
             return f"{self.kind} {self.name} is missing"
@@ -55,13 +50,32 @@ def stream_of(service: str) -> str:
 
 
 def consumer_of(service: str, source: str) -> str:
-    """Name of the durable consumer with which a service reads another's stream."""
+    """Name under which a service counts what it has applied of another's events, and of its first durable consumer."""
     return f"{service}-{source}"
 
 
+@cache
 def declaration() -> dict[str, Any]:
     """The checked-in declaration: limits, streams and consumers with the events they receive."""
     return tomllib.loads(DECLARED.read_text())
+
+
+def durables(service: str, source: str) -> dict[str, list[str]]:
+    """Durable consumers with which a service reads another's stream -> the event types that each receives.
+
+    There is one for each declared list: `materials-maintenance`, `materials-maintenance-2` and so on (REL-25).
+    """
+    lists = declaration()["consumers"].get(service, {}).get(source, [])
+    name = consumer_of(service, source)
+    return {f"{name}-{number}" if number > 1 else name: sorted(events) for number, events in enumerate(lists, 1)}
+
+
+def received() -> dict[str, dict[str, list[str]]]:
+    """Consuming service -> owner -> all event types that it receives, whichever consumer brings them."""
+    return {
+        service: {source: sorted(event for events in lists for event in events) for source, lists in sources.items()}
+        for service, sources in declaration()["consumers"].items()
+    }
 
 
 def wanted_streams(replicas: int = 1) -> dict[str, dict[str, Any]]:
@@ -100,21 +114,21 @@ def wanted_streams(replicas: int = 1) -> dict[str, dict[str, Any]]:
 
 def wanted_consumers() -> dict[tuple[str, str], dict[str, Any]]:
     """(stream, consumer) -> configuration in the server's own terms (REL-25)."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for service, sources in declaration()["consumers"].items():
-        for source, events in sources.items():
-            name = consumer_of(service, source)
-            found[stream_of(source), name] = {
-                "durable_name": name,
-                "name": name,
-                "ack_policy": "explicit",
-                "deliver_policy": "all",
-                "max_ack_pending": 256,
-                "ack_wait": 30 * SECOND,
-                "max_deliver": 50,
-                "filter_subjects": [f"plantops.{source}.v1.{event}.>" for event in sorted(events)],
-            }
-    return found
+    return {
+        (stream_of(source), name): {
+            "durable_name": name,
+            "name": name,
+            "ack_policy": "explicit",
+            "deliver_policy": "all",
+            "max_ack_pending": 256,
+            "ack_wait": 30 * SECOND,
+            "max_deliver": 50,
+            "filter_subjects": [f"plantops.{source}.v1.{event}.>" for event in events],
+        }
+        for service, sources in received().items()
+        for source in sources
+        for name, events in durables(service, source).items()
+    }
 
 
 async def connect(
@@ -226,19 +240,14 @@ async def _change(nc: Client, subject: str, content: dict[str, Any]) -> None:
 
 
 async def drift(nc: Client, service: str, *, replicas: int | None = None) -> list[Difference]:
-    """Differences in the streams and consumers that a service uses (readiness, REL-19).
-
-    A consumer that receives more than is wanted is no difference: the next release has declared it, and this one
-    runs until it is replaced (OPS-37).
-    """
+    """Differences in the streams and consumers that a service uses (readiness, REL-19)."""
     found: list[Difference] = []
     streams = wanted_streams(replicas or 1)
     used = {stream_of(service)}
     for (stream, name), want in wanted_consumers().items():
         if name.startswith(f"{service}-"):
             used.add(stream)
-            differences = _differences("consumer", name, await _live(nc, f"CONSUMER.INFO.{stream}.{name}"), want)
-            found += [item for item in differences if not item.wider]
+            found += _differences("consumer", name, await _live(nc, f"CONSUMER.INFO.{stream}.{name}"), want)
     for name in sorted(used):
         want = {key: value for key, value in streams[name].items() if key != "num_replicas" or replicas}
         found += _differences("stream", name, await _live(nc, f"STREAM.INFO.{name}"), want)
@@ -252,6 +261,10 @@ class StreamStanding:
     created: datetime
     last: int
     """Sequence of its last message, 0 before the first."""
+    oldest: datetime | None
+    """When its oldest message came; None while it holds none."""
+    whole: bool
+    """It holds every message that it was given."""
 
 
 async def standing_of(nc: Client | None, stream: str) -> StreamStanding | None:
@@ -259,7 +272,10 @@ async def standing_of(nc: Client | None, stream: str) -> StreamStanding | None:
     found = await _info(nc, f"STREAM.INFO.{stream}")
     if found is None:
         return None
-    return StreamStanding(datetime.fromisoformat(found["created"]), int(found["state"]["last_seq"]))
+    state = found["state"]
+    oldest = datetime.fromisoformat(state["first_ts"]) if state["messages"] else None
+    whole = int(state["messages"]) == int(state["last_seq"])
+    return StreamStanding(datetime.fromisoformat(found["created"]), int(state["last_seq"]), oldest, whole)
 
 
 async def messages_in(nc: Client | None, stream: str) -> int | None:
@@ -293,5 +309,6 @@ def sync_always(monitor_url: str) -> bool:
 
 __all__ = [
     "Difference", "NatsError", "StreamStanding", "apply", "backlog_of", "connect", "consumer_of", "declaration",
-    "drift", "messages_in", "standing_of", "stream_of", "sync_always", "wanted_consumers", "wanted_streams",
+    "drift", "durables", "messages_in", "received", "standing_of", "stream_of", "sync_always", "wanted_consumers",
+    "wanted_streams",
 ]  # fmt: skip

@@ -44,7 +44,10 @@ class Consumer:
         sessions: async_sessionmaker[AsyncSession],
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
+        durable: str = "",
     ) -> None:
+        self.durable = durable or inbox.consumer
+        """The broker's name of what is read; several may bring their events into one inbox (REL-25)."""
         self.tracing = tracing or Tracing(inbox.consumer)
         self.metrics = metrics or Metrics(inbox.consumer)
         self.inbox = inbox
@@ -72,13 +75,13 @@ class Consumer:
                 continue
             try:
                 await self._meet(nc)
-                async with Pull(nc, self.inbox.stream, self.inbox.consumer) as pull:
+                async with Pull(nc, self.inbox.stream, self.durable) as pull:
                     await self._take(pull)
             except (PullEnded, NatsError, JetStreamError, TimeoutError, OSError) as error:
-                log.warning("pull ended", consumer=self.inbox.consumer, error=repr(error))
+                log.warning("pull ended", consumer=self.durable, error=repr(error))
                 await self._pause(0.2)
             except Exception:  # whatever it was, the inbox knows what was applied
-                log.exception("pull begins anew", consumer=self.inbox.consumer)
+                log.exception("pull begins anew", consumer=self.durable)
                 await self._pause(1.0)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
@@ -89,7 +92,7 @@ class Consumer:
         if live is None or live.created == self._stream:
             return
         if await self.inbox.meet(live.created):
-            log.warning("reads a stream that was made anew", consumer=self.inbox.consumer, stream=self.inbox.stream)
+            log.warning("reads a stream that was made anew", consumer=self.durable, stream=self.inbox.stream)
         self._stream = live.created
 
     async def _take(self, pull: Pull) -> None:

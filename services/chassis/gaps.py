@@ -1,14 +1,14 @@
-"""Versions that do not come are asked for at their owner, who tells them again from its outbox (REL-35).
+"""Versions that do not come are asked for at their owner, who tells them again from its outbox (REL-35, REL-92).
 
 A consumer that was away for longer than a stream keeps its messages, or whose stream lost some, would wait for ever.
 It asks over the broker; any replica of the owner answers which of the versions its outbox holds and has the relay
 publish them once more. What the outbox does not hold any more will never come: the first event that waits for it is
-put aside, and a person decides.
+put aside, and a person decides. The owner answers consumers that ask for types of a time (`catching_up`) as well.
 """
 
 import json
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -26,6 +26,7 @@ log = structlog.get_logger("gaps")
 PATIENCE = timedelta(seconds=30)
 """How long an event waits before its gap is asked for; a redelivery takes as long (REL-25)."""
 ASK_SECONDS = 5.0
+UNANSWERED = (NatsError, TimeoutError, OSError, ValueError, KeyError, TypeError)
 AT_ONCE = 100
 WIDEST = 10_000
 """Versions that are asked for at once; a wider gap is closed step by step."""
@@ -49,7 +50,7 @@ OpenUnit = Callable[..., Any]
 
 
 def subject_of(service: str) -> str:
-    """Where a service is asked to tell versions again; outside of its stream."""
+    """Where a service is asked to tell events again; outside of its stream."""
     return f"plantops.{service}.replay"
 
 
@@ -74,13 +75,20 @@ async def close(open_unit: OpenUnit, inboxes: Iterable[Inbox], nc: Client | None
                 await _give_up(inbox, gap.aggregate, missing)
 
 
+async def ask_owner(nc: Client, service: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a service answers to a question for its events; one of UNANSWERED when it does not or says nothing known."""
+    answer = await nc.request(subject_of(service), json.dumps(question).encode(), timeout=ASK_SECONDS)
+    found: Mapping[str, Any] = json.loads(answer.data)
+    return found
+
+
 async def _ask(nc: Client, inbox: Inbox, aggregate: str, first: int, last: int) -> set[int] | None:
     """Versions that the owner will tell again; None when nobody answers."""
     question = {"consumer": inbox.consumer, "aggregate": aggregate, "first": first, "last": last}
     try:
-        answer = await nc.request(subject_of(inbox.stream.lower()), json.dumps(question).encode(), timeout=ASK_SECONDS)
-        return {int(version) for version in json.loads(answer.data)["held"]}
-    except (NatsError, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
+        answer = await ask_owner(nc, inbox.stream.lower(), question)
+        return {int(version) for version in answer["held"]}
+    except UNANSWERED as error:
         log.warning("gap is not answered", consumer=inbox.consumer, aggregate=aggregate, error=repr(error))
         return None
 
@@ -98,9 +106,10 @@ async def serve(nc: Client, service: str, open_unit: OpenUnit, wake: Callable[[]
 
     async def on_question(message: Msg) -> None:
         try:
-            answer = await _answer(message.data, open_unit)
+            question = json.loads(message.data)
+            answer = await (_history(question, open_unit) if "types" in question else _answer(question, open_unit))
         except Exception:  # the asker hears nothing and asks again
-            log.exception("question for a gap failed")
+            log.exception("question for events failed")
             return
         wake()
         await message.respond(json.dumps(answer).encode())
@@ -108,8 +117,7 @@ async def serve(nc: Client, service: str, open_unit: OpenUnit, wake: Callable[[]
     await nc.subscribe(subject_of(service), queue=service, cb=on_question)
 
 
-async def _answer(data: bytes, open_unit: OpenUnit) -> dict[str, Any]:
-    question = json.loads(data)
+async def _answer(question: Mapping[str, Any], open_unit: OpenUnit) -> dict[str, Any]:
     aggregate, first, last = str(question["aggregate"]), int(question["first"]), int(question["last"])
     if not (0 < first <= last < first + WIDEST):
         return {"held": [], "error": f"expected 0 < first <= last and at most {WIDEST} versions"}
@@ -118,6 +126,20 @@ async def _answer(data: bytes, open_unit: OpenUnit) -> dict[str, Any]:
         held = list((await unit.execute(_HELD, values)).scalars())
         if held and not await replay.asked(unit, aggregate, first, last):
             wanted = Wanted(aggregate=aggregate, from_version=first, to_version=last)
-            service = str(question["consumer"]).partition("-")[0]
-            await replay.ask(unit, wanted, by=f"services/{service}", reason="versions that a consumer waits for")
+            await replay.ask(unit, wanted, by=_asker(question), reason="versions that a consumer waits for")
     return {"held": held}
+
+
+async def _history(question: Mapping[str, Any], open_unit: OpenUnit) -> dict[str, Any]:
+    since, until = (datetime.fromisoformat(question[key]) for key in ("since", "until"))
+    wanted = Wanted(since=since, until=until, event_types=[str(name) for name in question["types"]])
+    async with open_unit() as unit:
+        number = await replay.open_for(unit, wanted)
+        if number is None:
+            reason = f"what {question['consumer']} cannot get from its stream"
+            number = await replay.ask(unit, wanted, by=_asker(question), reason=reason)
+    return {"replay": number}
+
+
+def _asker(question: Mapping[str, Any]) -> str:
+    return f"services/{str(question['consumer']).partition('-')[0]}"

@@ -89,9 +89,10 @@ async def messaging(unit: Unit) -> Messaging:
             waiting_count=row.waiting,
             dead_letter_count=row.parked,
         )
-        backlog = await bus.backlog_of(nc, bus.stream_of(names[row.consumer]), row.consumer)
-        if backlog is not None:
-            consumer.pending_count, consumer.unacknowledged_count = backlog
+        source = names[row.consumer]
+        backlogs = [await bus.backlog_of(nc, bus.stream_of(source), one) for one in bus.durables(service, source)]
+        if None not in backlogs:
+            consumer.pending_count, consumer.unacknowledged_count = map(sum, zip(*backlogs, strict=True))
     return found
 
 
@@ -195,8 +196,7 @@ def everywhere(unit: Unit) -> None:
 
 def sources_of(service: str) -> dict[str, list[str]]:
     """Services whose events a service receives, with the types."""
-    found: dict[str, list[str]] = bus.declaration()["consumers"].get(service, {})
-    return found
+    return bus.received().get(service, {})
 
 
 def bound_to(unit: Unit, *more: str) -> str:

@@ -18,6 +18,8 @@ from services.chassis.publisher import Publisher
 from services.chassis.unit import Unit
 
 PAGE = 200
+LOOKED_AT = 5_000
+"""Rows of which those of some types are chosen at a time: an outbox holds years, and a statement has its time limit."""
 
 _OPEN = """
     select number, since, until, event_types, positions, aggregate, from_version, to_version, position
@@ -36,6 +38,11 @@ _ASK = text("""
 _ASKED = text("""
     select 1 from replay_request
     where finished_at is null and aggregate = :aggregate and from_version <= :from_version and to_version >= :to_version
+""")
+_OPEN_FOR = text("""
+    select number from replay_request
+    where finished_at is null and event_types = cast(:event_types as text[]) and since <= :since and until >= :until
+    order by number limit 1
 """)
 
 
@@ -74,14 +81,22 @@ async def asked(unit: Unit, aggregate: str, from_version: int, to_version: int) 
     return (await unit.execute(_ASKED, key)).first() is not None
 
 
+async def open_for(unit: Unit, wanted: Wanted) -> int | None:
+    """Number of the request by which events of these types and this time are on their way already."""
+    values = {"event_types": list(wanted.event_types or ()), "since": wanted.since, "until": wanted.until}
+    found: int | None = (await unit.execute(_OPEN_FOR, values)).scalar()
+    return found
+
+
 async def work(connection: Any, publisher: Publisher, nc: Client, stored: int) -> bool:
     """Publish the next page of the oldest request, below what the relay has published itself; whether it did."""
     request = await connection.fetchrow(_OPEN)
     if request is None:
         return False
-    query, values = _page(request)
-    rows = await connection.fetch(query, request["position"], str(stored), PAGE, *values)
-    again = [_again(row, request["number"]) for row in rows]
+    query, values, limit = _page(request)
+    rows = await connection.fetch(query, request["position"], str(stored), PAGE, limit, *values)
+    looked_at, last = rows[0]["looked_at"], rows[0]["last"]
+    again = [_again(row, request["number"]) for row in rows if row["pos"] is not None]
     done = await publisher.publish(nc, again)
     acknowledged = 0
     for row in again:  # up to the first that was not acknowledged, so that none is skipped
@@ -89,18 +104,24 @@ async def work(connection: Any, publisher: Publisher, nc: Client, stored: int) -
             break
         acknowledged += 1
     position = again[acknowledged - 1]["pos"] if acknowledged else request["position"]
-    finished = acknowledged == len(again) < PAGE
+    through = acknowledged == len(again) < PAGE
+    if through and last is not None:
+        position = last
+    finished = through and looked_at < limit
     await connection.execute(_STANDS, request["number"], position, acknowledged, finished)
-    return acknowledged > 0 or finished
+    return acknowledged > 0 or through
 
 
-def _page(request: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """The statement for a request: only the conditions that it has, so that each finds its index."""
-    conditions, values = [], []
+def _page(request: Mapping[str, Any]) -> tuple[str, list[Any], int]:
+    """The statement for a request, its values, and how many rows it looks at.
+
+    It has only the conditions of the request, so that each finds its index; types have none, so a part of the rows is
+    looked at and those of the types are chosen. It gives at least one row, which says how far it has looked.
+    """
+    conditions, values, types = [], [], request["event_types"]
     for condition, value in (
         ("recorded_at >= {}", request["since"]),
         ("recorded_at < {}", request["until"]),
-        ("aggregate_type = any({})", request["event_types"]),
         ("pos = any({})", request["positions"]),
         ("aggregate_id = {}", request["aggregate"]),
         ("aggregate_version >= {}", request["from_version"]),
@@ -108,12 +129,22 @@ def _page(request: Mapping[str, Any]) -> tuple[str, list[Any]]:
     ):
         if value is not None:
             values.append(value)
-            conditions.append(condition.format(f"${len(values) + 3}"))
-    query = (
-        "select pos, aggregate_id, subject, payload, headers from outbox "  # noqa: S608
-        f"where pos > $1 and xid < $2::text::xid8 and {' and '.join(conditions)} order by pos limit $3"
-    )
-    return query, values
+            conditions.append(condition.format(f"${len(values) + 4}"))
+    chosen = "true"
+    if types is not None:
+        values.append(types)
+        chosen = f"aggregate_type = any(${len(values) + 4})"
+    query = f"""
+        with part as materialized (
+            select pos, recorded_at, {chosen} as chosen from outbox
+            where pos > $1 and xid < $2::text::xid8 and {" and ".join(conditions)} order by pos limit $4
+        ), page as (select pos, recorded_at from part where chosen order by pos limit $3)
+        select s.looked_at, s.last, o.pos, o.aggregate_id, o.subject, o.payload, o.headers
+        from (select count(*) as looked_at, max(pos) as last from part) s
+        left join (page p join outbox o on o.pos = p.pos and o.recorded_at = p.recorded_at) on true
+        order by o.pos
+    """  # noqa: S608
+    return query, values, PAGE if types is None else LOOKED_AT
 
 
 def _again(row: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ TABLES = frozenset(
     {
         "outbox", "journal", "relay_position", "relay_lease", "inbox", "applied", "waiting_event",
         "dead_letter", "consumer_position", "idempotency", "audit", "principal_state", "principal_grant",
-        "allowed_transition", "job_run", "replay_request",
+        "allowed_transition", "job_run", "replay_request", "caught_up",
     }
 )  # fmt: skip
 
@@ -217,6 +217,15 @@ create index ix_replay_request_open on replay_request (number) where finished_at
 """
 """What revision 0002 adds: where a window of the relay stands, which stream it goes to, and what is told again."""
 
+_TABLES_4 = """
+create table caught_up (
+  consumer text not null, at timestamptz not null,
+  constraint pk_caught_up primary key (consumer)
+);
+insert into caught_up (consumer, at) select distinct consumer, now() from consumer_position;
+"""
+"""When each durable consumer had got everything that was told; those that are there already go on where they stand."""
+
 _APPEND_ONLY = ("outbox", "journal", "audit")
 _TOLD = "pos, xid, event_id, aggregate_type, aggregate_id, aggregate_version, recorded_at"
 _SAID = "site, correlation, payload, headers, occurred_at"
@@ -261,6 +270,12 @@ def extend_chassis_2(op: Any, service: str) -> None:
 def extend_chassis_3(op: Any, service: str) -> None:
     """Let a service read what its events say, so that it can give them to systems that ask (REL-91)."""
     grant(op, service, "outbox", f"select ({_SAID})")
+
+
+def extend_chassis_4(op: Any, service: str) -> None:
+    """Add what tells a consumer that its stream does not reach back far enough (REL-92)."""
+    op.execute(_plain(_TABLES_4))
+    grant(op, service, "caught_up")
 
 
 def append_only(op: Any, table: str) -> None:

@@ -25,7 +25,7 @@ from grpc_reflection.v1alpha import reflection
 from nats.aio.client import Client
 from sqlalchemy import text
 
-from services.chassis import bus, db, fault_points, gaps, migrate, remedies, scrape, telemetry
+from services.chassis import bus, catching_up, db, fault_points, gaps, migrate, remedies, scrape, telemetry
 from services.chassis.bind import bind, implementations, rpc_services
 from services.chassis.command import Commands
 from services.chassis.config import ConfigInvalid, ServiceConfig
@@ -104,7 +104,7 @@ class Process:
         )
         self.commands.standing = self
         self.consumers = list(self._consumers(listeners_module))
-        pairs = [(consumer.inbox.stream, consumer.inbox.consumer) for consumer in self.consumers]
+        pairs = [(consumer.inbox.stream, consumer.durable) for consumer in self.consumers]
         self.sampler = Sampler(self.metrics, self.sessions, lambda: self.nc, pairs)
         self._watched()
         self._page: scrape.Page | None = None
@@ -112,9 +112,14 @@ class Process:
 
         @job(every=gaps.PATIENCE)
         async def close_gaps(open_unit: Any) -> None:
-            await gaps.close(open_unit, [consumer.inbox for consumer in self.consumers], self.nc)
+            inboxes = {consumer.inbox.consumer: consumer.inbox for consumer in self.consumers}
+            await gaps.close(open_unit, inboxes.values(), self.nc)
 
-        self.runner = Runner([keep_house, close_gaps, *own], self.commands.open_unit)
+        @job(every=gaps.PATIENCE)
+        async def catch_up(open_unit: Any) -> None:
+            await catching_up.ask(open_unit, service, self.nc)
+
+        self.runner = Runner([keep_house, close_gaps, catch_up, *own], self.commands.open_unit)
         self.services = list(services)
         self.server = grpc.aio.server(
             options=(
@@ -143,7 +148,8 @@ class Process:
             types = followed(mine, events_of(source))
             consumer, stream = bus.consumer_of(self.service, source), bus.stream_of(source)
             inbox = Inbox(consumer, stream, types, self.commands.open_unit, self.metrics)
-            yield Consumer(inbox, lambda: self.nc, self.sessions, self.metrics, self.tracing)
+            for durable in bus.durables(self.service, source):
+                yield Consumer(inbox, lambda: self.nc, self.sessions, self.metrics, self.tracing, durable)
 
     async def start(self) -> None:
         """Listen at once; become ready when everything that is needed is there."""
@@ -164,7 +170,7 @@ class Process:
         self._keep("relay", self.relay.run())
         self._keep("jobs", self.runner.run())
         for consumer in self.consumers:
-            self._keep(consumer.inbox.consumer, consumer.run())
+            self._keep(consumer.durable, consumer.run())
         log.info("listening", service=self.service, port=self.port)
 
     def _keep(self, part: str, work: Coroutine[Any, Any, None]) -> None:

@@ -37,6 +37,7 @@ def sample_urls(bootstrapped: Engines) -> databases.DatabaseUrls:
         op = _Op(connection)
         schema.create_chassis(op, "sample")
         schema.extend_chassis_2(op, "sample")
+        schema.extend_chassis_4(op, "sample")
         engine = create_engine(dialect_url(urls.migrator, "psycopg"))
         connection.execute(str(CreateTable(sample.Box.__table__).compile(engine)))
         engine.dispose()

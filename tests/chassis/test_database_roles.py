@@ -15,7 +15,7 @@ APP = {
     "outbox": "INSERT", "audit": "INSERT", "journal": "INSERT SELECT", "allowed_transition": "SELECT",
     "relay_position": "SELECT", "relay_lease": "", "inbox": "INSERT SELECT UPDATE", "applied": "INSERT SELECT UPDATE",
     "dead_letter": "INSERT SELECT UPDATE", "consumer_position": "INSERT SELECT UPDATE",
-    "principal_state": "INSERT SELECT UPDATE", "job_run": "INSERT SELECT UPDATE",
+    "principal_state": "INSERT SELECT UPDATE", "job_run": "INSERT SELECT UPDATE", "caught_up": "INSERT SELECT UPDATE",
     "waiting_event": "DELETE INSERT SELECT UPDATE", "idempotency": "DELETE INSERT SELECT UPDATE",
     "principal_grant": "DELETE INSERT SELECT UPDATE", "alembic_version": "SELECT",
 }  # fmt: skip

@@ -336,7 +336,7 @@ async def test_streams_are_applied_and_drift_is_found(streams: Any) -> None:
 
 
 @pytest.mark.rule("REL-19")
-async def test_what_the_next_release_receives_beside_is_no_drift(streams: Any) -> None:
+async def test_a_consumer_that_receives_something_else_is_drift(streams: Any) -> None:
     want = bus.wanted_consumers()["MATERIALS", "procurement-materials"]
 
     async def receives(subjects: list[str]) -> list[str]:
@@ -348,7 +348,21 @@ async def test_what_the_next_release_receives_beside_is_no_drift(streams: Any) -
         return [item.field for item in await bus.drift(streams, "procurement")]
 
     try:
-        assert await receives([*want["filter_subjects"], "plantops.materials.v1.NextYear.>"]) == []
+        assert await receives([*want["filter_subjects"], "plantops.materials.v1.NextYear.>"]) == ["filter_subjects"]
         assert await receives(want["filter_subjects"][1:]) == ["filter_subjects"]
     finally:
         assert [item.field for item in await bus.apply(streams)] == ["filter_subjects"]
+
+
+@pytest.mark.rule("REL-25")
+def test_each_declared_list_has_a_consumer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = {**bus.declaration(), "consumers": {"sample": {"materials": [["A", "C"], ["B"]]}}}
+    monkeypatch.setattr(bus, "declaration", lambda: declared)
+    assert bus.durables("sample", "materials") == {"sample-materials": ["A", "C"], "sample-materials-2": ["B"]}
+    assert bus.durables("sample", "procurement") == {}
+    assert bus.received() == {"sample": {"materials": ["A", "B", "C"]}}
+    filters = {key: config["filter_subjects"] for key, config in bus.wanted_consumers().items()}
+    assert filters == {
+        ("MATERIALS", "sample-materials"): ["plantops.materials.v1.A.>", "plantops.materials.v1.C.>"],
+        ("MATERIALS", "sample-materials-2"): ["plantops.materials.v1.B.>"],
+    }

@@ -104,7 +104,7 @@ async def test_when_all_is_at_rest_what_was_told_agrees_with_what_was_received(b
     for source in SERVICES:
         told = await told_of(busy, source)
         assert len(told) == busy.value(source, "select count(*) from outbox")
-        for service, sources in bus.declaration()["consumers"].items():
+        for service, sources in bus.received().items():
             if source in sources:
                 assert await missing(busy, service, source, told) == []
     assert len(await told_of(busy, "maintenance")) == 3
@@ -172,7 +172,7 @@ async def test_messaging_counts_outbox_stream_and_consumers(busy: Plant) -> None
         assert (state.service, list(state.reasons)) == (service, [])
         assert (state.told_count, state.unpublished_count, state.stream_message_count) == (told, 0, told)
         assert not state.HasField("oldest_unpublished_duration")
-        assert {each.source for each in state.consumers} == set(bus.declaration()["consumers"][service])
+        assert {each.source for each in state.consumers} == set(bus.received()[service])
         assert {(each.pending_count, each.unacknowledged_count) for each in state.consumers} == {(0, 0)}
         assert {each.consumer for each in state.consumers} == {f"{service}-{each.source}" for each in state.consumers}
     (consumer,) = [each for each in states["materials"].consumers if each.source == "maintenance"]
@@ -244,7 +244,7 @@ async def test_operations_need_the_role_for_all_sites(busy: Plant, service: str)
         made(service, "Get", "Messaging"),
         made(service, "List", "ToldEvents"),
         made(service, "List", "DeadLetters"),
-        made(service, "Check", "Inbox", source=next(iter(bus.declaration()["consumers"][service])),
+        made(service, "Check", "Inbox", source=next(iter(bus.received()[service])),
              events=[EventReference(event_id=str(uuid4()), event_type="SiteChanged")]),
     ]  # fmt: skip
     here_only = busy.client(service, "people/opal", {"hamburg": ["operations"]})

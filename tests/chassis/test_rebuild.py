@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -291,4 +292,35 @@ async def test_a_replay_goes_on_where_it_stood_and_skips_nothing_that_was_refuse
     ).fetchone()
     assert row == (4, False)
     assert await published(nc, name) == [f"{name}:{version}" for version in (1, 2, 3, 4, 1, 2, 3, 4)]
+    await connection.close()
+
+
+@pytest.mark.rule("REL-90", "REL-92")
+async def test_some_types_of_a_time_are_chosen_from_a_part_of_the_outbox_after_the_other(
+    process: Process, look: psycopg.Connection[Any], nc: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "PAGE", 2)
+    monkeypatch.setattr(replay, "LOOKED_AT", 5)
+    name = f"types{uuid4().hex[:6]}"
+    connection = await asyncpg.connect(process.relay.url)
+    relay = Relay(process.relay.url, lambda: nc, STREAM, SHARD)
+    await relay._resume(connection)
+    for version in [1] + [2] * 12 + [1, 1, 1, 2, 1, 2, 2]:  # odd versions are of the type that is asked for
+        insert(look, name, version)
+    while await relay.round(connection):
+        pass
+    before = len(await published(nc, name))
+    since = datetime.now(UTC) - timedelta(hours=1)
+    number = await requested(process, Wanted(since=since, event_types=["BoxFilled"]))
+    steps = 0
+    while look.execute("select finished_at is null from replay_request where number = %s", [number]).fetchone() == (
+        True,
+    ):
+        assert await replay.work(connection, relay.publisher, nc, relay._stored)
+        steps += 1
+    assert (await published(nc, name))[before:] == [f"{name}:1"] * 5
+    assert steps > 4
+    row = look.execute("select published from replay_request where number = %s", [number]).fetchone()
+    assert row == (5,)
+    assert not await replay.work(connection, relay.publisher, nc, relay._stored)
     await connection.close()

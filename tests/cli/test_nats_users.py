@@ -10,7 +10,7 @@ from cli import nats_users
 from cli.__main__ import main
 from services.chassis import bus
 
-SERVICES = sorted(bus.declaration()["consumers"])
+SERVICES = sorted(bus.received())
 
 
 def may_publish(user: str, subject: str) -> bool:

@@ -126,7 +126,7 @@ def _unexplained(books: Books) -> list[str]:
 def i4_told_and_heard(books: Books) -> list[str]:
     """What a service told is in the inbox of every service that follows it, and nothing that nobody told is."""
     found: list[str] = []
-    for service, sources in bus.declaration()["consumers"].items():
+    for service, sources in bus.received().items():
         for source, types in sources.items():
             if service not in books.connections or source not in books.connections:
                 continue
@@ -209,7 +209,7 @@ def _stream_order(service: str, told: Iterable[tuple[str, str, int]]) -> list[st
 def _applied(books: Books) -> list[str]:
     """A consumer has applied every version of each aggregate that it follows, unless a poison event stands before."""
     found: list[str] = []
-    for service, sources in bus.declaration()["consumers"].items():
+    for service, sources in bus.received().items():
         for source, types in sources.items():
             if service not in books.connections or source not in books.connections:
                 continue

@@ -75,7 +75,7 @@ def cases() -> list[Case]:
         for kind, story in COMMANDS[service].items()
         for point in COMMAND_POINTS
     ]
-    for service, sources in bus.declaration()["consumers"].items():
+    for service, sources in bus.received().items():
         kinds = sorted(kind for types in sources.values() for kind in types if kind in EVENTS)
         found += [Case(service, point, kind, EVENTS[kind]) for kind in kinds for point in EVENT_POINTS]
     found += [

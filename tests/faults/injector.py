@@ -342,7 +342,7 @@ class Injector:
         begin = time.monotonic()
         consumers = [
             (service, sorted(sources[fault.target]))
-            for service, sources in bus.declaration()["consumers"].items()
+            for service, sources in bus.received().items()
             if fault.target in sources
         ]
         if consumers:

@@ -11,8 +11,9 @@ import re
 import signal
 import sys
 import time
+import tomllib
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -248,27 +249,32 @@ class HandOvers:
             await asyncio.sleep(0.01)
 
 
-def followed() -> Iterator[tuple[str, str, list[str]]]:
-    """Consuming service, owner, and the events that it follows, as declared."""
-    declared: Mapping[str, Mapping[str, list[str]]] = bus.declaration()["consumers"]
+def followed(version: Version = PRESENT) -> Iterator[tuple[str, str, list[str]]]:
+    """Consuming service, owner, and the events that a version follows, as it declares."""
+    declared = tomllib.loads((version.folder / "services" / "streams.toml").read_text())["consumers"]
     for service, sources in declared.items():
-        for source, events in sources.items():
-            yield service, source, events
+        for source, lists in sources.items():
+            yield service, source, [event for events in lists_of(lists) for event in events]
 
 
-async def lost(found: Fleet, seconds: float = 90) -> tuple[int, list[str]]:
+def lists_of(declared: Sequence[Any]) -> list[list[str]]:
+    """The lists of events of one pair of services; the first release had one, not within another."""
+    return [list(declared)] if isinstance(declared[0], str) else [list(one) for one in declared]
+
+
+async def lost(found: Fleet, version: Version = PRESENT, seconds: float = 90) -> tuple[int, list[str]]:
     """Events told by one service and followed by another: how many, and those without effect when all is quiet."""
     until = time.monotonic() + seconds
     while True:
-        told, missing = await _compared(found)
+        told, missing = await _compared(found, version)
         if not missing or time.monotonic() > until:
             return told, missing
         await asyncio.sleep(0.5)
 
 
-async def _compared(found: Fleet) -> tuple[int, list[str]]:
+async def _compared(found: Fleet, version: Version) -> tuple[int, list[str]]:
     told, missing = 0, []
-    for service, source, events in followed():
+    for service, source, events in followed(version):
         outbox = await _rows(
             found.superuser(source),
             "select event_id::text, subject from outbox where split_part(subject, '.', 4) = any($1)",

@@ -140,11 +140,11 @@ async def _deadlocks(connection: Any) -> int:
 
 async def _settled(connection: Any, nc: Any, seconds: float = 60) -> None:
     """Until materials has all of the events that maintenance told."""
-    consumer = bus.consumer_of("materials", "maintenance")
+    names = bus.durables("materials", "maintenance")
     until = time.monotonic() + seconds
     while True:
-        waiting = await bus.backlog_of(nc, bus.stream_of("maintenance"), consumer)
-        if waiting is not None and sum(waiting) == 0:
+        waiting = [await bus.backlog_of(nc, bus.stream_of("maintenance"), name) for name in names]
+        if all(one == (0, 0) for one in waiting):
             return
         assert time.monotonic() < until, f"events are still on their way: {waiting}"
         await asyncio.sleep(0.2)

@@ -5,9 +5,11 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 from pathlib import Path
 
 from tests.contract.breaking import released
+from tests.load import fleet
 from tests.load.fleet import ROOT, Version
 
 
@@ -16,6 +18,16 @@ def schema_of(service: str) -> str | None:
     commit = released(ROOT)
     content = _git("show", f"{commit}:services/{service}/migrations/schema.sql") if commit else None
     return content.decode() if content is not None else None
+
+
+def lists_of(service: str) -> dict[str, list[list[str]]] | None:
+    """Owner -> lists of the events that a service received in the release before; None without history or release."""
+    commit = released(ROOT)
+    content = _git("show", f"{commit}:services/streams.toml") if commit else None
+    if content is None:
+        return None
+    sources = tomllib.loads(content.decode())["consumers"].get(service, {})
+    return {source: fleet.lists_of(declared) for source, declared in sources.items()}
 
 
 def checked_out(folder: Path) -> Version | None:

@@ -157,6 +157,13 @@ CREATE TABLE public.calendar (
 
 ALTER TABLE public.calendar OWNER TO maintenance_owner;
 
+CREATE TABLE public.caught_up (
+    consumer text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.caught_up OWNER TO maintenance_owner;
+
 CREATE TABLE public.consumer_position (
     consumer text NOT NULL,
     stream text NOT NULL,
@@ -729,6 +736,9 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.calendar
     ADD CONSTRAINT pk_calendar PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.caught_up
+    ADD CONSTRAINT pk_caught_up PRIMARY KEY (consumer);
+
 ALTER TABLE ONLY public.consumer_position
     ADD CONSTRAINT pk_consumer_position PRIMARY KEY (consumer, stream);
 
@@ -978,6 +988,8 @@ GRANT INSERT ON TABLE public.audit TO maintenance_app;
 GRANT SELECT ON TABLE public.audit TO maintenance_relay;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.calendar TO maintenance_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.caught_up TO maintenance_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO maintenance_app;
 

@@ -1923,6 +1923,13 @@ CREATE TABLE public.bin_lock (
 
 ALTER TABLE public.bin_lock OWNER TO materials_owner;
 
+CREATE TABLE public.caught_up (
+    consumer text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.caught_up OWNER TO materials_owner;
+
 CREATE TABLE public.consumer_position (
     consumer text NOT NULL,
     stream text NOT NULL,
@@ -3801,6 +3808,9 @@ ALTER TABLE ONLY public.balance
 ALTER TABLE ONLY public.bin_lock
     ADD CONSTRAINT pk_bin_lock PRIMARY KEY (location, item);
 
+ALTER TABLE ONLY public.caught_up
+    ADD CONSTRAINT pk_caught_up PRIMARY KEY (consumer);
+
 ALTER TABLE ONLY public.consumer_position
     ADD CONSTRAINT pk_consumer_position PRIMARY KEY (consumer, stream);
 
@@ -4928,6 +4938,8 @@ GRANT INSERT ON TABLE public.audit TO materials_app;
 GRANT SELECT ON TABLE public.audit TO materials_relay;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bin_lock TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.caught_up TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO materials_app;
 

@@ -121,6 +121,13 @@ ALTER TABLE public.audit ALTER COLUMN pos ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.caught_up (
+    consumer text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.caught_up OWNER TO procurement_owner;
+
 CREATE TABLE public.consumer_position (
     consumer text NOT NULL,
     stream text NOT NULL,
@@ -584,6 +591,9 @@ ALTER TABLE ONLY public.applied
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT pk_audit PRIMARY KEY (pos);
 
+ALTER TABLE ONLY public.caught_up
+    ADD CONSTRAINT pk_caught_up PRIMARY KEY (consumer);
+
 ALTER TABLE ONLY public.consumer_position
     ADD CONSTRAINT pk_consumer_position PRIMARY KEY (consumer, stream);
 
@@ -761,6 +771,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.applied TO procurement_app;
 
 GRANT INSERT ON TABLE public.audit TO procurement_app;
 GRANT SELECT ON TABLE public.audit TO procurement_relay;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.caught_up TO procurement_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.consumer_position TO procurement_app;
 
