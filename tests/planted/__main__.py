@@ -2,31 +2,27 @@
 
     python -m tests.planted [chassis|maintenance|materials|procurement|gateway] [bug ...]
 
-A bug counts as caught when a test that passes without it fails in its body. Two run at a time, each with engines of
-its own. The table also goes to build/planted.json.
+A bug counts as caught when a test that passes without it fails in its body. Two run at a time, each on engines of
+its own, on which many runs follow one another. The table also goes to build/planted.json.
 """
 
 import argparse
 import ast
 import json
-import os
-import signal
-import subprocess
+import re
 import sys
-import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from queue import SimpleQueue
 from threading import Lock
 
+from tests.planted.ground import Ground, ground
 from tests.planted.planting import SERVICES, Bug, bugs
+from tests.planted.runs import ROOT, Run, run
 
-ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
-SECONDS = 300
-"""A run with a bug that lasts longer is ended and proves nothing."""
 CAUGHT, SURVIVED, NO_TEST, BROKEN = "caught", "SURVIVED", "no test", "BROKEN"
 
 
@@ -41,18 +37,6 @@ class Found:
     seconds: float
     by: str = ""
     why: str = ""
-
-
-@dataclass(slots=True)
-class Run:
-    """Outcome of one pytest process."""
-
-    passed: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-    why: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0
-    output: str = ""
 
 
 def marked() -> dict[str, list[str]]:
@@ -78,42 +62,33 @@ def _rules(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 
 
 def proofs_of(bug: Bug, known: dict[str, list[str]]) -> list[str]:
-    """Tests of the bug's rule: those of its own service first, the quick ones before those that need engines."""
+    """Tests of the bug's rule: those of its own service first, the quick ones before those that need engines, and
+    files with a test whose name shares words with the bug's title before others."""
     home = f"tests/{bug.service}/"
+    words = _words(bug.title)
+    tests = known.get(bug.rule, [])
+    shared = {file: max(len(words & _words(test)) for test in found) for file, found in _by_file(tests).items()}
 
-    def place(node: str) -> tuple[bool, bool, bool]:
+    def place(node: str) -> tuple[bool, bool, bool, int]:
         pure = node.startswith((f"{home}rules/", f"{home}model/"))
-        return not pure, not node.startswith(home), node.startswith("tests/scenarios/")
+        return not pure, not node.startswith(home), node.startswith("tests/scenarios/"), -shared[_file(node)]
 
-    return sorted(known.get(bug.rule, []), key=place)
+    return sorted(tests, key=place)
 
 
-def run(tests: Sequence[str], bug: str = "", *options: str, seconds: float = SECONDS) -> Run:
-    """Run tests in a process of their own, with a bug planted."""
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="plantops-planted-") as folder:
-        report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.planted.plugin", "-p", "no:cacheprovider"]
-        process = subprocess.Popen(
-            [*command, *options, *tests],
-            cwd=ROOT,
-            env=os.environ | {"PLANTOPS_PLANTED": bug, "PLANTOPS_PLANTED_REPORT": str(report)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)  # pytest stops its engines
-            try:
-                output, _ = process.communicate(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                output, _ = process.communicate()
-        found = Run(**json.loads(report.read_text())) if report.exists() else Run()
-    found.seconds, found.output = round(time.monotonic() - began, 1), output
+def _words(said: str) -> set[str]:
+    """The words of a sentence or of a test's name, without the small ones."""
+    return {word for word in re.split(r"[^a-z]+", said.rpartition("::")[2].lower()) if len(word) > 3}
+
+
+def _file(node: str) -> str:
+    return node.partition("::")[0]
+
+
+def _by_file(tests: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for test in tests:
+        found.setdefault(_file(test), []).append(test)
     return found
 
 
@@ -138,21 +113,24 @@ def confirm(row: Found, sound: Run) -> None:
 class Field:
     """Plants bugs; runs without a bug are remembered, since several bugs break one rule."""
 
-    def __init__(self) -> None:
+    def __init__(self, grounds: Sequence[Ground]) -> None:
+        self._free: SimpleQueue[Ground] = SimpleQueue()
+        for each in grounds:
+            self._free.put(each)
         self._sound: dict[tuple[str, ...], Run] = {}
         self._turn = Lock()
 
     def plant(self, bug: Bug, tests: Sequence[str]) -> Found:
-        """Run a bug's tests with it, and when one has noticed it, the same tests up to that one without it."""
+        """Run a bug's tests with it, and when one has noticed it, those of its file without the bug."""
         left, unsound = list(tests), Found(bug.name, bug.rule, 0, NO_TEST, 0)
         row = Found(bug.name, bug.rule, 0, NO_TEST, 0)
         while left:
-            row = judge(bug, tests, run(left, bug.name, "-x"))
+            row = judge(bug, tests, self._run(left, bug.name, "-x"))
             if row.outcome != CAUGHT:
                 row.by, row.why = row.by or unsound.by, row.why or unsound.why
                 break
             noticed = row.by.partition("[")[0]
-            confirm(row, self._without(tuple(left[: left.index(noticed) + 1])))
+            confirm(row, self._without(tuple(_by_file(left)[_file(noticed)])))
             if row.outcome == CAUGHT:
                 break
             left.remove(noticed)  # one that never passes alone says nothing; the others may
@@ -162,10 +140,17 @@ class Field:
     def _without(self, tests: tuple[str, ...]) -> Run:
         with self._turn:
             known = self._sound.get(tests)
-        found = known or run(tests)
+        found = known or self._run(tests)
         with self._turn:
             self._sound[tests] = found
         return found
+
+    def _run(self, tests: Sequence[str], bug: str = "", *options: str) -> Run:
+        free = self._free.get()
+        try:
+            return run(free, tests, bug, *options)
+        finally:
+            self._free.put(free)
 
 
 def line(row: Found) -> str:
@@ -184,19 +169,19 @@ def main() -> int:
     known = marked()
     print(f"{len(wanted)} bugs, {len({bug.rule for bug in wanted})} rules, {AT_ONCE} at a time")
     rows: list[Found] = []
-    field = Field()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    target = ROOT / "build" / "planted.json"
+    target.parent.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool, ExitStack() as stack:
+        field = Field([stack.enter_context(ground()) for _ in range(min(AT_ONCE, len(wanted)))])
         for row in pool.map(lambda bug: field.plant(bug, proofs_of(bug, known)), wanted):
             rows.append(row)
+            target.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
             print(line(row), flush=True)
             if row.why and (given.why or row.outcome != CAUGHT):
                 print(f"    {row.by}\n    {row.why}", flush=True)
     for row in rows:
         if row.outcome != CAUGHT:
             print(line(row))
-    target = ROOT / "build" / "planted.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     caught = sum(row.outcome == CAUGHT for row in rows)
     print(f"planted bugs caught {caught} of {len(rows)}")
     return 0 if caught == len(rows) and rows else 1

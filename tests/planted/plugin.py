@@ -16,10 +16,12 @@ import pytest
 
 from cli import databases
 from tests.planted import planting
+from tests.planted.ground import Ground
 from tests.planted.planting import Bug
 
 _NAME = os.environ.get("PLANTOPS_PLANTED", "")
 _REPORT = os.environ.get("PLANTOPS_PLANTED_REPORT", "")
+_SHARED = os.environ.get("PLANTOPS_TEST_ENGINES", "")
 _outcomes: dict[str, list[str]] = {"passed": [], "failed": [], "broken": []}
 _why: dict[str, str] = {}
 
@@ -36,9 +38,11 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
-    """Change database objects as soon as the databases that others are cloned from are there."""
+    """Clear shared engines; change database objects as soon as the databases that others are cloned from are there."""
     found = yield
-    if fixturedef.argname == "templates":
+    if fixturedef.argname == "engines" and _SHARED:
+        Ground(found).clear()
+    elif fixturedef.argname == "templates":
         for service in databases.SERVICES:
             _execute(service, databases.urls(found.postgres_url, service, _passwords()).migrator)
     elif fixturedef.argname == "sample_urls":

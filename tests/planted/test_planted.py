@@ -14,8 +14,9 @@ from services.chassis.faults import Fault
 from tests.chassis.sample import service as sample
 from tests.plant import PASSWORDS
 from tests.planted import planting
-from tests.planted.__main__ import BROKEN, CAUGHT, SURVIVED, Run, confirm, judge, marked, proofs_of
+from tests.planted.__main__ import BROKEN, CAUGHT, SURVIVED, confirm, judge, marked, proofs_of
 from tests.planted.planting import SERVICES, Bug, PlantingFailed, Statement, bugs
+from tests.planted.runs import Run
 from tests.rules import specified
 
 BUGS = bugs()
@@ -119,6 +120,16 @@ def test_quick_proofs_come_first_and_stories_last() -> None:
     nodes = ["tests/scenarios/x", "tests/materials/api/x", "tests/maintenance/api/x", "tests/materials/rules/x"]
     found = proofs_of(Bug("materials.x", "MAT-4", ""), {"MAT-4": nodes})
     assert found == [nodes[3], nodes[1], nodes[2], nodes[0]]
+
+
+def test_files_that_speak_of_the_bug_come_before_others_and_keep_their_order() -> None:
+    nodes = [
+        "tests/materials/api/test_a.py::test_a_box_is_moved",
+        "tests/materials/api/test_b.py::test_a_place_is_looked_at",
+        "tests/materials/api/test_b.py::test_a_lot_is_decided_once",
+    ]
+    bug = Bug("materials.x", "MAT-4", "A lot that is decided may be decided again.")
+    assert proofs_of(bug, {"MAT-4": nodes}) == [*nodes[1:], nodes[0]]
 
 
 def test_who_has_imported_the_original_gets_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
