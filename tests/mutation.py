@@ -48,7 +48,8 @@ def mutate(service: str) -> dict[str, str]:
     """Changed place -> what became of it."""
     prepare(service)
     mutmut = [sys.executable, "-m", "mutmut"]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PLANTOPS_TEST_PROFILE": "noticing"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each mutant's process would compile the tests anew
     ran = subprocess.run([*mutmut, "run"], cwd=FOLDER, env=environment, capture_output=True, text=True)
     said = subprocess.run(
         [*mutmut, "results", "--all", "true"], cwd=FOLDER, env=environment, capture_output=True, text=True

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from itertools import count
 from typing import Any
@@ -16,12 +16,12 @@ from cli.engines import Engines
 from services.materials.model.replaying import GIVEN
 from services.materials.rules import fifo
 from services.materials.rules.fifo import Entry, Replay
+from tests.materials.naive import Naive
 from tests.plant import superuser
 
 D = Decimal
 SITE, ITEM = "atlantis", "items/course"
 PLACES = {"line": "STAGING", "supplier": "SUPPLIER", "production": "PRODUCTION"}
-CENT = D("0.01")
 
 steps = st.lists(
     st.one_of(
@@ -53,80 +53,6 @@ def books(templates: Engines) -> Iterator[Any]:
         )
         connection.execute("set session_replication_role = origin")
         yield connection
-
-
-class Naive:
-    """Goods as they lie on top of each other: what goes out takes the oldest, or its share of the heap."""
-
-    def __init__(self, method: str) -> None:
-        self.layered = method == fifo.FIFO
-        self.heap: list[list[Any]] = []  # tag, quantity, value
-        self.owed, self.owed_value, self.variance = D(0), D(0), D(0)
-
-    @property
-    def value(self) -> Decimal:
-        return sum((row[2] for row in self.heap), D(0)) - self.owed_value
-
-    @property
-    def quantity(self) -> Decimal:
-        return sum((row[1] for row in self.heap), D(0)) - self.owed
-
-    @staticmethod
-    def cents(exact: Fraction) -> Decimal:
-        return (D(exact.numerator) / D(exact.denominator)).quantize(CENT, ROUND_HALF_UP)
-
-    def come(self, tag: str, quantity: Decimal, value: Decimal) -> None:
-        if self.owed:
-            paid = min(quantity, self.owed)
-            kept = quantity - paid
-            owed = self.cents(Fraction(self.owed_value) * Fraction(self.owed - paid) / Fraction(self.owed))
-            worth = self.cents(Fraction(value) * Fraction(kept) / Fraction(quantity)) if kept else D(0)
-            self.variance += value - worth - (self.owed_value - owed)
-            self.owed, self.owed_value = self.owed - paid, owed
-            quantity, value = kept, worth
-        if quantity:
-            if self.layered or not self.heap:
-                self.heap.append([tag, quantity, value])
-            else:
-                self.heap[0][1] += quantity
-                self.heap[0][2] += value
-
-    def go(self, quantity: Decimal, given: Decimal | None, tag: str = "") -> tuple[Decimal, list[list[Any]]]:
-        """What went, and of which goods."""
-        before, value = self.quantity, self.value
-        there, taken, parts = min(quantity, max(before, D(0))), D(0), []
-        rest = there
-        for row in sorted(self.heap, key=lambda row: row[0] != tag):
-            part = min(rest, row[1])
-            if part:
-                worth = row[2] if part == row[1] else self.cents(Fraction(row[2]) * Fraction(part) / Fraction(row[1]))
-                parts.append([row[0], part, worth])
-                row[1], row[2] = row[1] - part, row[2] - worth
-                rest, taken = rest - part, taken + worth
-        self.heap = [row for row in self.heap if row[1]]
-        over, unit = quantity - there, Fraction(0)
-        if before:
-            unit = Fraction(abs(value)) / Fraction(abs(before))
-        cost = taken + self.cents(unit * Fraction(over)) if given is None else given
-        if over:
-            self.owed, self.owed_value = self.owed + over, self.owed_value + max(cost - taken, D(0))
-        elif not self.layered and self.heap:
-            self.heap[0][2] = max(value - cost, D(0))
-        self.variance += value - cost - self.value
-        return cost, parts
-
-    def restore(self, tag: str, quantity: Decimal, value: Decimal, parts: list[list[Any]]) -> None:
-        """What went out comes back to where it was."""
-        if not self.layered or self.owed or sum((part[1] for part in parts), D(0)) != quantity:
-            self.come(tag, quantity, value)
-            return
-        for name, amount, worth in parts:
-            row = next((row for row in self.heap if row[0] == name), None)
-            if row is None:
-                self.heap.append([name, amount, worth])
-            else:
-                row[1], row[2] = row[1] + amount, row[2] + worth
-        self.heap.sort(key=lambda row: int(row[0]))
 
 
 def post(books: Any, name: str, kind: str, *, out: bool, quantity: Any, **given: Any) -> Any:
@@ -198,7 +124,7 @@ def test_any_course_is_valued_as_the_rules_say_and_nothing_gets_lost(
                 returned = D(second) if kind == "return" else quantity
                 cost = worth
                 if kind == "return":
-                    cost = naive.cents(Fraction(worth) * Fraction(min(returned, quantity)) / Fraction(quantity))
+                    cost = naive.money(Fraction(worth) * Fraction(min(returned, quantity)) / Fraction(quantity))
                     outcome, worths = post(
                         books, name, "RETURN_TO_SUPPLIER", out=True, quantity=min(returned, quantity), cost=str(cost),
                         returns=reversed_,

@@ -1,5 +1,6 @@
 """What production has used, computed from what it reported."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal as D
 from fractions import Fraction
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.materials.rules import backflush
-from services.materials.rules.backflush import Count, Source
+from services.materials.rules.backflush import Count, Part, Source
 
 ONE = D(1)
 
@@ -125,3 +126,85 @@ def test_no_more_is_drawn_than_is_there_or_asked(rows: list[tuple[str, int]], am
     parts = backflush.draw(sources, D(amount))
     assert backflush.total(parts) == min(amount, sum(left for _, left in rows))
     assert all(part.quantity > 0 and part.source.left >= 0 for part in parts)
+
+
+@pytest.mark.rule("MAT-127")
+@pytest.mark.parametrize(
+    ("counts", "operation", "out", "units"),
+    [
+        ({10: Count(D(10), D(2)), 20: Count(D(7), D(1))}, 10, 0, 9),  # 12 went through, 3 were spoilt at 10 or later
+        ({10: Count(D(10), D(2)), 20: Count(D(7), D(1))}, 20, 0, 7),
+        ({10: Count(D(10), D(2)), 20: Count(D(7), D(1))}, 10, 4, 5),
+        ({10: Count(D(10), D(2)), 20: Count(D(7), D(1))}, 10, 12, 0),
+        ({10: Count(), 20: Count(scrap=D(2))}, 10, 0, 0),
+        ({}, 10, 0, 0),
+    ],
+)
+def test_what_was_used_is_shared_by_units_that_have_it_and_are_not_out(
+    counts: dict[int, Count], operation: int, out: int, units: int
+) -> None:
+    assert backflush.alive(counts, operation, D(out)) == units
+
+
+def drawn(*rows: tuple[int, int, str | None]) -> list[Part]:
+    """Parts of (taken, left behind, second quantity that lay there) of sources that are weighed as well."""
+    sources = [
+        replace(source(str(number), taken + left), second_left=None if second is None else D(second),
+                second_unit_code="KGM")
+        for number, (taken, left, second) in enumerate(rows)
+    ]  # fmt: skip
+    return [
+        part for each, (taken, _, _) in zip(sources, rows, strict=True) for part in backflush.draw([each], D(taken))
+    ]
+
+
+def seconds(parts: list[Part] | None) -> list[tuple[D | None, D | None]] | None:
+    """Second quantity of each part, and what is left of it where the part was taken."""
+    return None if parts is None else [(part.second, part.source.second_left) for part in parts]
+
+
+@pytest.mark.rule("MAT-9")
+@pytest.mark.parametrize(
+    ("rows", "stated", "found"),
+    [
+        ([(2, 0, "1.9"), (3, 0, "3.2")], None, [("1.9", 0), ("3.2", 0)]),  # all of each: what lies there
+        ([(2, 0, "1.9"), (3, 1, "4.2")], "5", [("1.9", 0), ("3.1", "1.1")]),  # the last has the rest
+        ([(2, 1, "3")], "2.1", [("2.1", "0.9")]),
+        ([(2, 0, "1.9")], "2", [("2", "-0.1")]),  # stated wins over what lies there
+        ([(2, 0, None), (3, 1, None)], "5", None),
+        ([(3, 1, None)], "5", [("5", None)]),
+        ([(2, 0, None)], None, None),
+        ([], None, []),
+    ],
+)
+def test_a_part_that_is_all_of_its_source_weighs_what_lies_there(
+    rows: list[tuple[int, int, str | None]], stated: str | None, found: list[tuple[str, str]] | None
+) -> None:
+    parts = drawn(*rows)
+    wanted = found and [tuple(None if value is None else D(value) for value in row) for row in found]
+    assert seconds(backflush.weighed(parts, None if stated is None else D(stated))) == wanted
+    assert all(part.second is None for part in parts)
+
+
+@pytest.mark.rule("MAT-9")
+def test_where_one_weight_is_not_known_nothing_was_taken() -> None:
+    parts = drawn((2, 0, "1.9"), (3, 1, "4.2"), (1, 0, "0.7"))
+    assert backflush.weighed(parts) is None
+    assert [part.source.second_left for part in parts] == [D("1.9"), D("4.2"), D("0.7")]
+    # the one that is short of all stands before the last: what was stated for all does not say it either
+    assert backflush.weighed(parts, D(6)) is None
+    assert [part.source.second_left for part in parts] == [D("1.9"), D("4.2"), D("0.7")]
+
+
+@pytest.mark.rule("MAT-9")
+def test_what_is_not_weighed_stays_as_it_is_and_what_was_taken_can_be_undone() -> None:
+    plain = backflush.draw([source("plain", 4)], D(2))
+    assert backflush.weighed(plain, D(9)) == plain
+    mixed = [*drawn((2, 0, "1.9")), *plain]
+    found = backflush.weighed(mixed)
+    assert seconds(found) == [(D("1.9"), D(0)), (None, None)]
+    backflush.unweigh(found or [])
+    assert mixed[0].source.second_left == D("1.9")
+    unknown = backflush.weighed(drawn((2, 1, None)), D(3))
+    backflush.unweigh(unknown or [])
+    assert seconds(unknown) == [(D(3), None)]

@@ -91,3 +91,12 @@ def test_nothing_is_served_that_was_not_needed_and_nothing_comes_from_nowhere(
     assert 0 <= found.covered <= found.needed <= sum(n for _, _, n in needs)
     assert 0 <= found.stock_out_days <= 30
     assert found.asked <= 30
+
+
+@pytest.mark.rule("MAT-163")
+def test_each_sum_of_two_items_is_the_sum_of_both() -> None:
+    one, two = Measures(10, 10, 1, D(2), D(3), D(4), D(5), 6), Measures(9, 9, 10, D(20), D(30), D(40), D(50), 60)
+    assert one + two == two + one == Measures(10, 19, 11, D(22), D(33), D(44), D(55), 66)
+    assert Measures(needed=D(3), covered=D(2)).fill_rate == D("0.666667")
+    assert Measures(needed=D(8_000_000), covered=D(1)).fill_rate == D("0.000000")
+    assert Measures(needed=D(2_000_000), covered=D(1)).fill_rate == D("0.000001")

@@ -229,3 +229,64 @@ def test_no_day_takes_more_than_it_can(counts: list[int], capacity: int, day_cou
         assert len(places) == 1 or sum(place.line_count for place in places) <= capacity
     names = [place.location for places in days.values() for place in places]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.rule("MAT-146")
+def test_a_snapshot_that_is_taken_later_leaves_out_what_happened_since() -> None:
+    entries = [Entry(D(5), 1, minutes(-1)), Entry(D(3), 2, minutes(0)), Entry(D(-2), 3, minutes(1)),
+               Entry(D(7), 4, minutes(9))]  # fmt: skip
+    assert counting.snapshot_at(D(100), entries, NOON) == 95
+    assert counting.snapshot_at(D(100), [], NOON) == 100
+
+
+@pytest.mark.rule("MAT-149")
+def test_a_tolerance_says_which_it_is() -> None:
+    tolerance = Tolerance(quantity=D(30), value=D(40))
+    assert [
+        tolerance.exceeded(D(1000), D(counted), D(value), "C") for counted, value in ((949, 0), (969, 0), (999, -41))
+    ] == ["beyond 5 % of the book", "beyond a quantity of 30", "beyond a value of 40"]
+    assert tolerance.exceeded(D(1000), D(970), D(40), "C") == ""
+    assert Tolerance().exceeded(D(1000), D(950), D(10**9), "C") == ""
+
+
+@pytest.mark.rule("MAT-151")
+@pytest.mark.parametrize(
+    ("triggers", "values", "found"),
+    [
+        (planning.Triggers(turnover=D(2)), {"issued": D(20)}, ("TURNOVER", 0)),
+        (planning.Triggers(), {"issued": D(10**6), "value_moved": D(10**6)}, None),
+        (planning.Triggers(turnover=D(2)), {"issued": D(0), "on_hand": D(0)}, None),
+        (planning.Triggers(short_pick=False), {"short": True}, None),
+        (planning.Triggers(poor_accuracy=False), {"poor": True}, None),
+        (planning.Triggers(interval_days={"A": 0}), {"counted": TODAY - timedelta(days=999)}, None),
+        (planning.Triggers(interval_days={}), {"counted": TODAY - timedelta(days=999)}, None),
+        (planning.Triggers(), {"counted": TODAY - timedelta(days=33)}, ("CLASS_INTERVAL", -3)),
+        (planning.Triggers(), {"counted": None, "since": TODAY - timedelta(days=33)}, ("AGE", -3)),
+        (planning.Triggers(age_days=0), {"counted": None, "since": TODAY - timedelta(days=999)}, None),
+        (planning.Triggers(age_days=7), {"counted": None, "since": TODAY - timedelta(days=7)}, ("AGE", 0)),
+        (planning.Triggers(), {"counted": None, "count_class": "X", "since": TODAY - timedelta(days=180)}, ("AGE", 0)),
+        (planning.Triggers(), {"counted": None, "count_class": "X", "since": TODAY - timedelta(days=179)}, None),
+    ],
+)
+def test_each_reason_can_be_left_out_and_says_since_when_it_holds(
+    triggers: planning.Triggers, values: dict[str, object], found: tuple[str, int] | None
+) -> None:
+    wanted = found and (found[0], TODAY + timedelta(days=found[1]))
+    assert planning.due(stock(**values), triggers, TODAY) == wanted
+
+
+@pytest.mark.rule("MAT-151")
+def test_a_place_is_due_for_the_most_urgent_of_its_stocks_and_counted_whole() -> None:
+    old, older = TODAY - timedelta(days=31), TODAY - timedelta(days=40)
+    stocks = [
+        stock("c", counted=old), stock("c"), stock("b", counted=old), stock("b", counted=older),
+        stock("a", counted=old), stock("d", short=True), stock("d", counted=older), stock("e"),
+        stock("f", counted=older), stock("f", poor=True),
+    ]  # fmt: skip
+    assert [(row.location, row.reason, row.line_count, row.since) for row in planning.places(
+        stocks, planning.Triggers(), TODAY
+    )] == [
+        ("d", "SHORT_PICK", 2, TODAY), ("f", "POOR_ACCURACY", 2, TODAY),
+        ("b", "CLASS_INTERVAL", 2, older + timedelta(days=30)), ("a", "CLASS_INTERVAL", 1, old + timedelta(days=30)),
+        ("c", "CLASS_INTERVAL", 2, old + timedelta(days=30)),
+    ]  # fmt: skip

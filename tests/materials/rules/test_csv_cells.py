@@ -1,5 +1,6 @@
 """Cells of CSV files: what is marked comes back, packs come back, what two rows say is compared."""
 
+import hashlib
 import itertools
 
 import pytest
@@ -85,3 +86,23 @@ def test_alternates_are_followed_and_ordered(chains: dict[str, list[str]]) -> No
     for item in chains:
         way = alternates.back(item, chains)
         assert not way or (way[0] == way[-1] == item and all(b in chains[a] for a, b in itertools.pairwise(way)))
+
+
+@pytest.mark.rule("MAT-320")
+def test_a_cell_that_cannot_be_read_says_what_it_must_be() -> None:
+    for read, cell, said in (
+        (flag, "yes", "must be true or false"),
+        (whole, "1.5", "must be a whole number"),
+        (packs, "BX", "'BX' must be like BX=10, CS=1/3 or BX=10:Box"),
+    ):
+        with pytest.raises(CellInvalid) as refused:
+            read(cell)
+        assert str(refused.value) == said
+    assert missing([], ("item", "unit"), ("item", "unit")) == "the file has no column item, unit"
+
+
+@pytest.mark.rule("MAT-321")
+def test_what_a_row_says_is_kept_in_this_form_for_good() -> None:
+    """Hashes of earlier files stand in the database: with another form each row of theirs would count as changed."""
+    said = hashlib.sha256(b"item\x1fA\x1eunit\x1fH87").hexdigest()
+    assert digest({"unit": "H87", "item": "A", "lot": "", "external_id": "9"}) == said

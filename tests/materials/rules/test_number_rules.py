@@ -29,3 +29,7 @@ def test_a_rule_that_no_number_could_keep_is_broken() -> None:
     assert not NumberRule("LOT", 4).broken()
     assert not NumberRule("LOT").broken()
     assert NumberRule.of(None).refusal("x") == ""
+    assert NumberRule.of({"prefix": "L", "length": 4}).refusal("L12") == "must begin with 'L' and have 4 characters"
+    assert NumberRule("L", 1).broken()
+    assert not NumberRule("", 1).broken()
+    assert NumberRule().refusal("") == "must not be empty"

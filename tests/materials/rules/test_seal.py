@@ -1,9 +1,11 @@
 """The canonical form of a movement, and the chain over them."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -96,3 +98,50 @@ def test_what_means_the_same_has_one_form() -> None:
     entries = [Entry(side=2), Entry(quantity=Decimal("-2.5"), value=Decimal("-5"))]
     same = seal.canonical(Movement(effective_time=AT.astimezone(cest)), entries)
     assert same == seal.canonical(Movement(), [Entry(), Entry(side=2)])
+
+
+@dataclass
+class Revaluation:
+    item: str = "items/bolt"
+    cause: str = "sites/a/landedCosts/1"
+    since: datetime = AT
+    value: Decimal = Decimal("100.00")
+    variance: Decimal = Decimal("-0.50")
+    currency_code: str = "EUR"
+
+
+@pytest.mark.rule("MAT-43")
+def test_a_change_of_value_alone_stands_where_entries_would() -> None:
+    sealed = seal.canonical(Movement(entries=[]), [], Revaluation())
+    head = KNOWN[: KNOWN.index(",[[1,")]
+    assert sealed.decode() == (
+        head + ',[["items/bolt","sites/a/landedCosts/1","2026-03-01T09:30:00.120000Z","100","-0.5","EUR"]]]'
+    )
+
+
+class Word(str):
+    """Text of the database's driver."""
+
+    def __str__(self) -> str:
+        return self.lower()
+
+
+class Side(IntEnum):
+    OUT = 7
+
+
+@pytest.mark.rule("MAT-43")
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (Decimal("0.000000"), "0"), (Decimal(0), "0"), (Decimal("1E+2"), "100"), (Decimal("1200"), "1200"),
+        (Decimal("0.0000001"), "0.0000001"), (Decimal("-10.50"), "-10.5"), (None, None), (7, 7), ("07.50", "07.50"),
+        (Side.OUT, 7), (Word("X"), "x"),
+    ],
+)  # fmt: skip
+def test_a_value_has_one_plain_form(value: object, plain: object) -> None:
+    class Fact(Movement):
+        pass
+
+    fact = Fact(device=value)  # type: ignore[arg-type]
+    assert json.loads(seal.canonical(fact, []))[1][8] == plain

@@ -39,3 +39,13 @@ def test_it_says_where_it_holds() -> None:
     assert [str(row) for row in (ALL, SEALS_HERE, ITEM)] == [
         "all items at all sites", "class seals at sites/x", "items/i at all sites",
     ]  # fmt: skip
+
+
+@pytest.mark.rule("MAT-160")
+def test_a_place_comes_before_its_site_and_holds_nowhere_else() -> None:
+    face = Selector(item="items/i", site="x", location="sites/x/locations/face")
+    rows = [ITEM_HERE, face, SEALS_HERE]
+    assert most_specific(rows, "items/i", "seals", "x", "sites/x/locations/face") == face
+    assert most_specific(rows, "items/i", "seals", "x", "sites/x/locations/other") == ITEM_HERE
+    assert most_specific(rows, "items/i", "seals", "x") == ITEM_HERE
+    assert str(face) == "items/i at sites/x/locations/face"

@@ -146,3 +146,30 @@ def test_later_cost_goes_to_what_remains_and_the_rest_is_variance() -> None:
     assert valuation.landed(D("5.00"), D(10), D(25), D(30)) == D("5.00")
     assert valuation.landed(D("5.00"), D(10), D(0), D(0)) == 0
     assert valuation.landed(D("-50.00"), D(10), D(10), D(30)) == D("-30")
+
+
+@pytest.mark.rule("MAT-180")
+def test_each_amount_has_the_places_of_its_currency() -> None:
+    assert valuation.part(D(10), D(1), D(3), 0) == D(3)
+    assert valuation.part(D(10), D(4), D(3), 3) == D("13.333")
+    assert valuation.missing(Stock(), D(3), D("0.3335"), 3) == D("1.001")
+    assert valuation.missing(Stock(D(-3), D("-10.000")), D(1), D(9), 3) == D("3.333")
+    assert valuation.landed(D(10), D(3), D(1), D(0), 3) == D("3.333")
+    assert valuation.receive(Stock(), D(1), D("1.0005"), 3).value == D("1.001")
+    assert valuation.issue(Stock(D(3), D(10)), D(1), 3) == (Stock(D(2), D("6.667")), D("3.333"))
+    assert valuation.replay(Stock(D(3), D(10)), [Change("i", D(-1), D("-3.333"))], 3) == (
+        Stock(D(2), D("6.667")), [],
+    )  # fmt: skip
+
+
+@pytest.mark.rule("MAT-185")
+def test_later_cost_of_less_than_one_unit_goes_to_it_and_of_none_to_nobody() -> None:
+    assert valuation.landed(D("6.00"), D(2), D("0.5"), D(30)) == D("1.50")
+    assert valuation.landed(D("6.00"), D(2), D(-1), D(-30)) == 0
+
+
+@pytest.mark.rule("MAT-181")
+def test_large_values_lose_no_cent() -> None:
+    value, whole = D("900000000000000000000000000.01"), D("1000000000000000000.000003")
+    assert valuation.share(value, D("0.000003"), whole) == D("2700.00")
+    assert valuation.part(value, 3 * whole, whole) == D("2700000000000000000000000000.03")
