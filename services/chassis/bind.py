@@ -11,6 +11,7 @@ import pkgutil
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -168,8 +169,9 @@ def _server_stream(method: MethodDescriptor, body: Any, commands: Commands) -> A
     async def call(content: bytes, context: Any) -> None:
         async def work(traced: Work) -> None:
             request = _read(method, content)
-            async for message in commands.streams.read(method, request, _call(context, traced), body):
-                await context.write(message)
+            async with aclosing(commands.streams.read(method, request, _call(context, traced), body)) as messages:
+                async for message in messages:
+                    await context.write(message)
 
         await _guarded(method, context, commands, work)
 

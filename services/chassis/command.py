@@ -308,6 +308,7 @@ class Commands:
             page_token_key=self.page_token_key,
             standing=self.standing,
             metrics=self.metrics,
+            tracing=self.tracing,
             config=self.config,
             bad=bad,
         )
@@ -328,6 +329,7 @@ class Commands:
                 traceparent=traceparent,
                 page_token_key=self.page_token_key,
                 metrics=self.metrics,
+                tracing=self.tracing,
                 config=self.config,
             )
             unit = Unit(session, context, now)

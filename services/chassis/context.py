@@ -12,6 +12,7 @@ from services.chassis import access
 from services.chassis.config import ServiceConfig
 from services.chassis.fields import Violation
 from services.chassis.metrics import Metrics
+from services.chassis.tracing import Tracing
 
 if TYPE_CHECKING:
     from services.chassis.envelope import Envelope
@@ -40,6 +41,7 @@ class Context:
     page_token_key: bytes = b""
     standing: Standing | None = None
     metrics: Metrics | None = None
+    tracing: Tracing | None = None
     config: ServiceConfig | None = None
     bad: Mapping[int, Sequence[Violation]] = field(default_factory=dict)
     """What is wrong with entries of a batch, by index."""

@@ -122,7 +122,7 @@ def _broken(error: object) -> bool:
     return isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
 
 
-DRIVER_ERRORS = (DBAPIError, StaleDataError, asyncpg.InternalClientError)
+DRIVER_ERRORS = (DBAPIError, StaleDataError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the database or its driver raises; `sqlstate` tells them apart."""
 
 _BY_STATE: Mapping[str, tuple[str, str]] = {

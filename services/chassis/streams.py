@@ -4,8 +4,8 @@ Nothing is tried again here: the client, who knows what was answered, asks again
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import message_factory
@@ -51,8 +51,8 @@ class Streams:
         method: MethodDescriptor,
         request: Message,
         call: "Call",
-        body: Callable[[Any, Unit], AsyncIterator[Any]],
-    ) -> AsyncIterator[Message]:
+        body: Callable[[Any, Unit], AsyncGenerator[Any, None]],
+    ) -> AsyncGenerator[Message, None]:
         """Run a reading server stream in one unit; each row is filled into the response message."""
         limit = command.LONGEST if call.timeout is None else min(call.timeout, command.LONGEST)
         if limit <= 0:
@@ -68,8 +68,9 @@ class Streams:
             requests.check(request, method)
             unit = Unit(session, self._commands.context(caller, method, request, call), now)
             try:
-                async for item in body(request, unit):
-                    yield await command.complete(kind(), item)
+                async with aclosing(body(request, unit)) as items:  # before the session that it reads from
+                    async for item in items:
+                        yield await command.complete(kind(), item)
             finally:
                 unit.close()
 

@@ -5,7 +5,7 @@ the outbox in the same transaction (REL-1), and whatever a method does can be do
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Executable, Result, Select, event, inspect, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.chassis import access, audit, clock, fault_points, masks, outbox, query
+from services.chassis import access, audit, clock, conventions, fault_points, masks, outbox, query
 from services.chassis.batch import Batch
 from services.chassis.context import Context
 from services.chassis.faults import EtagMismatch, Fault, FieldInvalid, ResourceNotFound
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=ResourceColumns)
 E = TypeVar("E", bound=Message)
+
+_OUTRIGHT = 10
+"""Portions of rows that are fetched outright, with one round trip; more come by a cursor, which takes three."""
 
 
 class Unit:
@@ -105,6 +108,27 @@ class Unit:
     async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
         """Run a statement in the unit's transaction."""
         return await self.session.execute(statement, parameters)
+
+    async def rows(self, statement: str, *values: Any, size: int) -> AsyncIterator[Sequence[Any]]:
+        """Rows of a query with values $1, $2, ..., so many at a time, as plain records of the driver.
+
+        For tens of thousands of rows, of which a session makes objects of its own; in the unit's transaction.
+        """
+        driver: Any = (await (await self.session.connection()).get_raw_connection()).driver_connection
+        most = size * _OUTRIGHT
+        with self._watched(statement):
+            rows = await driver.fetch(f"{statement} limit {most + 1}", *values)
+        if len(rows) <= most:
+            for at in range(0, len(rows), size):
+                yield rows[at : at + size]
+            return
+        cursor = await driver.cursor(statement, *values)
+        while rows := await cursor.fetch(size):
+            yield rows
+
+    def _watched(self, statement: str) -> AbstractContextManager[None]:
+        tracing = self.context.tracing
+        return nullcontext() if tracing is None else tracing.inside(*conventions.statement(statement))
 
     async def flush(self) -> None:
         """Write pending rows now, so that the database's checks speak here."""

@@ -432,3 +432,24 @@ async def test_answers_are_kept_thirty_days_and_then_swept(
     await keep_house(process.commands.open_unit)
     left = look.execute("select request_id::text from idempotency where request_id = any(%s::uuid[])", [keys])
     assert left.fetchall() == [(keys[1],)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 29, 30, 31, 100])
+async def test_rows_of_a_query_come_in_portions_however_many_they_are(process: Process, count: int) -> None:
+    query = "select n, $2::text as word from generate_series(1, $1::int) n order by n"
+    async with process.commands.open_unit() as unit:
+        found = [rows async for rows in unit.rows(query, count, "x", size=3)]
+        assert [(row["n"], row["word"]) for rows in found for row in rows] == [(n, "x") for n in range(1, count + 1)]
+        assert all(len(rows) == 3 for rows in found[:-1])
+        # and in the unit's transaction
+        await unit.execute(text("select set_config('app.here', 'yes', true)"))
+        assert [rows async for rows in unit.rows("select current_setting('app.here')", size=3)] == [[("yes",)]]
+
+
+async def test_an_error_of_rows_is_told_as_one_of_a_statement(process: Process, call: Call) -> None:
+    async def failing(request: Any, unit: Unit) -> None:
+        async for _ in unit.rows("select pg_terminate_backend(pg_backend_pid())", size=1):
+            pass
+
+    with pytest.raises(DependencyUnavailable):
+        await process.commands.run(method("GetBox"), pb.GetBoxRequest(name="sites/hamburg/boxes/b"), call, failing)

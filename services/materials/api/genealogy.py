@@ -1,17 +1,18 @@
 """Traces: to customers and assets, and back to suppliers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from plantops.materials.v1 import genealogy_pb2
 
 from services.chassis.faults import FieldInvalid
 from services.chassis.unit import Unit
-from services.chassis.wire import canonical, python_of, quantity
+from services.chassis.wire import canonical, put_instant, python_of, quantity
 from services.materials.model import tracing
 from services.materials.model.item import Item
 from services.materials.model.lot import Lot, Serial
-from services.materials.model.tracing import DEPTH, NODES, Bounds, Page, Trace
+from services.materials.model.tracing import DEPTH, NODES, Bounds, Edge, Page, Trace
 from services.materials.rules.mass_balance import FIELDS
 
 R = TypeVar("R", genealogy_pb2.TraceForwardResponse, genealogy_pb2.TraceBackwardResponse)
@@ -22,13 +23,15 @@ class GenealogyService:
 
     async def trace_forward(self, request: Any, unit: Unit) -> AsyncIterator[genealogy_pb2.TraceForwardResponse]:
         """Pages, the last one with the number of lots reached."""
-        async for page in _traced(request, unit, genealogy_pb2.TraceForwardResponse, forward=True):
-            yield page
+        async with aclosing(_traced(request, unit, genealogy_pb2.TraceForwardResponse, forward=True)) as pages:
+            async for page in pages:
+                yield page
 
     async def trace_backward(self, request: Any, unit: Unit) -> AsyncIterator[genealogy_pb2.TraceBackwardResponse]:
         """Pages, the last one with the number of lots reached."""
-        async for page in _traced(request, unit, genealogy_pb2.TraceBackwardResponse, forward=False):
-            yield page
+        async with aclosing(_traced(request, unit, genealogy_pb2.TraceBackwardResponse, forward=False)) as pages:
+            async for page in pages:
+                yield page
 
     async def get_mass_balance(self, request: Any, unit: Unit) -> Any:
         lot = await unit.get(Lot, request.name)
@@ -40,12 +43,14 @@ class GenealogyService:
         return answer
 
 
-async def _traced(request: Any, unit: Unit, kind: type[R], *, forward: bool) -> AsyncIterator[R]:
+async def _traced(request: Any, unit: Unit, kind: type[R], *, forward: bool) -> AsyncGenerator[R, None]:
     trace = Trace(unit, await known(unit, request.name), forward, _bounds(request))
-    async for page in trace.pages():
-        answer = kind(edges=[_edge(row) for row in page.edges])
-        answer.ends.extend(_end(row, page) for row in page.ends)
-        yield answer
+    async with aclosing(trace.pages()) as pages:
+        async for page in pages:
+            answer = kind()
+            _put_edges(answer.edges, page.edges)
+            answer.ends.extend(_end(row, page) for row in page.ends)
+            yield answer
     yield kind(complete=trace.complete, node_count=trace.reached)
 
 
@@ -67,15 +72,18 @@ def _bounds(request: Any) -> Bounds:
     return Bounds(request.depth or DEPTH, request.max_node_count or NODES, start, end, request.certain_only)
 
 
-def _edge(row: Any) -> genealogy_pb2.GenealogyEdge:
-    edge = genealogy_pb2.GenealogyEdge(
-        input_lot=row.input_lot, output_lot=row.output_lot, item=row.item,
-        quantity={"value": canonical(row.quantity), "unit_code": row.unit_code}, certain=row.certain,
-        certain_path=row.certain_path, depth=row.depth, movement=row.movement, operation=row.operation,
-        production_order=row.production_order, handling_unit=row.handling_unit,
-    )  # fmt: skip
-    edge.effective_time.FromDatetime(row.effective_time)
-    return edge
+def _put_edges(target: Any, edges: Sequence[Edge]) -> None:
+    """Tens of thousands: fields are set in place, which takes half the time of making parts and copying them."""
+    for row, depth, certain_path in edges:
+        input_lot, output_lot, certain, item, quantity, unit_code, movement, at, operation, order, unit = row
+        edge = target.add()
+        edge.input_lot, edge.output_lot, edge.item, edge.movement = input_lot, output_lot, item, movement
+        edge.certain, edge.certain_path, edge.depth, edge.operation = certain, certain_path, depth, operation
+        edge.production_order, edge.handling_unit = order, unit
+        amount, time = edge.quantity, edge.effective_time
+        amount.value, amount.unit_code = quantity, unit_code
+        time.seconds, microseconds = divmod(at, 1_000_000)
+        time.nanos = microseconds * 1000
 
 
 def _end(row: Any, page: Page) -> genealogy_pb2.TraceEnd:
@@ -83,7 +91,7 @@ def _end(row: Any, page: Page) -> genealogy_pb2.TraceEnd:
         kind=row.kind, lot=row.lot, serial=row.serial, party=row.party, document=row.document,
         work_order=row.work_order, quantity={"value": canonical(row.quantity), "unit_code": row.unit_code},
         returned_quantity={"value": canonical(row.returned_quantity), "unit_code": row.unit_code},
-        certain=row.lot in page.certain,
+        certain=page.reached[row.lot],
     )  # fmt: skip
-    end.effective_time.FromDatetime(row.effective_time)
+    put_instant(end.effective_time, row.effective_time)
     return end

@@ -26,8 +26,8 @@ async def find(unit: Unit, case: RecallCase) -> Sequence[RecallParty]:
     reached = {case.lot: True}
     ends = {}
     async for page in trace.pages():
-        reached.update({edge.reached: edge.reached_certain for edge in page.edges if edge.reached != case.lot})
-        ends.update({(end.document, end.lot, end.serial): (end, end.lot in page.certain) for end in page.ends})
+        reached.update(page.reached)
+        ends.update({(end.document, end.lot, end.serial): (end, page.reached[end.lot]) for end in page.ends})
     await _lots(unit, case, reached)
     parties = {(row.document, row.lot, row.serial): row for row in await parties_of(unit, case)}
     for key, (end, certain) in ends.items():

@@ -1,82 +1,64 @@
-"""Traces: what lots and serials went into and came from, as recursive queries over the edges (MAT-136)."""
+"""Traces: what lots and serials went into and came from, step by step over the edges (MAT-136).
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+A step asks the database for the edges of the lots that the step before found first, so that each edge is read once,
+in the order in which it is told; what was found is kept here.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import text
 
+from services.chassis.db import json_text
 from services.chassis.unit import Unit
 from services.materials.rules.mass_balance import MassBalance, Row, balanced
+
+T = TypeVar("T")
 
 PAGE = 500
 DEPTH, NODES = 50, 100_000
 """How far and how wide a trace goes when nobody says otherwise."""
+_AT_ONCE = 4
+"""Pages that are read together."""
+_FEWEST, _MOST = 100, 10_000
+"""Lots whose edges one statement asks for: so many that it gives about that many pages, as far as those before tell."""
 
-# A step takes the lots that the step before found, each with whether a certain way leads to it. A lot is gone on from
-# when it is found, and once more when a certain way to it is found after a possible one: `seen` and `known` are the
-# pairs that need no further look, so that rework, which makes circles, ends.
-_TRACE = """
-    with recursive edge as not materialized (
-      select e.* from genealogy_edge e
-      where e.effective_time >= coalesce(cast(:start as timestamptz), '-infinity')
-        and e.effective_time < coalesce(cast(:end as timestamptz), 'infinity')
-        and (e.certain or not cast(:certain_only as boolean))
-        and (cast(:sites as text[]) is null or split_part(e.movement, '/', 2) = any(cast(:sites as text[])))
-        and not exists (select from movement m where m.reverses = e.movement and m.reverses <> '')
-    ), walk(depth, lots, sure, seen, known) as (
-      select 0, array[cast(:name as text)], array[true], array[cast(:name as text), cast(:name as text)],
-             array[true, false]
-      union
-      select w.depth + 1, n.lots, n.sure, w.seen || n.lots || n.certain, w.known || n.sure || n.nots
-      from walk w, lateral (
-        select array_agg(x.lot) as lots, array_agg(x.sure) as sure,
-               coalesce(array_agg(x.lot) filter (where x.sure), '{}') as certain,
-               coalesce(array_agg(false) filter (where x.sure), '{}') as nots
-        from (
-          (select e.TO as lot, bool_or(f.sure and e.certain) as sure
-           from unnest(w.lots, w.sure) f(lot, sure) join edge e on e.FROM = f.lot group by e.TO)
-          except
-          select s.lot, s.sure from unnest(w.seen, w.known) s(lot, sure)
-          order by 1, 2 limit greatest(2 * (cast(:nodes as integer) + 1) - cardinality(w.seen), 0)
-        ) x
-      ) n
-      where w.depth < cast(:depth as integer) and n.lots is not null
-    ), reach as materialized (
-      select l.lot, min(w.depth) as depth, bool_or(l.sure) as sure
-      from walk w, unnest(w.lots, w.sure) l(lot, sure)
-      group by l.lot order by 2, 1 limit cast(:nodes as integer) + 1
-    )
-    select e.input_lot, e.output_lot, e.item, e.quantity, e.unit_code, e.certain, f.sure and e.certain as certain_path,
-           f.depth + 1 as depth, e.movement, e.effective_time, e.operation, e.production_order, e.handling_unit,
-           e.TO as reached, t.sure as reached_certain, t.depth as reached_depth
-    from reach f join edge e on e.FROM = f.lot join reach t on t.lot = e.TO
-    where f.depth < cast(:depth as integer)
-    order by f.depth, e.input_lot, e.output_lot, e.movement
+# Names come as JSON: the driver looks twice at each element of an array, and the planner at those behind `any`. Both
+# take longer than the edges of most lots. An edge of a reversed movement is none.
+_EDGES = """
+    from json_array_elements_text(cast($1 as json)) with ordinality f(lot, n) join genealogy_edge e on e.FROM = f.lot
+    where e.effective_time >= coalesce(cast($2 as timestamptz), '-infinity')
+      and e.effective_time < coalesce(cast($3 as timestamptz), 'infinity')
+      and (e.certain or not cast($4 as boolean))
+      and (cast($5 as text[]) is null or split_part(e.movement, '/', 2) = any(cast($5 as text[])))
+      and not exists (select from movement m where m.reverses = e.movement and m.reverses <> '')
 """
-_FURTHER = """
-    select exists (
-      select from genealogy_edge e
-      where e.FROM = any(cast(:lots as text[]))
-        and e.effective_time >= coalesce(cast(:start as timestamptz), '-infinity')
-        and e.effective_time < coalesce(cast(:end as timestamptz), 'infinity')
-        and (e.certain or not cast(:certain_only as boolean))
-        and (cast(:sites as text[]) is null or split_part(e.movement, '/', 2) = any(cast(:sites as text[])))
-        and not exists (select from movement m where m.reverses = e.movement and m.reverses <> ''))
+_STEP = """
+    select e.input_lot, e.output_lot, e.certain, e.item, trim_scale(e.quantity)::text as quantity, e.unit_code,
+           e.movement, (extract(epoch from e.effective_time) * 1000000)::bigint as effective_us, e.operation,
+           e.production_order, e.handling_unit
+    EDGES order by f.n, e.TO, e.movement
 """
+_REACHED = "select distinct e.TO EDGES"
+_FURTHER = "select exists (select EDGES)"
 # entries of lots by their balances, for which there is an index; those of serials by themselves
 _ENTRIES = """
       select e.lot as node, e.serial, e.quantity, e.unit_code, e.effective_time, e.movement
-      from site_fact f join balance b on b.site = split_part(f.name, '/', 2) and b.lot = any(cast(:lots as text[]))
+      from json_array_elements_text(cast(:lots as json)) n(lot) cross join site_fact f
+        join balance b on b.site = split_part(f.name, '/', 2) and b.lot = n.lot
         join location l on l.name = b.location and l.kind = any(cast(:kinds as text[]))
         join movement_entry e on e.balance = b.name
       where cast(:sites as text[]) is null or b.site = any(cast(:sites as text[]))
       union all
       select e.serial, '', e.quantity, e.unit_code, e.effective_time, e.movement
-      from movement_entry e join location l on l.name = e.location and l.kind = any(cast(:kinds as text[]))
-      where e.serial = any(cast(:serials as text[]))
-        and (cast(:sites as text[]) is null or e.site = any(cast(:sites as text[])))
+      from json_array_elements_text(cast(:serials as json)) n(serial)
+        join movement_entry e on e.serial = n.serial and e.serial <> ''
+        join location l on l.name = e.location and l.kind = any(cast(:kinds as text[]))
+      where cast(:sites as text[]) is null or e.site = any(cast(:sites as text[]))
 """
 _WENT = text(
     """
@@ -112,7 +94,8 @@ _CAME = text(
 _MASS = text("""
     with there as (
       select b.lot as node, b.name, b.virtual, b.on_hand, l.kind as place
-      from site_fact f join balance b on b.site = split_part(f.name, '/', 2) and b.lot = any(cast(:lots as text[]))
+      from json_array_elements_text(cast(:lots as json)) n(lot) cross join site_fact f
+        join balance b on b.site = split_part(f.name, '/', 2) and b.lot = n.lot
         join location l on l.name = b.location
       where cast(:sites as text[]) is null or b.site = any(cast(:sites as text[]))
     ), crossed as (
@@ -120,17 +103,18 @@ _MASS = text("""
       where t.virtual
       union all
       select e.serial, l.kind, e.movement, e.quantity
-      from movement_entry e join balance b on b.name = e.balance and b.virtual join location l on l.name = e.location
-      where e.serial = any(cast(:serials as text[]))
-        and (cast(:sites as text[]) is null or e.site = any(cast(:sites as text[])))
+      from json_array_elements_text(cast(:serials as json)) n(serial)
+        join movement_entry e on e.serial = n.serial and e.serial <> ''
+        join balance b on b.name = e.balance and b.virtual join location l on l.name = e.location
+      where cast(:sites as text[]) is null or e.site = any(cast(:sites as text[]))
     )
     select t.node, t.place, '' as kind, false as out, sum(t.on_hand) as quantity
     from there t where not t.virtual group by t.node, t.place
     union all
     select s.name, l.kind, '', false, b.on_hand
-    from serial s join balance b on b.name = s.balance join location l on l.name = b.location
-    where s.name = any(cast(:serials as text[]))
-      and (cast(:sites as text[]) is null or b.site = any(cast(:sites as text[])))
+    from json_array_elements_text(cast(:serials as json)) n(serial) join serial s on s.name = n.serial
+      join balance b on b.name = s.balance join location l on l.name = b.location
+    where cast(:sites as text[]) is null or b.site = any(cast(:sites as text[]))
     union all
     select c.node, c.place, coalesce(o.kind, m.kind), (c.quantity > 0) = (o.name is null), sum(c.quantity)
     from crossed c join movement m on m.name = c.movement
@@ -139,13 +123,14 @@ _MASS = text("""
 """)
 
 
-def _ways(statement: str) -> tuple[Any, Any]:
+def _ways(statement: str) -> tuple[str, str]:
     """A statement backward and forward."""
-    backward = statement.replace("e.FROM", "e.output_lot").replace("e.TO", "e.input_lot")
-    return text(backward), text(statement.replace("e.FROM", "e.input_lot").replace("e.TO", "e.output_lot"))
+    whole = statement.replace("EDGES", _EDGES)
+    backward = whole.replace("e.FROM", "e.output_lot").replace("e.TO", "e.input_lot")
+    return backward, whole.replace("e.FROM", "e.input_lot").replace("e.TO", "e.output_lot")
 
 
-_TRACES, _FURTHERS = _ways(_TRACE), _ways(_FURTHER)
+_STEPS, _REACHES, _FURTHERS = _ways(_STEP), _ways(_REACHED), _ways(_FURTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +144,19 @@ class Bounds:
     certain_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+Edge = tuple[Any, int, bool]
+"""An edge as `_STEP` gives it; steps from where the trace began, by the shortest way; whether it and a way to it are
+certain. A plain tuple, for there are tens of thousands."""
+
+
+@dataclass(slots=True)
 class Page:
     """Some edges, and what left the plant, or came, of the lots that they reached first."""
 
-    edges: Sequence[Any] = ()
-    ends: Sequence[Any] = ()
-    certain: Collection[str] = frozenset()
-    """Lots of the page that a certain way leads to."""
+    edges: list[Edge] = field(default_factory=list)
+    reached: dict[str, bool] = field(default_factory=dict)
+    """Lots that the page reached first: name -> whether a certain way leads to it."""
+    ends: list[Any] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -179,46 +169,127 @@ class Trace:
     bounds: Bounds = Bounds()
     reached: int = 0
     complete: bool = True
+    _known: set[str] = field(default_factory=set)
+    _certain: set[str] | None = None
+    """Lots that a certain way leads to; None as long as that is all of them, because each edge was certain."""
 
-    async def pages(self) -> AsyncIterator[Page]:
-        """Pages of at most 500 edges, the nearest first, and of at most 500 ends."""
-        asked = {
-            "name": self.name, "start": self.bounds.start, "end": self.bounds.end, "depth": self.bounds.depth,
-            "nodes": self.bounds.nodes, "certain_only": self.bounds.certain_only, "sites": seen(self.unit),
-        }  # fmt: skip
-        known: set[str] = {self.name}
-        last: set[str] = set()
-        for page in _pages((), await self._ends([self.name]), {self.name}):
-            yield page
-        found = await self.unit.session.stream(_TRACES[self.forward], asked)
-        async for rows in found.partitions(PAGE):
-            fresh = {row.reached: row.reached_certain for row in rows if row.reached not in known}
-            last.update(row.reached for row in rows if row.reached_depth == self.bounds.depth)
-            known.update(fresh)
-            ends = await self._ends(sorted(fresh)) if fresh else []
-            for page in _pages(rows, ends, {lot for lot, certain in fresh.items() if certain}):
-                yield page
+    async def pages(self) -> AsyncGenerator[Page, None]:
+        """Pages of at most 500 edges, the nearest first, and of at most 500 ends.
+
+        The next ones are read while one is dealt with: until the last, the unit's transaction is the trace's alone.
+        """
+        async with aclosing(_ahead(self._with_ends())) as found:
+            async for pages in found:
+                for page in pages:
+                    yield page
+
+    async def _with_ends(self) -> AsyncGenerator[list[Page], None]:
+        pages: list[Page] = []
+        async for page in self._walk():
+            pages.append(page)
+            if len(pages) == _AT_ONCE:
+                yield await self._ended(pages)
+                pages = []
+        if pages:
+            yield await self._ended(pages)
+
+    async def _ended(self, pages: Sequence[Page]) -> list[Page]:
+        """Pages with what ends there; ends beyond 500 on pages of their own."""
+        of = {lot: page for page in pages for lot in page.reached}
+        for end in await self._ends(list(of)):
+            of[end.lot].ends.append(end)
+        found = []
+        for page in pages:
+            page.ends, more = page.ends[:PAGE], page.ends[PAGE:]
+            found += [page] if page.edges or page.ends else []
+            found += [Page([], page.reached, more[at : at + PAGE]) for at in range(0, len(more), PAGE)]
+        return found
+
+    async def _walk(self) -> AsyncIterator[Page]:
+        """Step by step; a lot is gone on from once, by the step after the one that found it."""
+        self._known = known = {self.name}
+        most, before, after = self.bounds.nodes, int(not self.forward), int(self.forward)
+        page, here, depth = Page([], {self.name: True}), [self.name], 0
+        while here and depth < self.bounds.depth:
+            depth += 1
+            there: list[str] = []
+            async for rows in self._asked(_STEPS, here):
+                if self._certain is None and not all([row[2] for row in rows]):
+                    self._certain = await self._certainly(here, there, depth)
+                certain = known if self._certain is None else self._certain
+                for row in rows:
+                    lot = row[after]
+                    if lot not in known:
+                        if len(known) > most:
+                            self.complete = False
+                            continue
+                        known.add(lot)
+                        there.append(lot)
+                        page.reached[lot] = lot in certain
+                    page.edges.append((row, depth, row[2] and row[before] in certain))
+                    if len(page.edges) == PAGE:
+                        yield page
+                        page = Page()
+            here = sorted(there)
+        yield page
         self.reached = len(known) - 1
-        self.complete = self.reached < self.bounds.nodes
-        if last and self.complete:
-            further = {key: value for key, value in asked.items() if key not in ("name", "depth", "nodes")}
-            found_further = await self.unit.execute(_FURTHERS[self.forward], {**further, "lots": sorted(last)})
-            self.complete = not found_further.scalar_one()
+        if self.complete and here:
+            self.complete = not any([rows[0][0] async for rows in self._asked(_FURTHERS, here)])
+
+    async def _certainly(self, here: Sequence[str], there: Sequence[str], depth: int) -> set[str]:
+        """Lots that a certain way leads to, where only certain ones led to the lots of a step and what it found yet."""
+        certain, found = set(self._known), list(there)
+        while here and depth <= self.bounds.depth and len(certain) <= self.bounds.nodes:
+            async for rows in self._asked(_REACHES, here, certain_only=True):
+                fresh = [lot for (lot,) in rows if lot not in certain]
+                certain.update(fresh)
+                found += fresh
+            here, found, depth = found, [], depth + 1
+        return certain
+
+    async def _asked(
+        self, ways: tuple[str, str], lots: Sequence[str], *, certain_only: bool = False
+    ) -> AsyncIterator[Sequence[Any]]:
+        """Rows about the edges of lots."""
+        bounds = self.bounds
+        values = (bounds.start, bounds.end, bounds.certain_only or certain_only, seen(self.unit))
+        at, many = 0, _FEWEST
+        while at < len(lots):
+            count = 0
+            names = json_text(lots[at : at + many])
+            async for rows in self.unit.rows(ways[self.forward], names, *values, size=_AT_ONCE * PAGE):
+                count += len(rows)
+                yield rows
+            at += many
+            many = max(_FEWEST, min(_MOST, many * _AT_ONCE * PAGE // max(count, 1)))
 
     async def _ends(self, names: Sequence[str]) -> Sequence[Any]:
         where = {
-            "lots": [name for name in names if "/lots/" in name], "sites": seen(self.unit),
-            "serials": [name for name in names if "/serials/" in name],
+            "lots": json_text([name for name in names if "/lots/" in name]), "sites": seen(self.unit),
+            "serials": json_text([name for name in names if "/serials/" in name]),
             "kinds": ["CUSTOMER", "CONSUMED"] if self.forward else ["SUPPLIER"],
         }  # fmt: skip
         return (await self.unit.execute(_WENT if self.forward else _CAME, where)).all()
 
 
+async def _ahead(source: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Items of a source, each asked for while the one before is dealt with."""
+    coming = asyncio.ensure_future(anext(source, None))
+    try:
+        while (item := await coming) is not None:
+            coming = asyncio.ensure_future(anext(source, None))
+            yield item
+    finally:
+        coming.cancel()
+        await asyncio.wait([coming])
+        await source.aclose()
+
+
 async def mass_balances(unit: Unit, names: Sequence[str]) -> dict[str, MassBalance]:
     """Where all of each lot or serial is; one statement."""
     where = {
-        "lots": [name for name in names if "/lots/" in name], "sites": seen(unit),
-        "serials": [name for name in names if "/serials/" in name],
+        "lots": json_text([name for name in names if "/lots/" in name]), "sites": seen(unit),
+        "serials": json_text([name for name in names if "/serials/" in name]),
     }  # fmt: skip
     rows: dict[str, list[Row]] = {name: [] for name in names}
     for row in await unit.execute(_MASS, where):
@@ -230,9 +301,3 @@ def seen(unit: Unit) -> list[str] | None:
     """Sites that the caller may see; None = all."""
     sites = unit.caller.sites(unit.context.action)
     return None if sites is None else sorted(sites)
-
-
-def _pages(edges: Sequence[Any], ends: Sequence[Any], certain: Collection[str]) -> list[Page]:
-    """Edges with the first of the ends, then the rest of the ends."""
-    pages = [Page(edges, ends[:PAGE], certain)] if edges or ends else []
-    return pages + [Page((), ends[at : at + PAGE], certain) for at in range(PAGE, len(ends), PAGE)]

@@ -1,5 +1,6 @@
 """Traces through the api: forward, backward, through circles, to their bounds."""
 
+import asyncio
 import random
 from decimal import Decimal as D
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from plantops.materials.v1 import lots_pb2, movements_pb2, reservations_pb2, tasks_pb2
 
+from services.materials.model import tracing
 from tests.materials.builders import (
     ago,
     approval,
@@ -257,7 +259,16 @@ def truth(edges: list[tuple[str, str, bool]], root: str) -> set[tuple[str, str, 
     return {(a, b, all_depths[a] + 1, certain and a in sure) for a, b, certain in edges if a in all_depths}
 
 
+@pytest.fixture(params=["as it is", "in small parts"])
+def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces as they are, and in pages and statements that end in the midst of a step."""
+    if request.param == "in small parts":
+        for name, value in (("PAGE", 3), ("_AT_ONCE", 2), ("_FEWEST", 1), ("_MOST", 2)):
+            monkeypatch.setattr(tracing, name, value)
+
+
 @pytest.mark.rule("MAT-136")
+@pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_trace_finds_what_a_look_at_all_edges_finds(works: Plant, seed: int) -> None:
     chance = random.Random(seed)
@@ -271,3 +282,55 @@ async def test_a_trace_finds_what_a_look_at_all_edges_finds(works: Plant, seed: 
     found: Traced = await forward(works, lots[ids[0]])
     assert len(found.steps) == len(set(found.steps))
     assert set(found.steps) == truth(edges, ids[0])
+    assert [edge.depth for edge in found.edges] == sorted(edge.depth for edge in found.edges)
+    few = await forward(works, lots[ids[0]], max_node_count=5)
+    reached = {step[1] for step in few.steps} - {ids[0]}
+    assert (len(reached), few.complete) == (min(5, found.node_count), found.node_count <= 5)
+    assert {step for step in few.steps if step[3]} <= set(found.steps)
+    assert max((step[2] for step in few.steps), default=0) <= max((step[2] for step in found.steps), default=0)
+
+
+@pytest.mark.rule("MAT-136")
+@pytest.mark.usefixtures("parts")
+async def test_a_possible_way_is_told_from_a_certain_one_wherever_it_shows(works: Plant) -> None:
+    lots = await named_lots(works, "a", "b", "c", "d", "e", "f", "g")
+    # the first possible edge comes when all of the step before were certain; b is reached for certain by a longer way
+    await wire(works, lots, "a>c", "a>d", "c>e", "d?b", "e>f", "f>b", "b>g")
+    found = await forward(works, lots["a"])
+    assert found.steps == [
+        ("a", "c", 1, True), ("a", "d", 1, True), ("c", "e", 2, True), ("d", "b", 2, False), ("b", "g", 3, True),
+        ("e", "f", 3, True), ("f", "b", 4, True),
+    ]  # fmt: skip
+    # within three steps only the possible way leads there
+    short = await forward(works, lots["a"], depth=3)
+    assert short.steps == [(*step[:3], step[3] and step[1] != "g") for step in found.steps if step[2] <= 3]
+
+
+@pytest.mark.rule("MAT-136")
+async def test_who_stops_reading_a_trace_leaves_nothing_open(works: Plant) -> None:
+    lots = await named_lots(works, "root")
+    name = lots["root"].rsplit("/", 2)[0]
+    lots = {**lots, **{f"l{n}": f"{name}/lots/l{n}" for n in range(5000)}}
+    await wire(works, lots, *(f"root>l{n}" for n in range(5000)))
+    failed: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, trouble: failed.append(trouble))
+    client = works.client("materials", "people/vic")
+    call = client.channel.unary_stream(
+        "/plantops.materials.v1.GenealogyService/TraceForward",
+        request_serializer=pb.TraceForwardRequest.SerializeToString,
+        response_deserializer=pb.TraceForwardResponse.FromString,
+    )(pb.TraceForwardRequest(name=lots["root"]), metadata=client.metadata())
+    assert len((await call.read()).edges) == 500
+    call.cancel()
+    busy = (
+        "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle'"
+        " and pid <> pg_backend_pid() and query like '%genealogy_edge%'"
+    )
+    with works.look("materials") as connection:
+
+        async def open_ones() -> Any:
+            return connection.execute(busy).fetchone()
+
+        await works.eventually(open_ones, lambda found: found == (0,))
+    assert (await forward(works, lots["root"])).node_count == 5000
+    assert failed == []

@@ -1,7 +1,5 @@
 """Edges of movements that were taken back are followed."""
 
-from sqlalchemy import text
-
 from services.materials.model import tracing
 from tests.planted.planting import replace
 
@@ -10,4 +8,4 @@ RULE = "MAT-136"
 
 def plant() -> None:
     before, after = "where m.reverses = e.movement", "where false and m.reverses = e.movement"
-    replace(tracing, "_TRACES", tuple(text(one.text.replace(before, after)) for one in tracing._TRACES))
+    replace(tracing, "_STEPS", tuple(one.replace(before, after) for one in tracing._STEPS))
