@@ -92,7 +92,8 @@ class Plant:
         """A client of a service that acts as a person with the roles of the cast, or those given."""
         key = (service, person if roles is None else f"{person} {json.dumps(roles, sort_keys=True)}")
         if key not in self.clients:
-            token = self.issuer.token(person, roles if roles is not None else CAST[person])
+            ends = int(time.time()) + 3600  # longer than any module
+            token = self.issuer.token(person, roles if roles is not None else CAST[person], exp=ends)
             self.clients[key] = Client(self.processes[service], token)
         return self.clients[key]
 
@@ -193,9 +194,11 @@ async def running(
     principals = {person: {site: list(held) for site, held in roles.items()} for person, roles in CAST.items()}
     principals |= {f"services/{service}": {"-": ["auditor"]} for service in databases.SERVICES}
     try:
-        for service in databases.SERVICES:
-            names[service] = f"{service}_test"
-            urls = clone(engines, service, names[service])
+        names |= {service: f"{service}_test" for service in databases.SERVICES}
+        cloned = await asyncio.gather(
+            *(asyncio.to_thread(clone, engines, service, name) for service, name in names.items())
+        )
+        for service, urls in zip(names, cloned, strict=True):
             settings = {"principals": principals, "pool_size": 16, **given}  # many callers at once on a busy machine
             config = config_of(service, engines, urls, issuer, **settings | dict((of_service or {}).get(service, {})))
             processes[service] = process_of(service, config)
