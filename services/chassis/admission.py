@@ -8,6 +8,7 @@ far cheaper than a call, else refusing is what the process spends its time on. H
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -16,7 +17,10 @@ from services.chassis.faults import Overloaded
 
 MOST_WAIT = 1.0
 """Seconds that a call may be expected to wait for a database connection; half of what it may really wait."""
+AT_WORK = 3
+"""Units that change something at a time in a process: enough to keep it and the database busy."""
 RETRY = timedelta(seconds=1)
+OTHERS = "the wait for what others change"
 _WEIGHT = 0.05
 """Weight of the newest unit in the running mean of how long units hold a connection."""
 
@@ -24,6 +28,7 @@ _WEIGHT = 0.05
 _REASONS = {
     "the number of calls at a time": "calls",
     "the wait for the database": "wait",
+    OTHERS: "locks",
     "the number of streams at a time": "streams",
     "the number of database connections": "pool",
     "the number of the database's connections": "connections",
@@ -31,8 +36,51 @@ _REASONS = {
 
 
 def shed_reason(fault: Overloaded) -> str:
-    """Which limit was reached, in one word for the metrics: calls, wait, streams, pool, connections or rate."""
+    """Which limit was reached, in one word for the metrics: calls, wait, locks, streams, pool, connections or rate."""
     return _REASONS.get(fault.metadata["limit"], "rate")
+
+
+class Work:
+    """Places of units that change something: a few at a time, in the order of their coming.
+
+    So many units side by side take so many times as long, and keep from others what they have locked for all that
+    time. Reads need no place: they lock nothing.
+    """
+
+    def __init__(self, most: int = AT_WORK) -> None:
+        self.most = most
+        self.busy = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def place(self, *, first: bool) -> AsyncIterator[None]:
+        """A place; `first` is given one at once, for whom others wait."""
+        if not first and self.busy >= self.most:
+            await self._come()
+        else:
+            self.busy += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def _come(self) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self.busy -= 1
+        while self._waiting and self.busy < self.most:
+            next_one = self._waiting.popleft()
+            if not next_one.done():  # who went away has cancelled it
+                next_one.set_result(None)
+                self.busy += 1
 
 
 class Admission:

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from services.chassis import access, conventions, fault_points, requests
-from services.chassis.db import CLASHES, sqlstate
+from services.chassis.db import CLASHES, LOCKED, sqlstate
 from services.chassis.faults import Fault, RequestIdReused
 from services.chassis.idempotency import Answer, count, request_hash
 
@@ -32,8 +32,6 @@ TRIES = 3
 """Calls of the function for one batch, until units do it."""
 MOST_KEPT = 20_000
 """Facts of a kind that a process keeps; beyond it they are read anew."""
-LOCKED = "55P03"
-"""What was waited for stays locked."""
 TAKEN = "23505"
 """Somebody else used a request id meanwhile."""
 

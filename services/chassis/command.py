@@ -28,11 +28,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from services.chassis import access, conventions, lanes, requests, streams
-from services.chassis.admission import RETRY, Admission
+from services.chassis.admission import OTHERS, RETRY, Admission, Work
 from services.chassis.batch import BatchAnswer
 from services.chassis.config import ServiceConfig
 from services.chassis.context import Context, Standing
-from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
+from services.chassis.db import CLASHES, DRIVER_ERRORS, LOCKED, LOST, sqlstate
 from services.chassis.fault_points import reach
 from services.chassis.faults import (
     Conflict,
@@ -45,10 +45,11 @@ from services.chassis.faults import (
     ResourceExists,
 )
 from services.chassis.fields import Violation
-from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash
+from services.chassis.idempotency import STORED_CODES, Answer, Ledger, request_hash, waits_for_twin
 from services.chassis.metrics import Metrics
 from services.chassis.query import Page
 from services.chassis.tracing import SpanKind, Tracing, current
+from services.chassis.turns import NotItsTurn, Turn, Turns, in_turn
 from services.chassis.unit import Unit
 from services.chassis.wire import fill
 
@@ -116,6 +117,8 @@ class Commands:
         self.standing: Standing | None = None
         self.admission = Admission(config.max_concurrent_calls, config.pool_size)
         self.lanes = lanes.Lanes(self, min(config.lanes, config.pool_size // 2))
+        self.turns = Turns(self.admission.waiting_in_lane)
+        self.work = Work()
         self.streams = streams.Streams(self)
         self.page_token_key = config.page_token_key.get_secret_value().encode()
 
@@ -144,7 +147,7 @@ class Commands:
                         return reply
                 return await self.retried(
                     ends,
-                    lambda: self._once(method, request, call, claims, ends, body),
+                    lambda turn: self._once(method, request, call, claims, ends, body, turn),
                     safe=requests.changes(request.DESCRIPTOR),
                     request=request,
                 )
@@ -159,13 +162,16 @@ class Commands:
         claims: access.Claims,
         ends: float,
         body: Callable[[Any, Unit], Awaitable[Any]],
+        turn: Turn | None,
     ) -> Reply:
-        async with self.sessions() as session:
+        place = self.work.place(first=turn is not None) if requests.changes(request.DESCRIPTOR) else _nothing()
+        async with place, self.sessions() as session:
             now = await self.begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)
             access.check(caller, method, request)
             bad = requests.check(request, method)
-            unit = Unit(session, self.context(caller, method, request, call, bad), now)
+            context = self.context(caller, method, request, call, bad)
+            unit = Unit(session, context, now, anew=True, turn=turn, ends=ends)
             try:
                 with self.admission.working():
                     return await self._answer(unit, method, request, body)
@@ -227,17 +233,23 @@ class Commands:
     async def retried(
         self,
         ends: float | None,
-        once: Callable[[], Awaitable[R]],
+        once: Callable[[Turn | None], Awaitable[R]],
         *,
         safe: bool,
         request: Message | None = None,
     ) -> R:
-        """Do a whole unit of work, again after a clash and, where that is safe, after a lost connection."""
+        """Do a whole unit of work, again after a clash and, where that is safe, after a lost connection.
+
+        One that waited in vain for what others hold would have to wait behind those that came meanwhile: it is refused,
+        and its caller may come back (PERF-2). A twin's end is waited for.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await once()
+                return await in_turn(once)
             except DRIVER_ERRORS as error:
                 state = sqlstate(error)
+                if state == LOCKED and not waits_for_twin(error):
+                    raise Overloaded(limit=OTHERS).retry_in(RETRY) from error
                 again = state in CLASHES or (safe and state.startswith(LOST))
                 pause = random.uniform(0, 0.02 * 2**attempt)
                 late = ends is not None and time.monotonic() + pause >= ends
@@ -245,6 +257,8 @@ class Commands:
                     raise self.given_up(error, state, request) from error
                 self.metrics.inc("plantops_db_retries_total", state)
                 await asyncio.sleep(pause)
+            except NotItsTurn as error:
+                raise Overloaded(limit=OTHERS).retry_in(RETRY) from error
             except PoolTimeout as error:
                 raise Overloaded(limit="the number of database connections").retry_in(RETRY) from error
             except TimeoutError:
@@ -256,7 +270,7 @@ class Commands:
     def given_up(self, error: Exception, state: str, request: Message | None) -> Exception:
         """What a caller is told of a database error that stays."""
         key = str(getattr(request, "request_id", ""))
-        if state == "55P03" and key:
+        if state == LOCKED and key:
             return RequestInProgress(request_id=key)
         if state in CLASHES:
             return Conflict(sqlstate=state)
@@ -311,16 +325,24 @@ class Commands:
             tracing=self.tracing,
             config=self.config,
             bad=bad,
+            turns=self.turns,
         )
 
     # --- listeners and jobs ---------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def open_unit(
-        self, *, caller: access.Caller | None = None, event: "Envelope | None" = None, correlation: str = ""
+        self,
+        *,
+        caller: access.Caller | None = None,
+        event: "Envelope | None" = None,
+        correlation: str = "",
+        anew: bool = False,
+        turn: Turn | None = None,
     ) -> AsyncIterator[Unit]:
         """A unit for a listener or a job; it acts as `services/<name>` and commits at the end (SEC-5)."""
-        async with self._traced(event) as traceparent, self.sessions() as session:
+        place = self.work.place(first=turn is not None) if event is not None else _nothing()
+        async with self._traced(event) as traceparent, place, self.sessions() as session:
             now = await self.begin(session, None)
             context = Context(
                 service=self.service,
@@ -331,8 +353,9 @@ class Commands:
                 metrics=self.metrics,
                 tracing=self.tracing,
                 config=self.config,
+                turns=self.turns,
             )
-            unit = Unit(session, context, now)
+            unit = Unit(session, context, now, anew=anew, turn=turn)
             if correlation:
                 unit.correlate(correlation)
             try:

@@ -32,6 +32,8 @@ IN_HAND = 128
 FINISH_SECONDS = 10.0
 TRIES = 3
 ACK_WAIT = 30.0
+NOTE_SECONDS = 1.0
+"""How often the position in the stream is stored."""
 
 
 class Consumer:
@@ -68,6 +70,17 @@ class Consumer:
 
     async def run(self) -> None:
         """Take messages until stopped; whatever goes wrong with the broker, begin anew."""
+        noting = asyncio.ensure_future(self._keep_noting())
+        try:
+            await self._run()
+        finally:
+            noting.cancel()
+            await asyncio.wait({noting})
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
+        await self._note()
+
+    async def _run(self) -> None:
         while not self._stopping.is_set():
             nc = self.client()
             if nc is None or not nc.is_connected:
@@ -83,8 +96,18 @@ class Consumer:
             except Exception:  # whatever it was, the inbox knows what was applied
                 log.exception("pull begins anew", consumer=self.durable)
                 await self._pause(1.0)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
+
+    async def _keep_noting(self) -> None:
+        while True:
+            await asyncio.sleep(NOTE_SECONDS)
+            await self._note()
+
+    async def _note(self) -> None:
+        """Store the position; a database that is away now is told the next time."""
+        try:
+            await self.inbox.note(self.sessions)
+        except Exception as error:
+            log.warning("position not stored", consumer=self.inbox.consumer, error=repr(error))
 
     async def _meet(self, nc: Client) -> None:
         """Know which stream is read: one that was made anew counts from one again, and the inbox stays (REL-37)."""

@@ -13,6 +13,7 @@ from services.chassis.config import ServiceConfig
 from services.chassis.fields import Violation
 from services.chassis.metrics import Metrics
 from services.chassis.tracing import Tracing
+from services.chassis.turns import Turns
 
 if TYPE_CHECKING:
     from services.chassis.envelope import Envelope
@@ -45,6 +46,7 @@ class Context:
     config: ServiceConfig | None = None
     bad: Mapping[int, Sequence[Violation]] = field(default_factory=dict)
     """What is wrong with entries of a batch, by index."""
+    turns: Turns | None = None
 
     @property
     def domain(self) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
@@ -26,9 +27,15 @@ from services.chassis.wire import canonical
 
 POOL_TIMEOUT = 2.0
 """Seconds that a call waits for a connection before it is refused."""
+STATEMENTS = 400
+"""Prepared statements that a connection keeps: more than units use day by day, or each is prepared again and again."""
+_ARRAYS_OF = (
+    "uuid", "int", "bigint", "smallint", "numeric", "bytea", "boolean", "timestamptz", "date", "varchar",
+)  # fmt: skip
 
-
-CLASHES = frozenset({"40001", "40P01", "55P03"})
+LOCKED = "55P03"
+"""What was waited for stays locked."""
+CLASHES = frozenset({"40001", "40P01", LOCKED})
 """Serialization failure, deadlock, lock timeout: the whole unit is tried again."""
 LOST = ("08", "57P01", "57P02", "57P03")
 """The connection or server went away: tried again only where the idempotency row makes it safe (REL-52)."""
@@ -69,17 +76,37 @@ _JSON = json.JSONEncoder(default=json_value, separators=(",", ":"), ensure_ascii
 
 def engine(url: str, *, pool_size: int, application: str, metrics: Metrics | None = None) -> AsyncEngine:
     """Pool of connections to the service's database."""
-    return create_async_engine(
+    made = create_async_engine(
         dialect_url(url),
         poolclass=_timed(metrics) if metrics is not None else None,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
-        pool_pre_ping=True,
+        pool_use_lifo=True,  # those with their statements prepared first
         hide_parameters=True,  # an error's text goes to the log
         json_serializer=json_text,
-        connect_args={"server_settings": {"application_name": application, "timezone": "UTC"}},
+        connect_args={
+            "server_settings": {"application_name": application, "timezone": "UTC"},
+            "prepared_statement_cache_size": STATEMENTS,
+        },
     )
+    event.listen(made.sync_engine, "connect", _know_types)
+    event.listen(made.sync_engine, "checkout", _ping)
+    return made
+
+
+def _know_types(connection: Any, record: object) -> None:
+    """Ask for the types of arrays once, when nobody waits: the driver would ask for each in the midst of a unit."""
+    wanted = ", ".join(f"${number}::{name}[]" for number, name in enumerate(_ARRAYS_OF, 1))
+    connection.run_async(lambda driver: driver.prepare(f"select {wanted}"))
+
+
+def _ping(connection: Any, record: object, proxy: object) -> None:
+    """Whether the connection still stands, by one statement; the library's own ping takes a transaction for it."""
+    try:
+        connection.run_async(lambda driver: driver.execute("select"))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise InvalidatePoolError from error
 
 
 def _timed(metrics: Metrics) -> type[AsyncAdaptedQueuePool]:

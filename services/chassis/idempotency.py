@@ -120,6 +120,11 @@ _FORGET = text("""
 """)
 
 
+def waits_for_twin(error: BaseException) -> bool:
+    """Whether a database error came from waiting for the end of another request with the same id."""
+    return "insert into idempotency" in str(getattr(error, "statement", ""))
+
+
 def count(metrics: Metrics | None, name: str, method: str) -> None:
     """Count a replay or a conflict of a method, named in full."""
     if metrics is not None:

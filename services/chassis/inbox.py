@@ -1,5 +1,6 @@
 """An event is applied once and in order: inbox row, version rule and effect in one transaction (REL-30 .. 36)."""
 
+import contextlib
 import inspect
 import json
 import time
@@ -14,9 +15,10 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
-from services.chassis import clock, dead_letter, tracing
+from services.chassis import clock, dead_letter, tracing, turns
 from services.chassis.db import CLASHES, DRIVER_ERRORS, LOST, sqlstate
 from services.chassis.envelope import Envelope, Poison
 from services.chassis.fault_points import reach
@@ -74,9 +76,11 @@ INSERT = text("""
     values (:consumer, :event_id, :subject, :stream_seq) on conflict do nothing returning 1
 """)
 _POSITION = text("""
-    insert into consumer_position (consumer, stream, stream_seq) values (:consumer, :stream, :stream_seq)
+    insert into consumer_position (consumer, stream, stream_seq, stream_created)
+    values (:consumer, :stream, :stream_seq, :created)
     on conflict (consumer, stream) do update
     set stream_seq = greatest(consumer_position.stream_seq, excluded.stream_seq)
+    where consumer_position.stream_created is not distinct from excluded.stream_created
 """)
 _MEET = text("""
     with before as (
@@ -142,9 +146,11 @@ class Inbox:
         self.stream = stream
         self.types = types
         self.open_unit = open_unit
+        self._created: datetime | None = None
+        self._reached = self._noted = 0
 
     async def apply(self, envelope: Envelope, payload: bytes) -> str:
-        """Apply one event; says what happened: applied, known, stale, waiting or ignored.
+        """Apply one event, in its turn; says what happened: applied, known, stale, waiting or ignored.
 
         Raises Poison for what can never be applied; other errors roll everything back.
         """
@@ -152,18 +158,23 @@ class Inbox:
         if kind is None:
             return "ignored"
         message = decode(kind.descriptor, payload)
-        try:
-            async with self.open_unit(event=envelope) as unit:
-                outcome = await self._in_turn(unit, kind, message, envelope, payload)
-        except _Stale:
-            return "stale"
+        outcome = "stale"
+        with contextlib.suppress(_Stale):
+            outcome, unit = await turns.in_turn(lambda turn: self._once(kind, message, envelope, payload, turn))
+        self._reached = max(self._reached, envelope.stream_seq)
         if outcome == "applied":
             for one in (envelope, *unit.turned):  # an effect's age counts from when its event was told
                 age = time.time() - clock.seconds_of(one.event_id)
                 self.metrics.observe("plantops_event_seconds", age, self.stream, self.consumer)
         return outcome
 
-    async def _in_turn(self, unit: Unit, kind: Followed, message: Message, envelope: Envelope, payload: bytes) -> str:
+    async def _once(
+        self, kind: Followed, message: Message, envelope: Envelope, payload: bytes, turn: turns.Turn | None
+    ) -> tuple[str, Unit]:
+        async with self.open_unit(event=envelope, anew=True, turn=turn) as unit:
+            return await self._in_order(unit, kind, message, envelope, payload), unit
+
+    async def _in_order(self, unit: Unit, kind: Followed, message: Message, envelope: Envelope, payload: bytes) -> str:
         row = await unit.execute(
             INSERT,
             {
@@ -176,10 +187,6 @@ class Inbox:
         if row.first() is None:
             return "known"
         await reach("inbox.after_insert")
-        await unit.execute(
-            _POSITION,
-            {"consumer": self.consumer, "stream": self.stream, "stream_seq": envelope.stream_seq},
-        )
         if kind.unordered:
             await _handle(kind, message, unit)
             return "applied"
@@ -198,7 +205,24 @@ class Inbox:
         async with self.open_unit() as unit:
             values = {"consumer": self.consumer, "stream": self.stream, "created": created}
             before = (await unit.execute(_MEET, values)).scalar_one()
+        if created != self._created:
+            self._created, self._reached, self._noted = created, 0, 0
         return before is not None and before != created
+
+    async def note(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """Store how far this process has come in the stream that it met, when that is news (REL-37).
+
+        In a transaction of its own: an event that held this one row until its commit would keep all others waiting.
+        """
+        reached, created = self._reached, self._created
+        if reached == self._noted:
+            return
+        async with sessions() as session:
+            values = {"consumer": self.consumer, "stream": self.stream, "stream_seq": reached, "created": created}
+            await session.execute(_POSITION, values)
+            await session.commit()
+        if created == self._created:
+            self._noted = reached
 
     async def again(self, unit: Unit, envelope: Envelope, payload: bytes, *, past_gap: bool) -> tuple[str, int]:
         """Apply an event that was put aside, and what waits behind it: outcome, and how many waited (REL-44).

@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.chassis import access, at_once, command, requests
 from services.chassis.admission import RETRY
-from services.chassis.db import DRIVER_ERRORS, POOL_TIMEOUT, sqlstate
+from services.chassis.db import DRIVER_ERRORS, LOCKED, POOL_TIMEOUT, sqlstate
 from services.chassis.fault_points import reach
 from services.chassis.faults import Conflict, Fault, Overloaded
 from services.chassis.idempotency import STORED_CODES, Answer, Key, Ledgers, StoredRefusal, request_hash
@@ -293,7 +293,7 @@ class Lanes:
         try:
             ends = max(member.ends for member in batch)
             with self._commands.tracing.shared("lane", SpanKind.INTERNAL, [one.call.traceparent for one in batch]):
-                await self._commands.retried(ends, lambda: self._tried(batch, ends), safe=True)
+                await self._commands.retried(ends, lambda _: self._tried(batch, ends), safe=True)
         except Exception as error:
             for member in batch:
                 member.forget()
@@ -309,7 +309,7 @@ class Lanes:
         try:
             await self._once(batch, ends)
         except DRIVER_ERRORS as error:
-            if len(batch) > 1 and sqlstate(error) == at_once.LOCKED:
+            if len(batch) > 1 and sqlstate(error) == LOCKED:
                 raise _Apart from error  # one of them waits for somebody: the others need not
             raise
 

@@ -8,14 +8,15 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.descriptor import Descriptor
-from sqlalchemy import ColumnElement, Select, and_, or_
+from sqlalchemy import ColumnElement, Select, Text, and_, any_, literal, or_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.chassis.db import json_value
@@ -28,6 +29,12 @@ DEFAULT_SIZE = 50
 MAX_SIZE = 500
 
 Order = tuple[ColumnElement[Any], bool]
+
+
+def among(column: Any, texts: Iterable[str]) -> ColumnElement[bool]:
+    """Whether a column of text is one of these; by one array, so that it is one statement whatever their number."""
+    found: ColumnElement[bool] = column == any_(literal(sorted(set(texts)), ARRAY(Text)))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis import access, command, requests
-from services.chassis.admission import RETRY
+from services.chassis.admission import OTHERS, RETRY
 from services.chassis.db import DRIVER_ERRORS, sqlstate
 from services.chassis.fault_points import reach
 from services.chassis.faults import Fault, Overloaded
 from services.chassis.idempotency import Answer, Ledger, request_hash
+from services.chassis.turns import NotItsTurn
 from services.chassis.unit import Unit
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Streams:
             raise (
                 command.Late(limit=f"{command.LONGEST:g}") if isinstance(given_up, TimeoutError) else given_up
             ) from error
+        except NotItsTurn as error:
+            raise Overloaded(limit=OTHERS).retry_in(RETRY) from error
         except PoolTimeout as error:
             raise Overloaded(limit="the number of database connections").retry_in(RETRY) from error
 

@@ -4,6 +4,7 @@ The unit never commits; what stands around it (command.py) does. Rows that chang
 the outbox in the same transaction (REL-1), and whatever a method does can be done again by a retry.
 """
 
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
@@ -25,6 +26,7 @@ from services.chassis.idempotency import Ledger
 from services.chassis.query import Page
 from services.chassis.requests import changes
 from services.chassis.resource import ResourceColumns, key_of
+from services.chassis.turns import BESIDE, EXPECTED, WAITED, WITHIN, Later, Turn
 from services.chassis.wire import values_for
 
 if TYPE_CHECKING:
@@ -40,7 +42,17 @@ _OUTRIGHT = 10
 class Unit:
     """One unit of work, opened and committed outside of the method that uses it."""
 
-    def __init__(self, session: AsyncSession, context: Context, now: datetime) -> None:
+    def __init__(
+        self,
+        session: AsyncSession,
+        context: Context,
+        now: datetime,
+        *,
+        anew: bool = False,
+        turn: Turn | None = None,
+        ends: float | None = None,
+    ) -> None:
+        """`anew`: whoever opened it can do it anew in its turn, and then gives it that. `ends`: its deadline."""
         self.session = session
         self.context = context
         self.now = now
@@ -59,19 +71,41 @@ class Unit:
         self._events: list[outbox.OutboxRow] = []
         self._batches: list[Batch[Any]] = []
         self._told = False
+        self._anew = anew
+        self._turn = turn
+        self._ends_turn = False
+        self._ends = ends
         self.turned: list[Envelope] = []
         self.replayed: Message | None = None
         self.answered: object | None = None
         event.listen(session.sync_session, "before_flush", self._before_flush)
         fault_points.doing.set(context)
 
+    async def in_turn(self, keys: Iterable[str]) -> None:
+        """Go on when nobody of this process has one of these things; asked before their locks are taken.
+
+        A unit that can be done anew is ended by Later, others wait here. A unit waits once: for what it asks later it
+        waits in the database, which notices when two units wait for each other. NotItsTurn for a call that is expected
+        to wait for half of its time or more; what nobody waits for has patience.
+        """
+        turns = self.context.turns
+        wanted = frozenset(keys)
+        if turns is None or self._turn is not None or not wanted:
+            return
+        left = None if self._ends is None else self._ends - time.monotonic()
+        turn = turns.ask(wanted, None if left is None else EXPECTED * left)
+        if turn.before and self._anew:
+            raise Later(turns, turn, BESIDE if left is None else WAITED * left)
+        await turns.come(turn, WITHIN)
+        self._turn, self._ends_turn = turn, True
+
     # --- rows ---------------------------------------------------------------------------------------------
 
     async def find(self, model: type[T], name: str, *, lock: bool | None = None) -> T | None:
-        """The row of that name, or None; locked for update in a unit that changes something."""
+        """The row of that name, or None; locked in a unit that changes something, but not for rows that refer to it."""
         statement = select(model).where(model.name == name)  # type: ignore[arg-type]
         if self._changing if lock is None else lock:
-            statement = statement.with_for_update(of=model)
+            statement = statement.with_for_update(of=model, key_share=True)
         row = (await self.session.execute(statement)).scalars().one_or_none()
         if row is not None and row.correlation and not self.correlation:
             self.correlation = row.correlation
@@ -91,9 +125,9 @@ class Unit:
         wanted = sorted(set(names))
         if not wanted:
             return {}
-        statement = select(model).where(model.name.in_(wanted)).order_by(model.name)  # type: ignore
+        statement = select(model).where(query.among(model.name, wanted)).order_by(model.name)  # type: ignore[arg-type]
         if self._changing if lock is None else lock:
-            statement = statement.with_for_update(of=model)
+            statement = statement.with_for_update(of=model, key_share=True)
         return {row.name: row for row in (await self.session.execute(statement)).scalars()}
 
     async def all(self, statement: Select[Any]) -> Sequence[Any]:
@@ -379,7 +413,10 @@ class Unit:
         return bool(self._events) or self._told
 
     def close(self) -> None:
-        """Forget the session."""
+        """Forget the session; whoever waits for what it had goes on."""
+        if self._ends_turn and self._turn is not None and self.context.turns is not None:
+            self.context.turns.end(self._turn)
+            self._ends_turn = False
         event.remove(self.session.sync_session, "before_flush", self._before_flush)
 
 

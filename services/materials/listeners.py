@@ -89,7 +89,10 @@ async def know_person(event: PersonChanged, unit: Unit) -> None:
 
 
 async def reserve_parts(event: WorkOrderApproved, unit: Unit) -> None:
-    """All part demands of an order: the difference to what is known is applied by demand id (MNT-180)."""
+    """All part demands of an order: the difference to what is known is applied by demand id (MNT-180).
+
+    New ones are claimed together, in as many statements as one: the stock of all their items is held meanwhile.
+    """
     site = event.work_order.split("/")[1]
     await _hold(unit, event.work_order, [demand.item for demand in event.part_demands])
     known: dict[str, Reservation] = {
@@ -108,16 +111,18 @@ async def reserve_parts(event: WorkOrderApproved, unit: Unit) -> None:
         if wanted.get(row.demand) != row.item and row.state in reservation.OPEN:
             await _release(unit, row, "the demand is gone", event.work_order)
     items = await unit.get_many(Item, wanted.values(), lock=False)
+    made: list[Reservation] = []
     for demand in event.part_demands:
         row_known = known.get(demand.demand)
         if row_known is None:
-            row = unit.add(_reservation(unit, site, event, demand, items.get(demand.item)))
-            await unit.flush()
-            await stock.schedule(unit, site, [row])
-            await stock.claim(unit, row)
+            made.append(unit.add(_reservation(unit, site, event, demand, items.get(demand.item))))
         elif row_known.item == demand.item:
             row_known.demand_version = event.demand_version
             await _resize(unit, row_known, _base(items.get(demand.item), demand)[0])
+    if made:
+        await unit.flush()
+        await stock.schedule(unit, site, made)
+        await stock.claim_all(unit, site, made)
 
 
 async def _hold(unit: Unit, work_order: str, more: list[str]) -> None:

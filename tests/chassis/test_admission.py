@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cli import databases
 from cli.engines import Engines
-from services.chassis.admission import Admission
+from services.chassis.admission import Admission, Work
 from services.chassis.command import Call, Late
 from services.chassis.faults import Overloaded
 from services.chassis.serve import Process
@@ -188,3 +188,26 @@ def test_places_are_neither_lost_nor_won(steps: list[bool], limit: int) -> None:
             admission.leave()
             inside -= 1
         assert admission.inside == inside <= limit
+
+
+@pytest.mark.rule("PERF-2")
+async def test_a_few_units_work_at_a_time_and_who_has_its_turn_is_not_kept_waiting() -> None:
+    work, began, ends = Work(2), list[str](), asyncio.Event()
+
+    async def unit(name: str, *, first: bool = False) -> None:
+        async with work.place(first=first):
+            began.append(name)
+            await ends.wait()
+
+    tasks = [asyncio.create_task(unit(name)) for name in "abcd"]
+    await asyncio.sleep(0)
+    assert began == ["a", "b"]
+    tasks.append(asyncio.create_task(unit("in turn", first=True)))
+    await asyncio.sleep(0)
+    assert (began, work.busy) == (["a", "b", "in turn"], 3)
+    tasks[2].cancel()
+    ends.set()
+    await asyncio.wait(tasks)
+    assert (began, work.busy) == (["a", "b", "in turn", "d"], 0)
+    async with work.place(first=False):
+        pass

@@ -244,6 +244,40 @@ async def test_concurrent_duplicates_are_applied_once(process: Process) -> None:
     assert told.versions == [("boxes/q", 1)]
 
 
+@pytest.mark.rule("REL-25")
+async def test_events_of_different_aggregates_are_applied_side_by_side(process: Process) -> None:
+    met = asyncio.Barrier(3)
+
+    async def meet(event: Any, unit: Unit) -> None:
+        await met.wait()  # all three are in the midst of their transactions
+
+    types = followed({FILLED.full_name: meet}, [FILLED, SEALED])
+    inbox = Inbox(f"test-{uuid4().hex[:8]}", "SAMPLETEST", types, process.commands.open_unit)
+    async with asyncio.timeout(10):
+        outcomes = await asyncio.gather(*(inbox.apply(*event(f"boxes/side-{name}", 1)) for name in "abc"))
+    assert outcomes == ["applied"] * 3
+
+
+@pytest.mark.rule("REL-37")
+async def test_the_position_is_stored_beside_the_events_and_never_falls(
+    process: Process, look: psycopg.Connection[Any]
+) -> None:
+    inbox = inbox_of(process, Told())
+    where = "select stream_seq from consumer_position where consumer = %s"
+    await inbox.meet(datetime(2026, 1, 1, tzinfo=UTC))
+    await inbox.apply(*event("boxes/far", 1))
+    assert look.execute(where, [inbox.consumer]).fetchall() == [(0,)]
+    await inbox.note(process.sessions)
+    assert look.execute(where, [inbox.consumer]).fetchall() == [(1,)]
+    look.execute("update consumer_position set stream_seq = 5 where consumer = %s", [inbox.consumer])
+    await inbox.apply(*event("boxes/far", 2))
+    await inbox.note(process.sessions)  # another process came further
+    assert look.execute(where, [inbox.consumer]).fetchall() == [(5,)]
+    await inbox.meet(datetime(2026, 1, 2, tzinfo=UTC))
+    await inbox.note(process.sessions)  # what was reached in the stream before is no position in this one
+    assert look.execute(where, [inbox.consumer]).fetchall() == [(0,)]
+
+
 class Delivery:
     """A delivery as the broker hands it out."""
 

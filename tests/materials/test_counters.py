@@ -101,6 +101,35 @@ async def test_lines_of_a_receipt_are_counted_in_with_as_many_statements_whateve
     assert counts[2] == counts[30]
 
 
+@pytest.mark.rule("PERF-1")
+@pytest.mark.played_partner
+async def test_demands_of_an_order_are_claimed_with_as_many_statements_whatever_their_number(
+    store: Plant, statements: Statements
+) -> None:
+    counts = {}
+    for size in (1, 2, 12):
+        names = [await item(store) for _ in range(size)]
+        for name in names[:-1]:
+            await stocked(store, name, 5)  # the last one is short
+        order = work_order()
+        await approve(store, order, {f"d{number}": (name, 2) for number, name in enumerate(names)})
+        counts[size] = len(statements.with_part("INSERT INTO reservation"))
+    assert counts[2] == counts[12], statements.with_part("INSERT INTO reservation")
+    assert counts[1] <= counts[2], counts
+
+
+@pytest.mark.rule("PERF-4")
+async def test_goods_of_known_lots_are_counted_in_whoever_changes_their_items(store: Plant) -> None:
+    name = await item(store, tracking="LOT")
+    await lot(store, name, "L1")
+    await expected(store, name, 10)
+    receipt = await arrived(store)
+    with store.look("materials") as other, other.transaction():
+        other.execute("select from item where name = %s for update", [name])
+        outcomes = await counted(store, receipt.name, scanned(name, 1, lot_number="L1"))
+    assert {reason(outcome) for outcome in outcomes} == {""}
+
+
 @pytest.mark.rule("MAT-100")
 async def test_places_for_a_receipt_are_found_with_as_many_statements_whatever_its_lines(
     store: Plant, statements: Statements

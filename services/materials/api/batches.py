@@ -14,7 +14,7 @@ from services.chassis.idempotency import request_hash
 from services.chassis.unit import Unit
 from services.materials.api import moves
 from services.materials.api.postings import Known
-from services.materials.model import holding, late_facts, stock
+from services.materials.model import holding, late_facts, ledger, stock
 from services.materials.model.ledger import Posting
 from services.materials.model.movement import Movement
 
@@ -49,6 +49,7 @@ async def create(unit: Unit, request: Any) -> BatchAnswer[Any]:
     refused = unit.refusals(request.requests)
     entries = {index: entry for index, entry in enumerate(request.requests) if index not in refused}
     known = await Known.of(unit, site, entries.values())
+    await ledger.in_turn(unit, site, (entry.movement.item for entry in entries.values()))
     done = await _inside(unit, site, known, entries)
     batch = await unit.batch(request.requests, done, refused)
     made: dict[str, tuple[Entry[Any], Posting]] = {}

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from services.chassis.faults import FieldInvalid
+from services.chassis.query import among
 from services.chassis.unit import Unit
 from services.chassis.wire import to_date
 from services.materials.api import receipt_orders, receiving
@@ -53,21 +54,20 @@ class Counting:
     async def of(cls, unit: Unit, receipt: Receipt, requests: Iterable[Any]) -> "Counting":
         """Items, the supplier's expected receipts of them, and the lots, new ones made."""
         rows = list(requests)
-        items = await unit.get_many(Item, {row.item for row in rows})  # locked: nobody else makes lots of them
+        items = await unit.get_many(Item, {row.item for row in rows}, lock=False)
+        lots = await _lots(unit, rows)
+        keys = {(row.item, lot_numbers.normal(row.lot_number)) for row in rows if row.lot_number}
+        new = {item for item, _ in keys - set(lots)}
+        if new:  # nobody else makes lots of them meanwhile
+            await unit.get_many(Item, new)
+            lots = await _lots(unit, rows)
         expected = await receipt_orders.expected_of(unit, receipt, items)
-        lots = await unit.all(
-            select(Lot).where(
-                Lot.item.in_(sorted(items)),  # type: ignore[attr-defined]
-                Lot.number.in_(sorted({lot_numbers.normal(row.lot_number) for row in rows})),  # type: ignore[attr-defined]
-            )
-        )
         around = await handling_unit.paths(unit, (row.handling_unit for row in rows))
         rules = await item_settings.number_rules(unit, receipt.site or "", items)
         register = await Register.of(unit, items, [number for row in rows for number in row.serial_numbers])
-        known = {(lot.item, lot.number): lot for lot in lots}
         returns = await _returns(unit, {row.returns for row in rows if row.returns})
         way = await receiving.of(unit, receipt.site or "")
-        return cls(unit, receipt, items, expected, known, rules, register, around, returns, way)
+        return cls(unit, receipt, items, expected, lots, rules, register, around, returns, way)
 
     def add(self, request: Any) -> list[ReceiptLine]:
         """One scan, one line or several that it is spread to; nothing is changed when it is refused."""
@@ -214,6 +214,15 @@ def _entered(part: Part, item: Item, entered: Entered | None) -> dict[str, Any]:
         "entered_quantity": entered.quantity, "entered_quantity_unit_code": entered.unit_code,
         "factor_numerator": entered.numerator, "factor_denominator": entered.denominator,
     }  # fmt: skip
+
+
+async def _lots(unit: Unit, rows: Sequence[Any]) -> dict[Key, Lot]:
+    """Lots that scans speak of, as far as they are known."""
+    numbers = {lot_numbers.normal(row.lot_number) for row in rows if row.lot_number}
+    if not numbers:
+        return {}
+    found = await unit.all(select(Lot).where(among(Lot.item, {row.item for row in rows}), among(Lot.number, numbers)))
+    return {(lot.item, lot.number): lot for lot in found}
 
 
 async def _returns(unit: Unit, names: set[str]) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from services.chassis.faults import FieldInvalid
+from services.chassis.query import among
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
 from services.materials.model.item import Item
@@ -49,11 +50,11 @@ async def expected_of(
         .where(
             ExpectedReceipt.site == receipt.site,  # type: ignore[arg-type]
             ExpectedReceipt.supplier == receipt.supplier,  # type: ignore[arg-type]
-            ExpectedReceipt.item.in_(sorted(items)),  # type: ignore[attr-defined]
+            among(ExpectedReceipt.item, items),
         )
         .order_by(ExpectedReceipt.name)
     )
-    rows: Sequence[ExpectedReceipt] = await unit.all(statement.with_for_update() if lock else statement)
+    rows: Sequence[ExpectedReceipt] = await unit.all(statement.with_for_update(key_share=True) if lock else statement)
     return rows
 
 

@@ -130,7 +130,7 @@ class ReceiptService:
     async def post_receipt(self, request: Any, unit: Unit) -> Any:
         receipt = await take_up(unit, request.name, request.etag)
         counted: list[ReceiptLine | DirectLine] = [*receipt.lines, *receipt.direct_lines]
-        expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in counted])
+        expected = await unit.get_many(ExpectedReceipt, [row.expected_receipt for row in counted], lock=False)
         final = {row.line for row in counted if _state(expected, row) is not ExpectedState.OPEN}
         watched = await suspended(unit, receipt.supplier)
         if watched:

@@ -9,6 +9,7 @@ from plantops.materials.v1 import reservations_pb2
 from sqlalchemy import select, text
 
 from services.chassis.faults import FieldInvalid
+from services.chassis.query import among
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical
 from services.materials.api.reserving import available, reserve
@@ -247,7 +248,7 @@ def _not_allocated(row: Reservation, request: Any, most: Decimal, amount: Decima
 async def _units_of(unit: Unit, taken: Sequence[Allocation]) -> dict[str, str]:
     """Balance -> handling unit of what was allocated."""
     statement = select(Balance.name, Balance.handling_unit).where(  # type: ignore[call-overload]
-        Balance.name.in_([found.balance for found in taken])  # type: ignore[attr-defined]
+        among(Balance.name, [found.balance for found in taken])
     )
     return {row.name: row.handling_unit for row in await unit.execute(statement)}
 

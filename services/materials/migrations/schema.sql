@@ -455,6 +455,7 @@ CREATE FUNCTION public.hold_items(p_site text, p_items text[]) RETURNS void
     SET search_path TO 'public', 'pg_temp'
     AS $$
 begin
+  perform queue_for_items(p_site, p_items);
   insert into value_balance (site, item, quantity, value, variance, currency_code)
   select p_site, i.item, 0, 0, 0,
          coalesce((select s.currency_code from site_fact s where s.name = 'sites/' || p_site), '')
@@ -622,6 +623,12 @@ begin
 end $$;
 
 ALTER FUNCTION public.may_go_below(f public.posting_facts, p public.posting_line, p_key text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.most_queues() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$ select 128 $$;
+
+ALTER FUNCTION public.most_queues() OWNER TO materials_owner;
 
 CREATE FUNCTION public.movement_sums_to_zero() RETURNS trigger
     LANGUAGE plpgsql
@@ -1076,6 +1083,7 @@ begin
                     where x.principal = k.principal and x.method = p_method and x.request_id = k.request));
   end if;
 
+  perform queue_for_items(p_site, p_items);
   perform 1 from value_balance v where v.site = p_site and v.item = any(p_items) order by v.item for update;
   perform pg_advisory_xact_lock_shared(place_key(p_site));
 
@@ -1362,6 +1370,47 @@ CREATE FUNCTION public.quality_place(p_name text) RETURNS boolean
 $$;
 
 ALTER FUNCTION public.quality_place(p_name text) OWNER TO materials_owner;
+
+CREATE FUNCTION public.queue_for_items(p_site text, p_items text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  keys bigint[] := array(select distinct queue_key(p_site, i.item) from unnest(p_items) i(item) order by 1);
+  allowed text := current_setting('lock_timeout');
+  most interval := allowed::interval;
+  waited boolean := false;
+  began timestamptz := clock_timestamp();
+  key bigint;
+begin
+  -- behind rows that were taken without a turn, others may wait who have theirs
+  if cardinality(keys) > most_queues() or coalesce(current_setting('materials.out_of_turn', true), '') = 'on' then
+    perform set_config('materials.out_of_turn', 'on', true);
+    return;
+  end if;
+  foreach key in array keys loop
+    if not pg_try_advisory_xact_lock(key) then
+      if most > interval '0' then
+        perform set_config('lock_timeout', greatest(1, ceil(
+          extract(epoch from most - (clock_timestamp() - began)) * 1000))::text, true);
+      end if;
+      perform pg_advisory_xact_lock(key);
+      waited := true;
+    end if;
+  end loop;
+  if waited then
+    perform set_config('lock_timeout', allowed, true);
+  end if;
+end $$;
+
+ALTER FUNCTION public.queue_for_items(p_site text, p_items text[]) OWNER TO materials_owner;
+
+CREATE FUNCTION public.queue_key(p_site text, p_item text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select hashtextextended('materials.stock.' || p_site || '/' || p_item, 0)
+$$;
+
+ALTER FUNCTION public.queue_key(p_site text, p_item text) OWNER TO materials_owner;
 
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -4881,6 +4930,8 @@ REVOKE ALL ON FUNCTION public.hold_refusal(f public.posting_facts, p public.post
 REVOKE ALL ON FUNCTION public.make_partitions(days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_partitions(days integer) TO materials_app;
 
+REVOKE ALL ON FUNCTION public.most_queues() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.note_variance() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.post_commands(p_site text, p_postings jsonb) FROM PUBLIC;
@@ -4901,6 +4952,10 @@ GRANT ALL ON FUNCTION public.post_revaluations(p_site text, p_actor text, p_rows
 
 REVOKE ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.post_to_ledger(p_site text, p_actor text, p_postings jsonb) TO materials_app;
+
+REVOKE ALL ON FUNCTION public.queue_for_items(p_site text, p_items text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.queue_key(p_site text, p_item text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_layers(p_site text, p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_layers(p_site text, p_rows jsonb) TO materials_app;

@@ -8,6 +8,7 @@ from decimal import Decimal
 from sqlalchemy import select, text
 
 from services.chassis.db import json_text
+from services.chassis.query import among
 from services.chassis.unit import Unit
 from services.materials.model.decision import Decision
 from services.materials.model.item import SiteFact
@@ -186,7 +187,7 @@ async def waiting(unit: Unit, site: str, items: Iterable[str]) -> list[Reservati
             select(Reservation)
             .where(
                 Reservation.site == site,  # type: ignore[arg-type]
-                Reservation.item.in_(sorted(set(items))),  # type: ignore[attr-defined]
+                among(Reservation.item, items),
                 Reservation.state.in_(WAITING),  # type: ignore[attr-defined]
             )
             .order_by(

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from services.chassis.faults import FieldInvalid
+from services.chassis.query import among
 from services.chassis.resource import enum_text
 from services.chassis.unit import Unit
 from services.materials.model import layers
@@ -98,7 +99,7 @@ class NumberRules:
 async def number_rules(unit: Unit, site: str, items: Iterable[str]) -> dict[str, NumberRules]:
     """The rules of items that have settings at a site; in one statement."""
     rows = await unit.all(
-        select(ItemSettings).where(ItemSettings.site == site, ItemSettings.item.in_(sorted(items)))  # type: ignore[arg-type, attr-defined]
+        select(ItemSettings).where(ItemSettings.site == site, among(ItemSettings.item, items))  # type: ignore[arg-type, attr-defined]
     )
     return {
         row.item: NumberRules(NumberRule.of(row.lot_number_rule), NumberRule.of(row.serial_number_rule)) for row in rows
@@ -110,7 +111,7 @@ async def shortages(unit: Unit, site: str, items: Iterable[str]) -> dict[str, Sh
     rows = await unit.execute(
         select(ItemSettings.item, ItemSettings.shortage).where(  # type: ignore[call-overload]
             ItemSettings.site == site,
-            ItemSettings.item.in_(sorted(items)),  # type: ignore[attr-defined]
+            among(ItemSettings.item, items),  # type: ignore[attr-defined]
             ItemSettings.shortage != Shortage.FORBID,
         )
     )
@@ -122,7 +123,7 @@ async def put_away_of(unit: Unit, site: str, items: Iterable[str]) -> dict[str, 
     rows = await unit.execute(
         select(  # type: ignore[call-overload]
             ItemSettings.item, ItemSettings.fixed_location, ItemSettings.storage_class, ItemSettings.count_class
-        ).where(ItemSettings.site == site, ItemSettings.item.in_(sorted(items)))  # type: ignore[attr-defined]
+        ).where(ItemSettings.site == site, among(ItemSettings.item, items))  # type: ignore[attr-defined]
     )
     nothing = Goods(item="", quantity=Decimal(0))
     return {row.item: Asked(nothing, row.fixed_location, row.storage_class, row.count_class or "C") for row in rows}

@@ -207,10 +207,16 @@ _POST_COMMANDS = text("select * from post_commands(:site, cast(:postings as json
 APART = "APART"
 
 
+async def in_turn(unit: Unit, site: str, items: Iterable[str]) -> None:
+    """Wait until it is the unit's turn for items' stock at a site, before their locks are taken (PERF-2)."""
+    await unit.in_turn(f"{site}/{item}" for item in items)
+
+
 async def hold(unit: Unit, site: str, items: Iterable[str]) -> None:
     """Take the lock of items' stock at a site, in one order, before documents and balances (MAT-74, PERF-4)."""
     wanted = sorted(set(items))
     if wanted:
+        await in_turn(unit, site, wanted)
         await unit.execute(_HOLD, {"site": site, "items": wanted})
 
 
@@ -221,6 +227,7 @@ async def post(unit: Unit, site: str, postings: Sequence[Posting]) -> None:
     """
     if not postings:
         return
+    await in_turn(unit, site, (line.item for item in postings for line in item.lines))
     await unit.flush()
     await _hold_handling_units(unit, site, [line for item in postings for line in item.lines])
     serials = sorted({line.serial for item in postings for line in item.lines if line.serial})

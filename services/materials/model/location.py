@@ -11,6 +11,7 @@ from sqlalchemy.orm import lazyload
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import Cycle, FailedPrecondition, FieldInvalid, TransitionNotAllowed
+from services.chassis.query import among
 from services.chassis.resource import enum_text, instant
 from services.chassis.unit import Unit
 from services.materials.model.base import Resource, Table, listed
@@ -311,9 +312,7 @@ async def settle(unit: Unit, location: Location, *, lock: bool = False) -> None:
 
 async def named(unit: Unit, names: Iterable[str]) -> dict[str, Location]:
     """Places by name without their locks, which the posting looks at."""
-    rows = await unit.all(
-        select(Location).where(Location.name.in_(sorted(set(names)))).options(_BARE)  # type: ignore[attr-defined]
-    )
+    rows = await unit.all(select(Location).where(among(Location.name, names)).options(_BARE))
     return {row.name: row for row in rows}
 
 

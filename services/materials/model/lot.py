@@ -11,6 +11,7 @@ from sqlalchemy import ForeignKey, Index, Text, or_, select, text
 from sqlmodel import Field, Relationship
 
 from services.chassis.faults import AlreadyExists, FieldInvalid
+from services.chassis.query import among
 from services.chassis.resource import instant
 from services.chassis.unit import Unit
 from services.chassis.wire import canonical, fill
@@ -174,10 +175,10 @@ class Register:
         known: dict[str, list[Serial]] = {}
         if wanted:
             await lock_numbers(unit, wanted)
-            mine = Serial.item.in_(sorted(set(items)))  # type: ignore[attr-defined]
+            mine = among(Serial.item, items)
             for row in await unit.all(
                 select(Serial)
-                .where(Serial.number.in_(wanted), or_(alone, mine))  # type: ignore[attr-defined, arg-type]
+                .where(among(Serial.number, wanted), or_(alone, mine))  # type: ignore[arg-type]
                 .order_by(Serial.name)
             ):
                 known.setdefault(row.number, []).append(row)

@@ -13,6 +13,7 @@ from plantops.materials.v1.events_pb2 import ReplenishmentNeeded
 from sqlalchemy import or_, select, text
 
 from services.chassis.db import json_text
+from services.chassis.query import among
 from services.chassis.unit import Unit
 from services.materials.model import ledger
 from services.materials.model.decision import Decision
@@ -123,7 +124,7 @@ async def in_force(unit: Unit, site: str, items: Iterable[str]) -> dict[str, Rev
             select(Policy, Revision)  # type: ignore[call-overload]
             .join(Revision, Revision.name == Policy.active_revision)  # type: ignore[arg-type]
             .where(
-                or_(Policy.item.in_(wanted), Policy.item.is_(None)),  # type: ignore[union-attr]
+                or_(among(Policy.item, wanted), Policy.item.is_(None)),  # type: ignore[union-attr]
                 or_(Policy.site == site, Policy.site.is_(None)),  # type: ignore[arg-type, union-attr]
                 Policy.location == "",  # type: ignore[arg-type]
             )
@@ -234,7 +235,7 @@ async def open_requests(unit: Unit, site: str, items: Iterable[str]) -> dict[str
         select(SupplyRequest)
         .where(
             SupplyRequest.site == site,  # type: ignore[arg-type]
-            SupplyRequest.item.in_(sorted(items)),  # type: ignore[attr-defined]
+            among(SupplyRequest.item, items),
             SupplyRequest.state.in_(COMING),  # type: ignore[attr-defined]
         )
         .order_by(SupplyRequest.name)

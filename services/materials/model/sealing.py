@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import DateTime, Integer, Numeric, Text, cast, false, func, or_, select, text, type_coerce
 from sqlalchemy.dialects.postgresql import insert
 
+from services.chassis.query import among
 from services.chassis.unit import Unit
 from services.materials.model.movement import Entry, Head, Movement, MovementKind, Revaluation, Seal
 from services.materials.rules import seal
@@ -60,7 +61,7 @@ async def _seal(unit: Unit, site: str, rows: Sequence[Any]) -> None:
     entries: dict[str, list[seal.Plain]] = {name: [] for name in names}
     query = (
         select(Entry.movement, *_ENTRY)  # type: ignore[call-overload]
-        .where(Entry.movement.in_(names))  # type: ignore[attr-defined]
+        .where(among(Entry.movement, names))
         .order_by(Entry.movement, Entry.side)  # type: ignore[arg-type]
     )
     for found in (await unit.execute(query)).all():

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import func, select, text
 
+from services.chassis.query import among
 from services.chassis.unit import Unit
 from services.materials.model import (
     allocating,
@@ -271,7 +272,7 @@ async def _expected(unit: Unit, site: str, rows: Sequence[Reservation]) -> dict[
         select(ExpectedReceipt)
         .where(
             ExpectedReceipt.site == site,  # type: ignore[arg-type]
-            ExpectedReceipt.item.in_(items),  # type: ignore[attr-defined]
+            among(ExpectedReceipt.item, items),
             ExpectedReceipt.state == ExpectedState.OPEN,  # type: ignore[arg-type]
             ExpectedReceipt.set_aside.is_(False),  # type: ignore[attr-defined]
         )
@@ -283,7 +284,7 @@ async def _expected(unit: Unit, site: str, rows: Sequence[Reservation]) -> dict[
         select(Reservation.item, func.sum(Reservation.short + Reservation.supply_covered).label("short"))  # type: ignore[call-overload]
         .where(
             Reservation.site == site,
-            Reservation.item.in_(items),  # type: ignore[attr-defined]
+            among(Reservation.item, items),
             Reservation.state == State.SHORT,
         )
         .group_by(Reservation.item)
