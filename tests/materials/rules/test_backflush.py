@@ -205,6 +205,9 @@ def test_what_is_not_weighed_stays_as_it_is_and_what_was_taken_can_be_undone() -
     assert seconds(found) == [(D("1.9"), D(0)), (None, None)]
     backflush.unweigh(found or [])
     assert mixed[0].source.second_left == D("1.9")
+    some = drawn((2, 1, "3"))
+    backflush.unweigh(backflush.weighed(some, D("2.1")) or [])
+    assert some[0].source.second_left == D(3)
     unknown = backflush.weighed(drawn((2, 1, None)), D(3))
     backflush.unweigh(unknown or [])
     assert seconds(unknown) == [(D(3), None)]
