@@ -166,6 +166,7 @@ def test_a_difference_is_accepted_up_to_the_limit_of_a_role(value: str, roles: s
 def test_gains_and_losses_do_not_cancel_in_accuracy() -> None:
     rows = [Counted("A", False, D(-50), D(100)), Counted("A", False, D(50), D(100)), Counted("C", True, D(-1), D(30))]
     a, c = counting.accuracies(rows)
+    assert (a.count_class, c.count_class, c.book_value) == ("A", "C", 30)
     assert (a.counted_count, a.accurate_count, a.net_variance, a.gross_variance, a.book_value) == (2, 0, 0, 100, 200)
     assert (c.counted_count, c.accurate_count, c.net_variance, c.gross_variance) == (1, 1, -1, 1)
 

@@ -73,6 +73,8 @@ def test_a_decision_is_said_in_sentences() -> None:
         "r1 takes 1.5 KGM at rack",
         "r1 passes over floor L2: held",
     ]
+    two = decisions.record([replace(ASKED, needed=D(1)), replace(ASKED, reservation="r2")], [replace(OLD)], RULES)[2]
+    assert decisions.words(two, "KGM") == ["r1 takes 1 KGM at shelf L1", "r2 takes 3.5 KGM at shelf L1"]
     locked = decisions.record([ASKED], [replace(NEW, locked="OUTBOUND"), replace(OLD, expires=DAY)], RULES)[2]
     assert decisions.words(locked, "KGM") == [
         "r1 passes over shelf L1: expires before the need",

@@ -126,6 +126,21 @@ def test_without_a_multiple_a_need_is_brought_to_the_grid_of_the_item() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.rule("MAT-164")
+def test_a_decision_says_what_is_late_and_what_its_method_looks_at() -> None:
+    assert words(rule(), asked(rule(), 0, 0, order(30, -1)))[-3:] == [
+        "late: po--1, 30", "reorder point 10", "REORDER_POINT asks for 0",
+    ]  # fmt: skip
+    face = asked(rule("PICK_FACE"), 3, 2, Supply("TASK", "t", D(5)))
+    assert words(rule("PICK_FACE"), face) == [
+        "on hand 3", "on tasks 5", "open picks 2", "position 6", "reorder point 10", "PICK_FACE asks for 44",
+    ]  # fmt: skip
+    cards = asked(rule("KANBAN"), 0, 20)
+    assert words(rule("KANBAN"), cards) == ["on hand 0", "empty containers 20", "position -20", "KANBAN asks for 20"]
+    review = asked(rule("PERIODIC"), 0, 20)
+    assert words(rule("PERIODIC"), review)[-3:] == ["open demand 20", "position -20", "PERIODIC asks for 70"]
+
+
 @pytest.mark.rule("MAT-165")
 @given(on_hand=amounts, ordered=amounts, demand=amounts, point=amounts, lot_size=st.integers(1, 90).map(Decimal))
 def test_what_is_asked_lifts_the_position_above_the_point_and_no_further(

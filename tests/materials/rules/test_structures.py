@@ -30,6 +30,7 @@ def day(number: int) -> date:
         ([60, 40], None, None),  # nothing is left for the item itself
         ([60, "39.99"], None, "0.01"),
         ([70, 40], None, None),
+        (["0.5"], None, "99.5"),
         ([30, 0], None, None),
         ([30, -1], None, None),
         ([], 100, 100),
@@ -68,6 +69,7 @@ def test_a_ratio_is_kept_that_two_columns_of_the_database_hold(ratio: Fraction, 
         ("b", {"b": {day(-9): "ca"}}, "aba"),
         ("bc", {"b": {day(-9): "d"}, "d": {day(-9): "ea"}, "c": {day(-9): "a"}}, "aca"),  # the shortest
         ("b", {"b": {day(-9): "cd"}, "c": {day(-9): "b"}, "d": {day(-9): "a"}}, "abda"),  # a circle beside it
+        ("b", {"b": {day(-9): "cd"}, "c": {day(-9): "b"}, "d": {day(-9): "c"}}, ""),  # a circle without the item
         ("b", {"b": {day(-9): "a", day(-1): "d"}}, ""),  # replaced before the day
         ("b", {"b": {day(-9): "a", day(0): "d"}}, ""),  # replaced on the day
         ("b", {"b": {day(-9): "a", day(1): "d"}}, "aba"),  # on the day it still counts

@@ -158,8 +158,12 @@ def test_a_unit_without_factor_is_refused(unit: str, base: str) -> None:
 
 @pytest.mark.rule("MAT-7")
 def test_a_factor_that_cannot_be_kept_exactly_is_none() -> None:
-    with pytest.raises(units.NoConversion):
+    with pytest.raises(units.NoConversion, match="LBR"):
         units.factor("LBR", "H87", {"KGM": Fraction(units.LARGEST, units.LARGEST - 2)})
+    with pytest.raises(units.NoConversion, match="MTR"):
+        units.factor("MTR", "H87", {})
+    with pytest.raises(units.UnknownUnit, match="QQQ"):
+        units.factor("QQQ", "H87", {})
 
 
 @pytest.mark.rule("MAT-8")
