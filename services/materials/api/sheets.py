@@ -236,6 +236,7 @@ class ResourceSheet(Sheet):
                 cells |= {"external_id": externals.by_name.get(row.name, ""), "id": row.id}
                 page.append(cells | self.shown(row, known))
             unit.session.expunge_all()
+            await unit.release()  # a file may take longer than a transaction may last
             yield page
 
     async def around(self, unit: Unit, site: str, rows: Sequence[Any]) -> Known:

@@ -216,7 +216,7 @@ _PUT_ROWS = text("""
 """)
 _ROWS = text("""
     select row, line, key, cells, outcome, column_name, code, text from materials_import_row
-    where import = :import and row > :after order by row limit :size
+    where import = :import and row > :after and row <= :last order by row
 """)
 _EARLIER = text("""
     select key from materials_import_row where import = :import and row <= :row and key <> '' and code = ''
@@ -231,7 +231,7 @@ _KEEP_OUTCOMES = text("""
     set outcome = x.outcome, column_name = x.column_name, code = x.code, text = x.text, resource = x.resource
     from jsonb_to_recordset(cast(:rows as jsonb))
       as x(row int, outcome text, column_name text, code text, text text, resource text)
-    where r.import = :import and r.row = x.row
+    where r.import = :import and r.row between :first and :last and r.row = x.row
 """)
 _EXTERNALS = text("""
     select external_id, name, digest from external_record
@@ -267,7 +267,7 @@ async def put_rows(unit: Unit, found: Import, rows: Sequence[Given]) -> None:
 async def next_rows(unit: Unit, found: Import, after: int) -> list[Given]:
     """The rows behind one; those that no reading mends keep their refusal."""
     given = []
-    for row in await unit.execute(_ROWS, {"import": found.name, "after": after, "size": CHUNK}):
+    for row in await unit.execute(_ROWS, {"import": found.name, "after": after, "last": after + CHUNK}):
         one = Given(row.row, row.line, row.key, dict(zip(found.header, row.cells, strict=False)))
         if row.code in SPOILED:
             one.refuse(row.column_name, row.code, row.text)
@@ -289,7 +289,7 @@ async def page(unit: Unit, found: Import, outcome: str, after: int, size: int) -
     return (await unit.execute(_PAGE, where)).all()
 
 
-async def keep_outcomes(unit: Unit, found: Import, rows: Iterable[Given]) -> None:
+async def keep_outcomes(unit: Unit, found: Import, rows: Sequence[Given]) -> None:
     """Keep what became of rows, in one statement."""
     content = [
         {
@@ -299,7 +299,8 @@ async def keep_outcomes(unit: Unit, found: Import, rows: Iterable[Given]) -> Non
         for row in rows
     ]  # fmt: skip
     if content:
-        await unit.execute(_KEEP_OUTCOMES, {"import": found.name, "rows": json_text(content)})
+        ends = {"first": rows[0].row, "last": rows[-1].row}  # how many rows the file has is nothing to this
+        await unit.execute(_KEEP_OUTCOMES, {"import": found.name, "rows": json_text(content), **ends})
 
 
 async def externals(unit: Unit, kind: Kind, home: str, ids: Iterable[str], names: Iterable[str] = ()) -> Externals:
