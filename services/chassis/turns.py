@@ -45,12 +45,15 @@ class Turn:
 
 
 class Later(NotItsTurn):
-    """A unit has to wait for its turn; it is done anew when that comes within `most` seconds."""
+    """A unit has to wait for these things; it is done anew when its turn comes within `most` seconds.
 
-    def __init__(self, turns: "Turns", turn: Turn, most: float) -> None:
+    It stands in no queue yet: it may still be cancelled while it is rolled back.
+    """
+
+    def __init__(self, turns: "Turns", keys: frozenset[str], most: float) -> None:
         super().__init__()
         self.turns = turns
-        self.turn = turn
+        self.keys = keys
         self.most = most
 
 
@@ -59,8 +62,8 @@ async def in_turn(once: Callable[[Turn | None], Awaitable[R]]) -> R:
     try:
         return await once(None)
     except Later as later:
-        turns, turn, most = later.turns, later.turn, later.most
-    async with turns.coming(turn, most):
+        turns, keys, most = later.turns, later.keys, later.most
+    async with turns.coming(keys, most) as turn:
         return await once(turn)
 
 
@@ -90,11 +93,13 @@ class Turns:
             chains.update(dict.fromkeys(turn.keys, length))
         return self._mean * max((chains.get(key, 0) for key in keys), default=0)
 
-    def ask(self, keys: Iterable[str], most: float | None = None) -> Turn:
-        """Stand in the queues of some things; NotItsTurn when the wait is expected to last longer than `most` s."""
+    def free(self, keys: Iterable[str]) -> bool:
+        """Whether nobody has or wants one of these things."""
+        return not any(key in self._queues for key in keys)
+
+    def ask(self, keys: Iterable[str]) -> Turn:
+        """Stand in the queues of some things. `come` follows at once, then `end`."""
         turn = Turn(frozenset(keys))
-        if most is not None and self.expected(turn.keys) > most:
-            raise NotItsTurn
         self._turns[turn] = None
         for key in turn.keys:
             queue = self._queues.setdefault(key, deque())
@@ -118,12 +123,13 @@ class Turns:
         turn.began = time.monotonic()
 
     @asynccontextmanager
-    async def coming(self, turn: Turn, most: float) -> AsyncIterator[None]:
+    async def coming(self, keys: Iterable[str], most: float) -> AsyncIterator[Turn]:
         """Wait for a turn, which ends with the context."""
+        turn = self.ask(keys)
         with self._aside():
             await self.come(turn, most)
         try:
-            yield
+            yield turn
         finally:
             self.end(turn)
 

@@ -26,7 +26,7 @@ from services.chassis.idempotency import Ledger
 from services.chassis.query import Page
 from services.chassis.requests import changes
 from services.chassis.resource import ResourceColumns, key_of
-from services.chassis.turns import BESIDE, EXPECTED, WAITED, WITHIN, Later, Turn
+from services.chassis.turns import BESIDE, EXPECTED, WAITED, WITHIN, Later, NotItsTurn, Turn
 from services.chassis.wire import values_for
 
 if TYPE_CHECKING:
@@ -93,9 +93,11 @@ class Unit:
         if turns is None or self._turn is not None or not wanted:
             return
         left = None if self._ends is None else self._ends - time.monotonic()
-        turn = turns.ask(wanted, None if left is None else EXPECTED * left)
-        if turn.before and self._anew:
-            raise Later(turns, turn, BESIDE if left is None else WAITED * left)
+        if left is not None and turns.expected(wanted) > EXPECTED * left:
+            raise NotItsTurn
+        if self._anew and not turns.free(wanted):
+            raise Later(turns, wanted, BESIDE if left is None else WAITED * left)
+        turn = turns.ask(wanted)
         await turns.come(turn, WITHIN)
         self._turn, self._ends_turn = turn, True
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.turns import NotItsTurn, Turn, Turns
+from services.chassis.turns import Later, NotItsTurn, Turn, Turns, in_turn
 
 WANTED = st.lists(st.sets(st.sampled_from("abcdef"), min_size=1, max_size=4), min_size=1, max_size=12)
 
 
-async def take(queues: Turns, keys: Iterable[str], most: float | None = None) -> Turn:
+async def take(queues: Turns, keys: Iterable[str]) -> Turn:
     """Ask for things and wait for the turn."""
-    turn = queues.ask(keys, most)
+    turn = queues.ask(keys)
     await queues.come(turn, 10)
     return turn
 
@@ -76,9 +76,7 @@ async def test_the_wait_is_that_of_the_longest_chain_before_it() -> None:
     await settled()
     assert [queues.expected(keys) for keys in ("d", "a", "ax", "x", "z")] == [3.0, 1.0, 1.0, 1.0, 0.0]
     assert queues.expected("dz") == 3.0
-    with pytest.raises(NotItsTurn):
-        await take(queues, "dz", 2.5)
-    assert queues.expected("z") == 0.0  # who was refused stands in no queue
+    assert [queues.free(keys) for keys in ("z", "dz", "x")] == [True, False, False]
     for one in waiting:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -115,3 +113,23 @@ async def test_who_waited_too_long_stands_in_no_queue_any_more() -> None:
     queues.end(first)
     queues.end(await take(queues, "a"))
     assert queues._queues == {}
+
+
+@pytest.mark.rule("PERF-2")
+async def test_a_unit_that_goes_away_before_it_waits_blocks_nobody() -> None:
+    queues, rolling_back = Turns(), asyncio.Event()
+    first = await take(queues, "a")
+
+    async def once(turn: Turn | None) -> None:
+        try:
+            raise Later(queues, frozenset("a"), 10)
+        finally:
+            rolling_back.set()
+            await asyncio.sleep(10)  # the rollback, in which its deadline comes
+
+    gone = asyncio.create_task(in_turn(once))
+    await rolling_back.wait()
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    queues.end(first)
+    assert queues.free("a")
