@@ -198,12 +198,14 @@ clean: ## Remove what was built here; the plant's data in .plantops stay
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock
 	@touch $@
 
+# Processes start often here, and where Python may not write bytecode each would compile what it imports anew.
 .venv/.locked: .venv/.uv requirements-dev.lock
 	@echo "setup: libraries"
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --no-deps -r requirements-dev.lock
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 .venv/.installed: .venv/.locked pyproject.toml $(PROTOS)
 	@echo "setup: contract"
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q gen services cli gateway tests
 	@touch $@
