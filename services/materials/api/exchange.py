@@ -14,6 +14,7 @@ from services.chassis.query import page_size, position
 from services.chassis.unit import Unit
 from services.chassis.wire import enum_name, values_for
 from services.materials.api import sheets_values
+from services.materials.api.reading import read_on
 from services.materials.api.sheets import Sheet
 from services.materials.api.sheets_items import ItemSettingsSheet, ItemSheet
 from services.materials.api.sheets_lots import LotSheet, SerialSheet
@@ -67,11 +68,13 @@ class MaterialsExchangeService:
         return found
 
     async def check_materials_import(self, request: Any, unit: Unit) -> Any:
-        """What would become of the next rows; nothing else is written."""
+        """Read the next rows of the file; when all are read: what would become of the next ones, and no effect."""
         found = await unit.get(Import, request.name)
         sheet = _allowed(unit, found.kind, found.site or "")
         if found.state is State.RECEIVING:
-            await exchange.put_rows(unit, found, await _read(unit, found, sheet))
+            found.at(request.offset)
+            if not await read_on(unit, found, sheet):
+                return found
         found.begin(State.CHECKING, request.offset)
         await unit.flush()  # the database sees each move by itself (REL-68)
         rows = await exchange.next_rows(unit, found, found.next_row)
@@ -168,44 +171,6 @@ def _allowed(unit: Unit, kind: Kind, site: str) -> Sheet:
         if not unit.caller.may(permission, EVERYWHERE if sheet.flat else site):
             raise denied(permission)
     return sheet
-
-
-async def _read(unit: Unit, found: Import, sheet: Sheet) -> list[Given]:
-    """The rows of the file; those that cannot be read, or stand twice, are refused already."""
-    try:
-        header, records = uploads.records(await uploads.content(unit, Part, found.name), found.delimiter or ",")
-    except uploads.FileUnreadable as error:
-        raise FieldInvalid(field="content", rule=str(error)) from None
-    if wrong := csv_cells.missing(header, sheet.names, sheet.required):
-        raise FieldInvalid(field="content", rule=wrong)
-    found.header = header
-    rows: list[Given] = []
-    seen: dict[str, int] = {}
-    for number, record in enumerate(records, 1):
-        shown = [csv_cells.unmarked(cell) for cell in record.cells] if found.spreadsheet_safe else record.cells
-        row = Given(number, record.line, "", dict(zip(header, shown, strict=False)))
-        rows.append(row)
-        if record.problem or any("\x00" in cell for cell in shown):
-            row.cells = {}
-            row.refuse("", record.code or "ROW_INVALID", record.problem or "holds a NUL character")
-            continue
-        _known_by(sheet, row, seen)
-    return rows
-
-
-def _known_by(sheet: Sheet, row: Given, seen: dict[str, int]) -> None:
-    """Give a row its key; one whose key an earlier row has is refused, but for equal rows of stock without id."""
-    keys = sheet.keys(row.cells) + ([f"external {row.external_id}"] if sheet.linked and row.external_id else [])
-    for key in keys:
-        first = seen.setdefault(key, row.line)
-        if first != row.line:
-            row.refuse("", "DUPLICATE", f"line {first} is about the same")
-            return
-    row.key = row.external_id if sheet.kind is Kind.STOCK else "\x1f".join(keys)
-    if not row.key and sheet.kind is Kind.STOCK:
-        said = csv_cells.digest(row.cells)
-        seen[said] = seen.get(said, 0) + 1
-        row.key = f"#{said[:40]}-{seen[said]}"
 
 
 async def _run_whole(unit: Unit, found: Import, sheet: Sheet) -> Import:

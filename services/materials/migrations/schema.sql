@@ -2736,10 +2736,20 @@ CREATE TABLE public.materials_import (
     created_count integer NOT NULL,
     updated_count integer NOT NULL,
     unchanged_count integer NOT NULL,
-    error_count integer NOT NULL
+    error_count integer NOT NULL,
+    byte_read integer DEFAULT 0 NOT NULL,
+    line_read integer DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE public.materials_import OWNER TO materials_owner;
+
+CREATE TABLE public.materials_import_key (
+    import text NOT NULL,
+    key text NOT NULL,
+    number integer NOT NULL
+);
+
+ALTER TABLE public.materials_import_key OWNER TO materials_owner;
 
 CREATE TABLE public.materials_import_part (
     import text NOT NULL,
@@ -3968,6 +3978,9 @@ ALTER TABLE ONLY public.lot
 ALTER TABLE ONLY public.materials_import
     ADD CONSTRAINT pk_materials_import PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.materials_import_key
+    ADD CONSTRAINT pk_materials_import_key PRIMARY KEY (import, key);
+
 ALTER TABLE ONLY public.materials_import_part
     ADD CONSTRAINT pk_materials_import_part PRIMARY KEY (import, first_byte);
 
@@ -4783,6 +4796,9 @@ ALTER TABLE ONLY public.location_parent
 ALTER TABLE ONLY public.lot
     ADD CONSTRAINT fk_lot_item FOREIGN KEY (item) REFERENCES public.item(name);
 
+ALTER TABLE ONLY public.materials_import_key
+    ADD CONSTRAINT fk_materials_import_key_import FOREIGN KEY (import) REFERENCES public.materials_import(name);
+
 ALTER TABLE ONLY public.materials_import_part
     ADD CONSTRAINT fk_materials_import_part_import FOREIGN KEY (import) REFERENCES public.materials_import(name);
 
@@ -5069,6 +5085,8 @@ GRANT SELECT ON TABLE public.location_parent TO materials_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.lot TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_import TO materials_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_import_key TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.materials_import_part TO materials_app;
 

@@ -90,6 +90,8 @@ class Import(Upload, Resource, table=True):
     spreadsheet_safe: bool = Field(default=False, nullable=False)
     state: State = Field(default=State.RECEIVING, sa_type=enum_text(State), nullable=False)
     header: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))  # type: ignore[call-overload]
+    byte_read: int = Field(default=0, nullable=False)
+    line_read: int = Field(default=0, nullable=False)
     row_count: int = Field(default=0, nullable=False)
     next_row: int = Field(default=0, nullable=False)
     created_count: int = Field(default=0, nullable=False)
@@ -99,8 +101,8 @@ class Import(Upload, Resource, table=True):
 
     def append(self, offset: int, part: bytes) -> None:
         """Take the next part of the file; nothing comes behind a check."""
-        if self.state is not State.RECEIVING:
-            self.move(State.RECEIVING)
+        if self.state is not State.RECEIVING or self.byte_read:
+            self.move(State.RECEIVING)  # says why not
         self.grow(self.name, offset, part)
 
     def begin(self, state: State, offset: int) -> None:
@@ -110,10 +112,14 @@ class Import(Upload, Resource, table=True):
             self.next_row = 0
         elif offset == 0 and state is State.CHECKING:
             self.next_row = 0
-        if offset != self.next_row:
-            raise OffsetWrong(name=self.name, what="rows behind it", have=self.next_row, offset=offset)
+        self.at(offset)
         if offset == 0:
             self.created_count = self.updated_count = self.unchanged_count = self.error_count = 0
+
+    def at(self, offset: int) -> None:
+        """Refuse any other row than the next one."""
+        if offset != self.next_row:
+            raise OffsetWrong(name=self.name, what="rows behind it", have=self.next_row, offset=offset)
 
     def took(self, rows: Sequence["Given"]) -> bool:
         """Count what became of the next rows; whether they were the last."""
@@ -156,6 +162,19 @@ class ImportRow(base.Table, table=True):
     code: str = Field(default="", sa_type=Text, nullable=False)
     text: str = Field(default="", sa_type=Text, nullable=False)
     resource: str = Field(default="", sa_type=Text, nullable=False)
+
+
+class ImportKey(base.Table, table=True):
+    """What a row of a file that is being read is known by: a hash, and its line; of equal rows, how many there are."""
+
+    __tablename__ = "materials_import_key"
+
+    import_: str = Field(
+        sa_type=Text, primary_key=True, sa_column_args=[ForeignKey("materials_import.name")],
+        sa_column_kwargs={"name": "import"},
+    )  # fmt: skip
+    key: str = Field(sa_type=Text, primary_key=True)
+    number: int
 
 
 class ExternalRecord(base.Table, table=True):
@@ -233,6 +252,16 @@ _KEEP_OUTCOMES = text("""
       as x(row int, outcome text, column_name text, code text, text text, resource text)
     where r.import = :import and r.row between :first and :last and r.row = x.row
 """)
+_KEYS = text("""
+    select k.key, k.number from json_array_elements_text(cast(:keys as json)) x(key)
+      join materials_import_key k on k.import = :import and k.key = x.key
+""")
+_PUT_KEYS = text("""
+    insert into materials_import_key as k (import, key, number)
+    select :import, x.key, x.value::int from json_each_text(cast(:keys as json)) x
+    on conflict (import, key) do update set number = excluded.number
+""")
+_DROP_KEYS = text("delete from materials_import_key where import = :import")
 _EXTERNALS = text("""
     select external_id, name, digest from external_record
     where kind = :kind and home = :home and external_id = any(cast(:ids as text[]))
@@ -251,8 +280,9 @@ SPOILED = frozenset({"ROW_INVALID", "FIELD_COUNT", "DUPLICATE"})
 
 async def put_rows(unit: Unit, found: Import, rows: Sequence[Given]) -> None:
     """Keep the rows of a file, in one statement."""
-    if len(rows) > (limit := MOST_AT_ONCE if found.all_or_nothing else MOST_ROWS):
-        raise FieldInvalid(field="content", rule=f"has at most {limit} rows", value=len(rows))
+    count = found.row_count + len(rows)
+    if count > (limit := MOST_AT_ONCE if found.all_or_nothing else MOST_ROWS):
+        raise FieldInvalid(field="content", rule=f"has at most {limit} rows", value=count)
     content = [
         {
             "row": row.row, "line": row.line, "key": row.key, "cells": list(row.cells.values()),
@@ -261,7 +291,23 @@ async def put_rows(unit: Unit, found: Import, rows: Sequence[Given]) -> None:
         for row in rows
     ]  # fmt: skip
     await unit.execute(_PUT_ROWS, {"import": found.name, "rows": json_text(content)})
-    found.row_count = len(rows)
+    found.row_count = count
+
+
+async def keys(unit: Unit, found: Import, wanted: Iterable[str]) -> dict[str, int]:
+    """Of some keys those that rows before had: hash -> first line, or how many."""
+    rows = await unit.execute(_KEYS, {"import": found.name, "keys": json_text(sorted(wanted))})
+    return {row.key: row.number for row in rows}
+
+
+async def keep_keys(unit: Unit, found: Import, numbers: Mapping[str, int]) -> None:
+    """Keep what rows are known by, as long as others come."""
+    await unit.execute(_PUT_KEYS, {"import": found.name, "keys": json_text(numbers)})
+
+
+async def drop_keys(unit: Unit, found: Import) -> None:
+    """All rows are read."""
+    await unit.execute(_DROP_KEYS, {"import": found.name})
 
 
 async def next_rows(unit: Unit, found: Import, after: int) -> list[Given]:
@@ -349,5 +395,5 @@ async def put(unit: Unit, model: Any, rows: Sequence[Any]) -> None:
 
 __all__ = [
     "CHUNK", "Externals", "Given", "Import", "ImportRow", "Kind", "Outcome", "Part", "State",
-    "earlier", "externals", "keep_outcomes", "link", "next_rows", "page", "put", "put_rows",
+    "drop_keys", "earlier", "externals", "keep_keys", "keep_outcomes", "keys", "link", "next_rows", "page", "put", "put_rows",
 ]  # fmt: skip

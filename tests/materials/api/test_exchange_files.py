@@ -10,8 +10,10 @@ from plantops.materials.v1 import exchange_pb2
 
 from cli import csv_files
 from cli.session import Session
+from services.materials.api import reading
 from tests.materials.builders import SITE, call, contents, fresh
-from tests.materials.files import Import, cells, counts, errors, exported, file_of, sent
+from tests.materials.files import Import, cells, counts, errors, exported, file_of, sent, taken
+from tests.plant import Refused
 from tests.statements import statements_of
 from tests.world import CAST, Plant
 
@@ -65,6 +67,38 @@ async def test_a_large_file_of_another_system_comes_in_once(store: Plant) -> Non
     shown = [one for one in cells(whole) if one["number"].endswith(prefix)]
     assert len(shown) == expected[0]
     assert (shown[0]["number"], shown[0]["title"]) == (f"000000{prefix}", "Bolt M0, zinc")
+
+
+@pytest.mark.rule("MAT-320")
+@pytest.mark.rule("MAT-321")
+async def test_a_file_is_read_some_rows_a_call_and_what_stands_twice_is_found(
+    store: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "ROWS", 3)
+    prefix = fresh("p")
+    rows = [row(prefix, number).split(";") for number in range(8)]
+    rows[5][0] = rows[1][0]  # an external id, and below a number, of a row that an earlier call read
+    rows.append(["other", *rows[0][1:]])
+    file = file_of([HEAD, *rows])
+    found = await sent(store, "ITEMS", file)
+    states = []
+    while found.state != Import.CHECKED:
+        found = await call(store, "mara", exchange_pb2.CheckMaterialsImportRequest(name=found.name))
+        states.append((found.state, found.row_count, found.next_row))
+        if len(states) == 1:
+            more = exchange_pb2.AppendMaterialsImportRequest(name=found.name, offset=len(file), content=b"x")
+            ahead = exchange_pb2.CheckMaterialsImportRequest(name=found.name, offset=3)
+            for request, reason in ((more, "TRANSITION_NOT_ALLOWED"), (ahead, "OFFSET_WRONG")):
+                with pytest.raises(Refused) as refused:
+                    await call(store, "mara", request)
+                assert refused.value.reason == reason
+    assert states == [(Import.RECEIVING, 3, 0), (Import.RECEIVING, 6, 0), (Import.CHECKED, 9, 9)]
+    assert await errors(store, found) == [
+        (7, "", "DUPLICATE"), (9, "gross_weight", "FIELD_INVALID"), (10, "", "DUPLICATE"),
+    ]  # fmt: skip
+    assert contents(store).get("materials_import_key", 0) == 0  # nobody asks for them any more
+    again = await taken(store, "ITEMS", file)
+    assert counts(again) == (6, 0, 0, 3)
 
 
 class Here(Session):
