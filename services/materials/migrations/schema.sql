@@ -5086,7 +5086,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.lot TO materials_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_import TO materials_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.materials_import_key TO materials_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.materials_import_key TO materials_app;
 
 GRANT SELECT,INSERT ON TABLE public.materials_import_part TO materials_app;
 

@@ -395,5 +395,6 @@ async def put(unit: Unit, model: Any, rows: Sequence[Any]) -> None:
 
 __all__ = [
     "CHUNK", "Externals", "Given", "Import", "ImportRow", "Kind", "Outcome", "Part", "State",
-    "drop_keys", "earlier", "externals", "keep_keys", "keep_outcomes", "keys", "link", "next_rows", "page", "put", "put_rows",
+    "drop_keys", "earlier", "externals", "keep_keys", "keep_outcomes", "keys", "link", "next_rows", "page", "put",
+    "put_rows",
 ]  # fmt: skip
