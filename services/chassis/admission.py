@@ -17,8 +17,6 @@ from services.chassis.faults import Overloaded
 
 MOST_WAIT = 1.0
 """Seconds that a call may be expected to wait for a database connection; half of what it may really wait."""
-AT_WORK = 3
-"""Units that change something at a time in a process: enough to keep it and the database busy."""
 RETRY = timedelta(seconds=1)
 OTHERS = "the wait for what others change"
 _WEIGHT = 0.05
@@ -47,7 +45,7 @@ class Work:
     time. Reads need no place: they lock nothing.
     """
 
-    def __init__(self, most: int = AT_WORK) -> None:
+    def __init__(self, most: int) -> None:
         self.most = most
         self.busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()

@@ -118,7 +118,7 @@ class Commands:
         self.admission = Admission(config.max_concurrent_calls, config.pool_size)
         self.lanes = lanes.Lanes(self, min(config.lanes, config.pool_size // 2))
         self.turns = Turns(self.admission.waiting_in_lane)
-        self.work = Work()
+        self.work = Work(min(config.changes_at_once, config.pool_size))
         self.streams = streams.Streams(self)
         self.page_token_key = config.page_token_key.get_secret_value().encode()
 

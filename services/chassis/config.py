@@ -135,6 +135,13 @@ class ServiceConfig(ProcessConfig):
         description="lanes of calls that are done together, at most half the pool; 0 = none; fewer spend less CPU, "
         "more keep who waits for a lock from others",
     )
+    changes_at_once: int = Field(
+        default=3,
+        ge=1,
+        le=64,
+        description="units that change something at a time, lanes aside: a few keep the process and the database busy; "
+        "more hold what they have locked for longer, fewer wait for a database that is far away",
+    )
     reflection: bool = False
     administrators: list[str] = Field(default_factory=list, description="administrators before any grant")
     principals: dict[str, dict[str, list[str]]] = Field(
