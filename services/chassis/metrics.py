@@ -71,8 +71,8 @@ DECLARED: Mapping[str, Declared] = MappingProxyType(
             other="/v1/other",
         ),
         "plantops_shed_total": _counter(
-            "Calls refused because a limit was reached: calls, wait, streams, pool, connections, rate. The gateway"
-            " names the service that was called.",
+            "Calls refused because a limit was reached: calls, wait, locks, streams, pool, connections, rate. The"
+            " gateway names the service that was called.",
             "method",
             "reason",
             places=_BOTH,

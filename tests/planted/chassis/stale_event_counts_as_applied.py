@@ -7,12 +7,12 @@ RULE = "REL-89"
 
 
 def plant() -> None:
-    original = inbox.Inbox._in_turn
+    original = inbox.Inbox._in_order
 
-    async def in_turn(self, unit, kind, message, envelope, payload):  # type: ignore[no-untyped-def]
+    async def in_order(self, unit, kind, message, envelope, payload):  # type: ignore[no-untyped-def]
         try:
             return await original(self, unit, kind, message, envelope, payload)
         except inbox._Stale:
             return "stale"
 
-    replace(inbox.Inbox, "_in_turn", in_turn)
+    replace(inbox.Inbox, "_in_order", in_order)
