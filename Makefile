@@ -92,6 +92,10 @@ bench-import: setup ## Compare an import of history with a bare COPY of the same
 bench-posting: setup ## Compare posting a movement with the least that a database has to write (G1, G3-G5, G7-G9, R0)
 	@$(BIN)/python -m tests.load posting
 
+.PHONY: bench-drain
+bench-drain: setup ## Compare the relay of a running service with the fastest posting (G12)
+	@$(BIN)/python -m tests.load drain
+
 .PHONY: bench-growth
 bench-growth: setup ## Compare a document of ten times the lines, and posts into a ledger ten times as big (G15)
 	@$(BIN)/python -m tests.load growth

@@ -97,14 +97,17 @@ class ResourceColumns(SQLModel):
         """Correlation that this resource belongs to: its own name unless it joined a chain."""
         return self.correlation or self.name
 
+    @property
+    def following(self) -> str:
+        """States that may follow the present one, for those who are told that another may not."""
+        present = getattr(self, "state")  # noqa: B009
+        return ", ".join(sorted(str(after) for before, after in self.TRANSITIONS if before == present)) or "nothing"
+
     def move(self, to: StrEnum) -> Self:
         """Go to a state along a listed pair, else TransitionNotAllowed with what is allowed (REL-68)."""
         present = getattr(self, "state")  # noqa: B009
         if (present, to) not in self.TRANSITIONS:
-            allowed = sorted(str(after) for before, after in self.TRANSITIONS if before == present)
-            raise TransitionNotAllowed(
-                resource=self.name, state=str(present), allowed=allowed or "nothing", wanted=str(to)
-            )
+            raise TransitionNotAllowed(resource=self.name, state=str(present), allowed=self.following, wanted=str(to))
         self.state = to
         return self
 

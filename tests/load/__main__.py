@@ -1,6 +1,6 @@
 """`make bench`: run benchmarks, print a table, write build/bench/<name>.json; docs/how-to/benchmarks.md explains it.
 
-    python -m tests.load [relay|events|command|import|watching|posting|growth ...]
+    python -m tests.load [relay|events|command|import|watching|posting|drain|growth ...]
 
 Ends with 1 when a result differs from its baseline's or a bound is not kept.
 """
@@ -19,7 +19,7 @@ from tests.load import measure
 from tests.load.measure import Report, ResultsDiffer
 from tests.load.stage import stage
 
-NAMES = ("relay", "events", "command", "import", "watching", "posting", "growth")
+NAMES = ("relay", "events", "command", "import", "watching", "posting", "drain", "growth")
 ALONE = ("overload", "rolling", "check", "genealogy")
 """Run only when named: `make overload`, `make rolling`, `make bench-check`, `make bench-genealogy`."""
 

@@ -174,12 +174,7 @@ class Bench:
         """Batches through gRPC, one after the other."""
 
         async def work(settled: Callable[[], None]) -> Found:
-            requests = [
-                movements_pb2.BatchCreateMovementsRequest(
-                    parent=f"sites/{store.SITE}", requests=[_move(name) for name in _round(items, BATCH)]
-                )
-                for _ in range(2)
-            ]
+            requests = [batch_of(items) for _ in range(2)]
             times = []
             for request in requests:
                 began = time.perf_counter()
@@ -246,6 +241,13 @@ async def posts(caller: Caller, items: list[str], callers: int, seconds: float, 
 
 def _round(items: list[str], count: int) -> list[str]:
     return list(itertools.islice(itertools.cycle(items), count))
+
+
+def batch_of(items: list[str]) -> Any:
+    """A batch of moves, of one item after the other."""
+    return movements_pb2.BatchCreateMovementsRequest(
+        parent=f"sites/{store.SITE}", requests=[_move(name) for name in _round(items, BATCH)]
+    )
 
 
 def _move(item: str) -> Any:

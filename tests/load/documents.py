@@ -1,4 +1,4 @@
-"""Random documents of a store: receipts, moves, serials, handling units, put-away, demands, issues, returns, reversals.
+"""Random documents of a store: receipts, moves, units, put-away, demands, issues, reversals, counts, holds.
 
 Each kind is one coroutine that calls as a client would. What the service refuses with a reason is counted; any other
 error is kept as a failure.
@@ -7,7 +7,7 @@ error is kept as a failure.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +17,10 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from plantops.maintenance.v1 import events_pb2 as maintenance
 from plantops.materials.v1 import (
+    counts_pb2,
     handling_unit_types_pb2,
     handling_units_pb2,
+    holds_pb2,
     movements_pb2,
     receipts_pb2,
     reservations_pb2,
@@ -29,10 +31,12 @@ from plantops.type.v1.quantity_pb2 import Quantity
 from services.chassis import clock
 from services.chassis.outbox import OutboxRow
 from tests.load import store
-from tests.load.stage import Caller
+from tests.load.stage import BOSS, Caller
 
 HERE = f"sites/{store.SITE}"
 DOCK = f"{HERE}/locations/dock"
+TINA, ADA = "people/tina", "people/ada"
+"""Who counts again and releases what the boss held, and who accepts what was counted."""
 TYPED = frozenset(
     {
         grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -57,7 +61,8 @@ def reason_of(status: status_pb2.Status) -> str:
 class Documents:
     """What callers do, and what they know of."""
 
-    callers: list[Caller]
+    callers: Mapping[str, Sequence[Caller]]
+    """Processes, as each person calls them."""
     publish: Callable[[OutboxRow], Awaitable[None]]
     parts: list[str]
     lots: list[str]
@@ -86,11 +91,11 @@ class Documents:
         self.units = [outcome.handling_unit.name for outcome in answer.outcomes]
         assert all(self.units), answer
 
-    async def call(self, request: Any) -> Any:
+    async def call(self, request: Any, by: str = BOSS) -> Any:
         """One call at any of the processes."""
         if "request_id" in request.DESCRIPTOR.fields_by_name and not request.request_id:
             request.request_id = str(uuid4())
-        return await self.choice.choice(self.callers)(request)
+        return await self.choice.choice(self.callers[by])(request)
 
     async def work(self, until: Callable[[], bool]) -> None:
         """One document after the other."""
@@ -114,8 +119,9 @@ class Documents:
         else:
             self.failed.append(f"{kind}: {error.code().name} {reason} {error.details()}")
 
-    def _outcomes(self, kind: str, outcomes: Any) -> None:
-        for outcome in outcomes:
+    def told(self, kind: str, answer: Any) -> None:
+        """Note what became of the entries of a batch."""
+        for outcome in answer.outcomes:
             if outcome.HasField("status"):
                 reason = reason_of(outcome.status)
                 if reason and outcome.status.code not in (3, 13):  # bad input, defect
@@ -147,7 +153,7 @@ async def receive(at: Documents) -> None:
     for line in lines:
         line.request_id = str(uuid4())
     answer = await at.call(receipts_pb2.BatchAddReceiptLinesRequest(parent=receipt.name, requests=lines))
-    at._outcomes("receive", answer.outcomes)
+    at.told("receive", answer)
     posted = await at.call(receipts_pb2.PostReceiptRequest(name=receipt.name))
     if at.choice.random() < 0.1:
         await at.call(receipts_pb2.ReverseReceiptRequest(name=receipt.name, reason="wrong goods"))
@@ -176,7 +182,7 @@ async def move_many(at: Documents) -> None:
     """A batch in any order of items."""
     requests = [_move(at, item, at.choice.randint(1, 5)) for item in at.some(20)]
     answer = await at.call(movements_pb2.BatchCreateMovementsRequest(parent=HERE, requests=requests))
-    at._outcomes("move_many", answer.outcomes)
+    at.told("move_many", answer)
 
 
 async def move_serial(at: Documents) -> None:
@@ -247,6 +253,72 @@ async def reverse(at: Documents) -> None:
         await at.call(movements_pb2.ReverseMovementRequest(name=name, reason="mistake"))
 
 
+async def count(at: Documents) -> None:
+    """Some items of a place are counted while they move; it is given up where something stays undecided."""
+    what = counts_pb2.Count(
+        mode=at.choice.choice(("FROZEN", "CONTINUOUS")), items=sorted(set(at.some(4))), book_shown=True,
+        places=[counts_pb2.Count.Place(location=at.choice.choice((store.SHELF, store.BIN)))],
+    )  # fmt: skip
+    made = await at.call(counts_pb2.CreateCountRequest(parent=HERE, count=what))
+    try:
+        await at.call(counts_pb2.StartCountRequest(name=made.name))
+        await _count(at, made.name)
+        if (await at.call(counts_pb2.GetCountRequest(name=made.name))).state == counts_pb2.Count.STARTED:
+            await at.call(counts_pb2.CompleteCountRequest(name=made.name))
+    except grpc.aio.AioRpcError:
+        await at.call(counts_pb2.CancelCountRequest(name=made.name, reason="undecided"))
+        raise
+
+
+async def _count(at: Documents, name: str) -> None:
+    """Counted, again by another person where asked, accepted by a third, booked."""
+
+    async def lines() -> Sequence[Any]:
+        request = counts_pb2.ListCountLinesRequest(parent=name, page_size=200)
+        return list((await at.call(request)).count_lines)
+
+    for who in (BOSS, TINA):
+        if entries := [_counted(line) for line in await lines() if line.state in _TO_COUNT]:
+            at.told("count", await at.call(counts_pb2.BatchRecordCountsRequest(parent=name, requests=entries), who))
+    accepted = [
+        counts_pb2.ApproveCountRequest(name=line.name, request_id=str(uuid4()))
+        for line in await lines() if line.state in (_LINE.COUNTED, _LINE.AMBIGUOUS)
+    ]  # fmt: skip
+    if accepted:
+        at.told("count", await at.call(counts_pb2.BatchApproveCountsRequest(parent=name, requests=accepted), ADA))
+    booked = [
+        counts_pb2.PostCountRequest(name=line.name, request_id=str(uuid4()))
+        for line in await lines() if line.state == _LINE.APPROVED
+    ]  # fmt: skip
+    if booked:
+        at.told("count", await at.call(counts_pb2.BatchPostCountsRequest(parent=name, requests=booked)))
+
+
+_LINE = counts_pb2.CountLine
+_TO_COUNT = (_LINE.OPEN, _LINE.RECOUNT)
+
+
+def _counted(line: Any) -> Any:
+    """What people find: as a rule what should be there, and both the same. What is in units they leave out."""
+    if line.handling_unit:
+        return counts_pb2.RecordCountRequest(
+            line=line.name, skipped=True, note="counted with its unit", request_id=str(uuid4())
+        )
+    should = int(line.snapshot.value or 0) if line.HasField("snapshot") else 0
+    found = max(0, should + random.Random(line.name).choice((0, 0, 0, 0, -1, 1)))
+    return counts_pb2.RecordCountRequest(line=line.name, counted=pieces(found), request_id=str(uuid4()))
+
+
+async def hold(at: Documents) -> None:
+    """What a supplier delivered of an item is held, found faultless, and released."""
+    what = holds_pb2.Hold(item=at.choice.choice(at.parts), supplier="suppliers/acme", reason="complaint")
+    made = await at.call(holds_pb2.CreateHoldRequest(parent=HERE, hold=what))
+    try:
+        await move(at)
+    finally:
+        await at.call(holds_pb2.ReleaseHoldRequest(name=made.name, reason="faultless"), TINA)
+
+
 KINDS: dict[Callable[[Documents], Awaitable[None]], int] = {
-    receive: 4, move: 20, move_many: 3, move_serial: 6, pack: 6, demand: 6, issue: 8, reverse: 4,
+    receive: 4, move: 20, move_many: 3, move_serial: 6, pack: 6, demand: 6, issue: 8, reverse: 4, count: 1, hold: 1,
 }  # fmt: skip

@@ -25,12 +25,13 @@ from plantops.materials.v1 import movements_pb2
 from services.chassis import bus
 from services.chassis.outbox import OutboxRow
 from tests.load import store
-from tests.load.documents import Documents
+from tests.load.documents import ADA, TINA, Documents
 from tests.load.measure import BUILD
 from tests.load.stage import BOSS, EVERYTHING, Caller, Stage, service_process, stage
 
 CALLERS, PROCESSES = 64, 2
 GROWTH = 1.1
+PEOPLE = (BOSS, TINA, ADA)
 ROLES = {"-": [*EVERYTHING["-"], "approver"]}
 
 
@@ -84,7 +85,7 @@ async def soak(found: Stage, seconds: float, seed: int) -> Outcome:
     await connection.execute("analyze")
     nc = await bus.connect(found.engines.nats_url, "soak@0", wait=10)
     settings = {
-        "PRINCIPALS": json.dumps({BOSS: ROLES}), "MAX_CONCURRENT_CALLS": "96", "POOL_SIZE": "32",
+        "PRINCIPALS": json.dumps(dict.fromkeys(PEOPLE, ROLES)), "MAX_CONCURRENT_CALLS": "96", "POOL_SIZE": "32",
         "COMPANY_PREFIX": "0614141",
     }  # fmt: skip
     memory: dict[str, list[tuple[float, float]]] = {}
@@ -94,14 +95,16 @@ async def soak(found: Stage, seconds: float, seed: int) -> Outcome:
         await nc.jetstream().publish(row.subject("maintenance"), payload, headers=row.headers("maintenance"))
 
     async with AsyncExitStack() as stack:
-        pids, callers = {}, []
+        pids: dict[str, int] = {}
+        callers: dict[str, list[Caller]] = {who: [] for who in PEOPLE}
         for number in range(PROCESSES):
             name = f"materials-{number}"
             child, caller = await stack.enter_async_context(service_process(found, "materials", name, **settings))
             await caller.channel.close()
             pids[name] = child.pid
-            callers.append(Caller(caller.port, "plantops.materials.v1", found.token(ROLES)))
-            stack.push_async_callback(callers[-1].channel.close)
+            for who, known in callers.items():
+                known.append(Caller(caller.port, "plantops.materials.v1", found.token(ROLES, who)))
+                stack.push_async_callback(known[-1].channel.close)
         at = Documents(callers, publish, parts, lots, tools, random.Random(seed))
         await at.prepare()
         before = await _deadlocks(connection)
@@ -117,7 +120,7 @@ async def soak(found: Stage, seconds: float, seed: int) -> Outcome:
         await asyncio.gather(watch(), *working)
         took = time.monotonic() - began
         await _settled(connection, nc)
-        checked = await callers[0](movements_pb2.CheckLedgerRequest(name=f"sites/{store.SITE}"))
+        checked = await callers[BOSS][0](movements_pb2.CheckLedgerRequest(name=f"sites/{store.SITE}"))
         deadlocks = await _deadlocks(connection) - before
     await nc.close()
     await connection.close()

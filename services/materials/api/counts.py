@@ -157,7 +157,7 @@ async def _hold(unit: Unit, request: Any) -> CountDocument:
     document = await unit.get(CountDocument, request.name, etag=request.etag)
     if document.state not in (State.PLANNED, State.STARTED):
         raise TransitionNotAllowed(
-            resource=document.name, state=document.state, allowed="PLANNED, STARTED", wanted="the end of the count"
+            resource=document.name, state=document.state, allowed=document.following, wanted="its end"
         )
     return document
 

@@ -149,6 +149,19 @@ def simple(posting: Posting) -> bool:
     return not any(beside) and line.second_quantity is None and line.from_status is not Status.INSPECTION
 
 
+def plain(request: Any, known: Known) -> bool:
+    """Whether a movement becomes a simple posting, or is refused, and no place it goes to has limits."""
+    asked = request.movement
+    item = known.items.get(asked.item)
+    target = known.places.get(asked.to_location or asked.from_location)
+    beside = (
+        asked.HasField("effective_time"), asked.HasField("second_quantity"), asked.serial, request.serials,
+        asked.from_handling_unit, asked.to_handling_unit, asked.owner, asked.from_status == _STATUS.INSPECTION,
+        item is not None and item.catch_weight is not None, target is not None and target.limits is not None,
+    )  # fmt: skip
+    return asked.kind in KINDS and not any(beside)
+
+
 Named = Mapping[str, Any]
 
 

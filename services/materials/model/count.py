@@ -167,9 +167,7 @@ class CountDocument(Resource, table=True):
     def started(self) -> "CountDocument":
         """Itself; TransitionNotAllowed unless lines are being counted."""
         if self.state is not State.STARTED:
-            raise TransitionNotAllowed(
-                resource=self.name, state=self.state, allowed=str(State.STARTED), wanted="a count under way"
-            )
+            raise TransitionNotAllowed(resource=self.name, state=self.state, allowed=self.following, wanted="counting")
         return self
 
     def start(self, by: str, at: datetime) -> "CountDocument":

@@ -254,7 +254,7 @@ class ProductionOrder(Resource, table=True):
         """TransitionNotAllowed unless it may be staged for, issued to and worked on."""
         if self.state not in OPEN:
             raise TransitionNotAllowed(
-                resource=self.name, state=self.state, allowed=", ".join(OPEN), wanted=OrderState.STARTED
+                resource=self.name, state=self.state, allowed=self.following, wanted=OrderState.STARTED
             )
         return self
 

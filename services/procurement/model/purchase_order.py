@@ -170,10 +170,7 @@ class PurchaseOrder(Resource, table=True):
     def require(self, state: State, *, to: str) -> None:
         """TransitionNotAllowed unless the order is in a state; `to` says what was wanted."""
         if self.state is not state:
-            allowed = sorted(str(after) for before, after in self.TRANSITIONS if before == self.state)
-            raise TransitionNotAllowed(
-                resource=self.name, state=str(self.state), allowed=allowed or "nothing", wanted=to
-            )
+            raise TransitionNotAllowed(resource=self.name, state=str(self.state), allowed=self.following, wanted=to)
 
     def _edited(self, by: Caller) -> None:
         self.author = by.name

@@ -147,10 +147,8 @@ class Requisition(Resource, table=True):
     def may_approve(self, by: Sequence[str]) -> None:
         """Refused for another state than SUBMITTED, and for who asked (PRC-72)."""
         if self.state is not State.SUBMITTED:
-            allowed = sorted(str(after) for before, after in self.TRANSITIONS if before == self.state)
-            wanted = str(State.APPROVED)
             raise TransitionNotAllowed(
-                resource=self.name, state=str(self.state), allowed=allowed or "nothing", wanted=wanted
+                resource=self.name, state=str(self.state), allowed=self.following, wanted=str(State.APPROVED)
             )
         duties.keep_apart("requesting and approving", [self.requester], by)
 

@@ -489,3 +489,10 @@ async def test_a_count_ends_with_what_nobody_counted_skipped(store: Plant) -> No
     assert {row.state for row in await lines_of(store, count.name)} == {Line.POSTED, Line.SKIPPED}
     with refused("TRANSITION_NOT_ALLOWED"):
         await store("sam", counts_pb2.StartCountRequest(name=count.name))
+    for request in (
+        counts_pb2.CompleteCountRequest(name=count.name),
+        counts_pb2.CancelCountRequest(name=count.name, reason="too late"),
+    ):
+        with pytest.raises(Refused) as found:
+            await store("sam", request)
+        assert (found.value.reason, found.value.metadata["allowed"]) == ("TRANSITION_NOT_ALLOWED", "nothing")

@@ -227,7 +227,8 @@ async def test_states_follow_each_other(works: Plant) -> None:
     await stocked(works, used, 9)
     order = await works(PLANNER, ordering(made, 5))
     early = production_pb2.StageOrderRequest(name=order.name, quantity=q(1))
-    assert (await refusal(works, early)).reason == "TRANSITION_NOT_ALLOWED"
+    refused = await refusal(works, early)
+    assert (refused.reason, refused.metadata["allowed"]) == ("TRANSITION_NOT_ALLOWED", "CANCELLED, RELEASED")
     for kind in (production_pb2.CompleteOrderRequest, production_pb2.CloseOrderRequest):
         assert (await refusal(works, kind(name=order.name), PLANNER)).reason == "TRANSITION_NOT_ALLOWED"
     await works(PLANNER, production_pb2.ReleaseOrderRequest(name=order.name))
