@@ -71,6 +71,7 @@ async def test_each_movement_of_a_large_batch_finds_what_those_before_it_left(
     assert not broken(store)
 
 
+@pytest.mark.rule("MAT-50")
 @pytest.mark.rule("PERF-5")
 async def test_parts_are_few_and_each_balance_is_written_by_one(store: Plant, names: list[str]) -> None:
     size = 4 * batch_moves.LARGE
@@ -82,6 +83,11 @@ async def test_parts_are_few_and_each_balance_is_written_by_one(store: Plant, na
     assert len(statements.with_part("post_moves")) <= 24
     assert Counter(reason(row) for row in first.outcomes) == {"": size}
     assert [row.movement.item for row in first.outcomes] == [what.item for what in whats]
+    for name in names:  # one after the other, as they stand in the batch
+        numbers = [
+            entry.item_sequence for row in first.outcomes for entry in row.movement.entries if entry.item == name
+        ]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert await call(store, "stella", sent) == first
     written = store.rows(
         "materials", "select count(distinct m.xid), count(distinct b.xmin::text) from movement m, balance b"
