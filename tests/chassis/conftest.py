@@ -11,12 +11,13 @@ from sqlalchemy.schema import CreateTable
 from cli import databases
 from cli.engines import Engines
 from services.chassis import exporting, schema
+from services.chassis.command import Call
 from services.chassis.db import dialect_url
 from services.chassis.serve import Process
 from tests.chassis.sample import service as sample
 from tests.chassis.sample.protos import pb
 from tests.chassis.spans import Kept
-from tests.plant import PASSWORDS, Client, config_of
+from tests.plant import PASSWORDS, Client, config_of, superuser
 from tests.signing import Issuer
 
 
@@ -101,3 +102,16 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     yield found
     for source in found.made:
         source.provider.shutdown()
+
+
+@pytest.fixture
+def look(bootstrapped: Engines, process: Process) -> Iterator[psycopg.Connection[Any]]:
+    """A look at the sample's database from outside."""
+    with superuser(bootstrapped, "sample") as connection:
+        yield connection
+
+
+@pytest.fixture
+def call(issuer: Issuer) -> Call:
+    """What comes with a request of ana."""
+    return Call(issuer.token("people/ana", {"hamburg": ["packer"]}), timeout=10)

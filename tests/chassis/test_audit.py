@@ -1,6 +1,5 @@
 """Audit: one record per changed object and command, what was before and after, append-only (SEC-44 .. SEC-51)."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -9,17 +8,10 @@ import psycopg
 import pytest
 
 from cli.databases import DatabaseUrls
-from cli.engines import Engines
 from services.chassis.serve import Process
 from tests.chassis.sample.protos import pb
 from tests.chassis.sample.service import Box
-from tests.plant import Client, Refused, superuser
-
-
-@pytest.fixture
-def look(bootstrapped: Engines, process: Process) -> Iterator[psycopg.Connection[Any]]:
-    with superuser(bootstrapped, "sample") as connection:
-        yield connection
+from tests.plant import Client, Refused
 
 
 def q(value: str) -> dict[str, str]:
