@@ -1,8 +1,8 @@
 """Real PostgreSQL and NATS, started once by each test worker; databases cloned from a migrated template (REL-6)."""
 
+import gc
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from cli.engines import Engines, start
+from tests import memory
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gen"))
 
@@ -27,21 +28,6 @@ settings.load_profile(os.environ.get("PLANTOPS_TEST_PROFILE", "normal"))
 pytest_plugins = ["tests.rules", "tests.plant", "tests.world"]
 
 
-MEMORY = Path("/dev/shm")
-ROOM = 8 << 30
-"""Bytes that have to be free there: far more than the engines of two workers fill."""
-
-
-def _place() -> Path | None:
-    """Where engines have their data: in memory where there is much of it, since each module copies databases."""
-    try:
-        free = shutil.disk_usage(MEMORY).free
-        available = int(Path("/proc/meminfo").read_text().partition("MemAvailable:")[2].split()[0]) << 10
-    except (OSError, IndexError, ValueError):
-        return None
-    return MEMORY if os.access(MEMORY, os.W_OK) and min(free, available) > ROOM else None
-
-
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Engines]:
     """PostgreSQL and NATS of this worker, without safety against power loss.
@@ -51,7 +37,7 @@ def engines() -> Iterator[Engines]:
     if given := os.environ.get("PLANTOPS_TEST_ENGINES", ""):
         yield Engines(*json.loads(given))
         return
-    with tempfile.TemporaryDirectory(prefix="plantops-test-", dir=_place(), ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="plantops-test-", dir=memory.place(), ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # the servers' account passes through
         with start(Path(folder), durable=False) as found:
             yield found
@@ -63,3 +49,9 @@ LONGEST = ("test_crash.py", "test_rolling.py", "test_plans.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that the workers end together."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no later collection looks through its million objects."""
+    gc.collect()
+    gc.freeze()

@@ -17,6 +17,7 @@ from psycopg import sql
 from cli import databases
 from cli.engines import Engines, start
 from services.chassis import bus, migrate
+from tests import memory
 from tests.plant import PASSWORDS
 
 NAMES = (*databases.SERVICES, "sample")
@@ -71,7 +72,9 @@ async def _without_streams(url: str) -> None:
 @contextmanager
 def ground() -> Iterator[Ground]:
     """Start engines and migrate what is kept aside; nothing of it survives the end."""
-    with tempfile.TemporaryDirectory(prefix="plantops-ground-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="plantops-ground-", dir=memory.place(), ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o711)  # the servers' account passes through
         with start(Path(folder), durable=False) as engines:
             databases.bootstrap(engines.postgres_url, PASSWORDS, NAMES)
