@@ -9,8 +9,8 @@ far cheaper than a call, else refusing is what the process spends its time on. H
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import timedelta
 
 from services.chassis.faults import Overloaded
@@ -49,17 +49,28 @@ class Work:
         self.most = most
         self.busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._held = 0.0
+
+    @property
+    def wait(self) -> float:
+        """Seconds that the next one is expected to wait for a place."""
+        return 0.0 if self.busy < self.most else (len(self._waiting) + 1) * self._held / self.most
 
     @asynccontextmanager
-    async def place(self, *, first: bool) -> AsyncIterator[None]:
-        """A place; `first` is given one at once, for whom others wait."""
+    async def place(
+        self, *, first: bool, aside: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> AsyncIterator[None]:
+        """A place; `first` is given one at once, for whom others wait. `aside` is entered by who waits."""
         if not first and self.busy >= self.most:
-            await self._come()
+            with aside():
+                await self._come()
         else:
             self.busy += 1
+        begin = asyncio.get_running_loop().time()
         try:
             yield
         finally:
+            self._held += _WEIGHT * (asyncio.get_running_loop().time() - begin - self._held)
             self._leave()
 
     async def _come(self) -> None:
@@ -103,11 +114,15 @@ class Admission:
         """Seconds that the next call is expected to wait for a connection."""
         return max(0, self.inside - self.aside + 1 - self.connections) * self._held / self.connections
 
-    def enter(self, left: float | None) -> None:
-        """Take a place for a call that has so many seconds left; Overloaded when there is none or it waits too long."""
+    def enter(self, left: float | None, work: Work | None = None) -> None:
+        """Take a place for a call that has so many seconds left; Overloaded when there is none or it waits too long.
+
+        `work` is where it will ask for a place as well.
+        """
         if self.inside >= self.limit:
             raise self._full("the number of calls at a time")
-        if self.wait > (MOST_WAIT if left is None else min(MOST_WAIT, left)):
+        expected = self.wait if work is None else max(self.wait, work.wait)
+        if expected > (MOST_WAIT if left is None else min(MOST_WAIT, left)):
             raise self._full("the wait for the database")
         self.inside += 1
 
@@ -116,8 +131,8 @@ class Admission:
         self.inside -= 1
 
     @contextmanager
-    def waiting_in_lane(self) -> Iterator[None]:
-        """The call waits for a lane, which has its own bound, and for no connection of its own."""
+    def waiting_aside(self) -> Iterator[None]:
+        """The call waits for a lane, a turn or a place to work, each with a bound of its own, and for no connection."""
         self.aside += 1
         try:
             yield

@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from structlog.contextvars import bind_contextvars
 
-from services.chassis import access, conventions
+from services.chassis import access, admission, conventions
 from services.chassis.admission import shed_reason
 from services.chassis.command import Call, Commands, complete
 from services.chassis.conventions import SERVER_FAULTS
@@ -138,6 +138,8 @@ async def _read_all(method: MethodDescriptor, contents: AsyncIterator[bytes]) ->
 
 
 def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
+    place = commands.work_of(method, body)
+
     async def call(content: bytes, context: Any) -> Message | bytes:
         async def work(traced: Work) -> Message | bytes:
             reply = await commands.run(method, _read(method, content), _call(context, traced), body)
@@ -145,7 +147,7 @@ def _unary(method: MethodDescriptor, body: Any, commands: Commands) -> Any:
                 context.set_trailing_metadata(REPLAY)
             return reply.content if reply.message is None else reply.message
 
-        answer: Message | bytes = await _guarded(method, context, commands, work)
+        answer: Message | bytes = await _guarded(method, context, commands, work, place)
         return answer
 
     return call
@@ -211,11 +213,15 @@ def rpc_label(method: MethodDescriptor) -> str:
 
 
 async def _guarded(
-    method: MethodDescriptor, context: Any, commands: Commands, work: Callable[[Work], Awaitable[Any]]
+    method: MethodDescriptor,
+    context: Any,
+    commands: Commands,
+    work: Callable[[Work], Awaitable[Any]],
+    place: admission.Work | None = None,
 ) -> Any:
     """Run the work if there is a place for it; a call in excess is refused before anything is done for it (REL-76)."""
     try:
-        commands.admission.enter(context.time_remaining())
+        commands.admission.enter(context.time_remaining(), place)
     except Overloaded as fault:  # no log line: there may be thousands in a second
         commands.metrics.inc("plantops_shed_total", rpc_label(method), shed_reason(fault))
         await _abort(context, fault.status(f"{commands.service}.plantops"))

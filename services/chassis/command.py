@@ -117,12 +117,17 @@ class Commands:
         self.standing: Standing | None = None
         self.admission = Admission(config.max_concurrent_calls, config.pool_size)
         self.lanes = lanes.Lanes(self, min(config.lanes, config.pool_size // 2))
-        self.turns = Turns(self.admission.waiting_in_lane)
+        self.turns = Turns(self.admission.waiting_aside)
         self.work = Work(min(config.changes_at_once, config.pool_size))
         self.streams = streams.Streams(self)
         self.page_token_key = config.page_token_key.get_secret_value().encode()
 
     # --- calls ----------------------------------------------------------------------------------------------
+
+    def work_of(self, method: MethodDescriptor, body: object) -> Work | None:
+        """Where calls of an rpc ask for a place; None for reads, and for what lanes do."""
+        in_lanes = self.lanes.lanes and lanes.shared_of(body) is not None
+        return self.work if requests.changes(method.input_type) and not in_lanes else None
 
     async def run(
         self,
@@ -164,7 +169,8 @@ class Commands:
         body: Callable[[Any, Unit], Awaitable[Any]],
         turn: Turn | None,
     ) -> Reply:
-        place = self.work.place(first=turn is not None) if requests.changes(request.DESCRIPTOR) else _nothing()
+        changing, aside = requests.changes(request.DESCRIPTOR), self.admission.waiting_aside
+        place = self.work.place(first=turn is not None, aside=aside) if changing else _nothing()
         async with place, self.sessions() as session:
             now = await self.begin(session, ends)
             caller = await access.load_caller(session, claims, self.config)

@@ -251,7 +251,7 @@ class Lanes:
     async def run(self, member: Member) -> "Reply | None":
         """Do a call together with those that wait; None when it needs a unit of its own."""
         self._lane_of(member.place).put(member)
-        with self._commands.admission.waiting_in_lane():
+        with self._commands.admission.waiting_aside():
             return await member.done
 
     def _lane_of(self, place: Place) -> Lane:

@@ -211,3 +211,37 @@ async def test_a_few_units_work_at_a_time_and_who_has_its_turn_is_not_kept_waiti
     assert (began, work.busy) == (["a", "b", "in turn", "d"], 0)
     async with work.place(first=False):
         pass
+
+
+@pytest.mark.rule("REL-76")
+@pytest.mark.rule("PERF-2")
+async def test_changes_are_let_in_as_they_will_find_a_place_and_reads_as_they_find_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    admission, work, ends, now = Admission(limit=64, connections=16), Work(2), asyncio.Event(), 0.0
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "time", lambda: now)
+        for _ in range(200):  # each change keeps its place for half a second
+            async with work.place(first=False):
+                now += 0.5
+
+    async def change() -> None:
+        admission.enter(None, work)
+        async with work.place(first=False, aside=admission.waiting_aside):
+            await ends.wait()
+        admission.leave()
+
+    changes = []
+    for _ in range(2 + 3):  # those who work, and those for whom a place is free within a second
+        changes.append(asyncio.create_task(change()))
+        await asyncio.sleep(0)
+    assert (work.busy, admission.inside, admission.aside) == (2, 5, 3)
+    assert work.wait == pytest.approx(1.0, abs=0.01)
+    changes.append(asyncio.create_task(change()))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="the wait for the database"):
+        admission.enter(None, work)
+    admission.enter(None)  # who reads waits for nobody
+    ends.set()
+    await asyncio.gather(*changes)
+    assert (work.wait, admission.inside, admission.aside) == (0, 1, 0)
