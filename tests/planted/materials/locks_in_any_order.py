@@ -1,9 +1,15 @@
-"""The rows of several items are locked in a random order."""
+"""The rows of several items are locked in a random order, by units that have not waited for their turn."""
 
-from tests.planted.planting import edit_function
+from services.chassis.unit import Unit
+from tests.planted.planting import edit_function, replace
 
 RULE = "MAT-74"
 
 
 def plant() -> None:
+    async def at_once(unit: Unit, keys: object) -> None:
+        pass
+
+    replace(Unit, "in_turn", at_once)
+    edit_function("materials", "hold_items", "perform queue_for_items(p_site, p_items);", "")
     edit_function("materials", "hold_items", "order by v.item for update", "order by random() for update")
