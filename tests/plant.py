@@ -51,6 +51,7 @@ class Client:
     """Calls the rpcs of one running service by name: `await client(pb.GetBoxRequest(...))`."""
 
     def __init__(self, process: Process, token: str) -> None:
+        self.process = process
         self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{process.port}")
         self.token = token
         self.methods = {

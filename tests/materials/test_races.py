@@ -67,8 +67,16 @@ async def answers(clients: list[Client], requests: list[Message]) -> list[str]:
                 found.append(refused.reason)
         return found
 
+    before = _deadlocks(clients[0])
     shares = [requests[number :: len(clients)] for number in range(len(clients))]
-    return [reason for part in await asyncio.gather(*map(run, clients, shares)) for reason in part]
+    found = [reason for part in await asyncio.gather(*map(run, clients, shares)) for reason in part]
+    assert _deadlocks(clients[0]) == before
+    return found
+
+
+def _deadlocks(client: Client) -> float:
+    """Units that were done anew because the database ended a deadlock."""
+    return client.process.commands.metrics.value("plantops_db_retries_total", "40P01")
 
 
 @pytest.mark.rule("MAT-80")
