@@ -36,8 +36,10 @@ CLIENTS = 8
 
 
 @pytest.fixture
-async def clients(store: Plant) -> Any:
-    """Eight clients with a connection of their own."""
+async def clients(store: Plant, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Eight clients with a connection of their own, all of which may change something at a time."""
+    work = store.processes["materials"].commands.work
+    monkeypatch.setattr(work, "most", CLIENTS)
     token = store.issuer.token("people/stella", HEAD)
     found = [Client(store.processes["materials"], token) for _ in range(CLIENTS)]
     deadlocks = "select deadlocks from pg_stat_database where datname = current_database()"
