@@ -30,6 +30,8 @@ _EVENTS = """
     select pg_current_xact_id()::text
 """
 """Events as those of the last movement, committed at once."""
+_LAST = "select xid::text from outbox order by pos desc limit 1"
+"""The transaction of the last event: the relay stores its position where it has published something."""
 _DRAINED = "select stored > $1::text::xid8 from relay_position where shard = 0"
 
 
@@ -73,7 +75,7 @@ def _posting(connection: Any, caller: Caller, items: list[str]) -> Side:
         began = time.perf_counter()
         await asyncio.gather(*(one_after_the_other() for _ in range(IN_FLIGHT)))
         seconds = time.perf_counter() - began
-        await _drained(connection, await connection.fetchval("select pg_current_xact_id()::text"))
+        await _drained(connection, await connection.fetchval(_LAST))
         return Turn(EVENTS / seconds, None, EVENTS)
 
     return side
